@@ -1,0 +1,392 @@
+/**
+ * Runs XML Schema regular expressions in time that grows with the text and never explodes.
+ *
+ * A pattern becomes a small automaton whose size is that of the pattern's text: counted repetitions
+ * are not unrolled but kept as counters, so `(a{1000}){1000}` costs no more than it looks. The
+ * automaton is walked with all its possibilities at once (there is nothing to back-track), and every
+ * set of possibilities met is remembered as a state of a deterministic automaton built while reading;
+ * ordinary values are then decided by one table look-up a character.
+ *
+ * The price of a text is counted, not timed: each character costs as many units as there are
+ * possibilities open at it. Texts that would cost more than `matchBudget` are refused as `costly`;
+ * the verdict depends on the pattern and the text alone. Only patterns such as `.*a.{1000}` get there.
+ * Memory is bounded by dropping the remembered states when there are too many.
+ */
+import {
+  type CharSet,
+  onlyMember,
+  type PatternNode,
+  type PatternOptions,
+  type PatternRefusal,
+  parsePattern,
+  setHas,
+} from './xsd-pattern-parse.ts'
+
+export type { PatternOptions, PatternRefusal } from './xsd-pattern-parse.ts'
+export { patternLimits } from './xsd-pattern-parse.ts'
+
+/** A pattern that is ready to use. */
+export type CompiledPattern = {
+  readonly ok: true
+  /** Whether the whole text matches. A text too costly to decide counts as no match. */
+  test(text: string): boolean
+  /** The same with the refusal told apart. */
+  match(text: string): MatchVerdict
+}
+
+export type MatchVerdict = 'match' | 'mismatch' | 'costly'
+
+/** Units a match may cost: a base, and some for every UTF-16 unit of the text. */
+export const matchBudget = { base: 50_000, perUnit: 64 } as const
+
+/**
+ * Compiles an XML Schema regular expression (XML Schema Part 2, appendix F; RFC 7950 9.4.5).
+ *
+ * The expression is anchored at both ends. A refusal names the UTF-16 offset, what stands there and
+ * what could. The matcher is built on first use, so compiling costs no more than reading the text.
+ */
+export function compilePattern(
+  source: string,
+  options: PatternOptions = {},
+): CompiledPattern | PatternRefusal {
+  const parsed = parsePattern(source, options)
+  if (!parsed.ok) return parsed
+  let machine: Machine | undefined
+  const match = (text: string): MatchVerdict => {
+    machine ??= createMachine(parsed.tree)
+    return run(machine, text)
+  }
+  return { ok: true, match, test: (text) => match(text) === 'match' }
+}
+
+// The program: what a thread of possibility does next. ------------------------------------------------
+
+type Step =
+  | { kind: 'accept' }
+  | { kind: 'take'; set: number; next: Step }
+  | { kind: 'fork'; left: Step; right: Step }
+  /** Begins a counted repetition: pushes a counter. */
+  | { kind: 'enter'; loop: Loop }
+  /** Reached after each pass through the body. */
+  | Loop
+
+type Loop = {
+  kind: 'loop'
+  body: Step
+  exit: Step
+  min: number
+  max: number
+  /** The body can match nothing; a pass that took no character then leads nowhere new. */
+  hollow: boolean
+}
+
+type Program = { readonly start: Step; readonly sets: readonly CharSet[] }
+
+function compileProgram(tree: PatternNode): Program {
+  const sets: CharSet[] = []
+  const indexOf = new Map<string, number>()
+  const build = (node: PatternNode, next: Step): Step => {
+    switch (node.kind) {
+      case 'empty':
+        return next
+      case 'set': {
+        let set = indexOf.get(node.text)
+        if (set === undefined) {
+          set = sets.push(node.set) - 1
+          indexOf.set(node.text, set)
+        }
+        return { kind: 'take', set, next }
+      }
+      case 'sequence':
+        return node.items.reduceRight((after, item) => build(item, after), next)
+      case 'choice':
+        return node.branches
+          .map((branch) => build(branch, next))
+          .reduceRight((right, left) => ({ kind: 'fork', left, right }))
+      case 'repeat':
+        return buildRepeat(node, next)
+    }
+  }
+  const buildRepeat = (node: PatternNode & { kind: 'repeat' }, next: Step): Step => {
+    const { body, max } = node
+    const hollow = isNullable(body)
+    // As many empty passes as the minimum asks for are always to be had.
+    const min = hollow ? 0 : node.min
+    if (max === 0) return next
+    if (min === 1 && max === 1) return build(body, next)
+    if (min === 0 && max === 1) return { kind: 'fork', left: build(body, next), right: next }
+    if (max === Infinity && min <= 1) {
+      const again: Step = { kind: 'fork', left: next, right: next }
+      again.left = build(body, again)
+      return min === 1 ? again.left : again
+    }
+    const loop: Loop = { kind: 'loop', body: next, exit: next, min, max, hollow }
+    loop.body = build(body, loop)
+    return { kind: 'enter', loop }
+  }
+  const start = build(tree, { kind: 'accept' })
+  return { start, sets }
+}
+
+function isNullable(node: PatternNode): boolean {
+  switch (node.kind) {
+    case 'empty':
+      return true
+    case 'set':
+      return false
+    case 'sequence':
+      return node.items.every(isNullable)
+    case 'choice':
+      return node.branches.some(isNullable)
+    case 'repeat':
+      return node.min === 0 || isNullable(node.body)
+  }
+}
+
+// Possibilities: a step with the counters of the loops around it. -------------------------------------
+
+/** Counters, innermost first. Equal counters are one object within one memory. */
+type Counters = {
+  readonly count: number
+  /** The present pass has taken a character, or need not prove it. */
+  readonly took: boolean
+  readonly outer: Counters | undefined
+  /** This one and all outer ones took. */
+  readonly settled: boolean
+  /** Counters whose outer is this one, by count and `took`. */
+  readonly inner: Map<number, Counters>
+}
+
+/** A step that takes a character next (or accepts), with its counters. */
+type Thread = { readonly id: number; readonly step: Step; readonly counters: Counters | undefined }
+
+type State = {
+  readonly threads: readonly Thread[]
+  readonly accepts: boolean
+  /** Units a character costs here: the steps it took to find the threads. */
+  readonly cost: number
+  /** By class of character. */
+  next: (State | undefined)[]
+}
+
+type Machine = {
+  readonly program: Program
+  readonly classes: Classes
+  /** Replaced whole when full. */
+  memory: Memory
+}
+
+type Memory = {
+  start: State | undefined
+  readonly states: Map<string, State>
+  readonly threads: Map<Step, Map<Counters | undefined, Thread>>
+  readonly roots: Map<number, Counters>
+  threadCount: number
+  size: number
+}
+
+/** Remembered threads, states and transitions of one pattern, in all. */
+const memoryLimit = 100_000
+
+function createMachine(tree: PatternNode): Machine {
+  const program = compileProgram(tree)
+  return { program, classes: createClasses(program.sets), memory: emptyMemory() }
+}
+
+function emptyMemory(): Memory {
+  return {
+    start: undefined,
+    states: new Map(),
+    threads: new Map(),
+    roots: new Map(),
+    threadCount: 0,
+    size: 0,
+  }
+}
+
+function run(machine: Machine, text: string): MatchVerdict {
+  const { classes } = machine
+  const budget = matchBudget.base + matchBudget.perUnit * text.length
+  machine.memory.start ??= closure(machine.memory, [[machine.program.start, undefined]], budget)
+  let state = machine.memory.start
+  if (!state) return 'costly'
+  let cost = state.cost
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    let charClass: number
+    if (unit < 128) {
+      charClass = classes.ascii[unit] ?? -1
+      if (charClass < 0) charClass = classify(classes, unit)
+    } else {
+      const codePoint = text.codePointAt(i) ?? unit
+      if (codePoint > 0xffff) i++
+      charClass = classes.other.get(codePoint) ?? classify(classes, codePoint)
+    }
+    const next: State | undefined = state.next[charClass] ?? advance(machine, state, charClass, budget - cost)
+    if (!next) return 'costly'
+    if (next.threads.length === 0) return 'mismatch'
+    cost += next.cost
+    if (cost > budget) return 'costly'
+    state = next
+  }
+  return state.accepts ? 'match' : 'mismatch'
+}
+
+/** The state after one more character; undefined when finding it would cost more than `allowed` units. */
+function advance(machine: Machine, state: State, charClass: number, allowed: number): State | undefined {
+  if (machine.memory.size > memoryLimit) machine.memory = emptyMemory()
+  const { memory } = machine
+  const members = machine.classes.members[charClass]
+  const seeds: [Step, Counters | undefined][] = []
+  for (const { step, counters } of state.threads)
+    if (step.kind === 'take' && members?.has(step.set)) seeds.push([step.next, taken(memory, counters)])
+  const next = closure(memory, seeds, allowed)
+  if (!next) return undefined
+  state.next[charClass] = next
+  memory.size++
+  return next
+}
+
+/** Follows everything that takes no character, from the seeds to the threads that wait for one. */
+function closure(memory: Memory, seeds: [Step, Counters | undefined][], allowed: number): State | undefined {
+  const seen = new Map<Step, Set<Counters | undefined>>()
+  const found: Thread[] = []
+  let accepts = false
+  let cost = 1
+  const stack = seeds
+  for (let top = stack.pop(); top; top = stack.pop()) {
+    const [step, counters] = top
+    if (++cost > allowed) return undefined
+    let at = seen.get(step)
+    if (!at) {
+      at = new Set()
+      seen.set(step, at)
+    }
+    if (at.has(counters)) continue
+    at.add(counters)
+    switch (step.kind) {
+      case 'accept':
+        accepts = true
+        found.push(threadOf(memory, step, counters))
+        break
+      case 'take':
+        found.push(threadOf(memory, step, counters))
+        break
+      case 'fork':
+        stack.push([step.right, counters], [step.left, counters])
+        break
+      case 'enter': {
+        const { loop } = step
+        if (loop.min === 0) stack.push([loop.exit, counters])
+        stack.push([loop.body, push(memory, counters, 0, !loop.hollow)])
+        break
+      }
+      case 'loop':
+        pass(memory, step, counters, stack)
+        break
+    }
+  }
+  found.sort((a, b) => a.id - b.id)
+  // The same threads may be found at another cost; the cost must not depend on what was read before.
+  const key = `${cost}:${found.map((thread) => thread.id).join(',')}`
+  const known = memory.states.get(key)
+  if (known) return known
+  const state: State = { threads: found, accepts, cost, next: [] }
+  memory.states.set(key, state)
+  memory.size += found.length + 4
+  return state
+}
+
+/** A pass through a loop's body has ended: go round again, leave, or both. */
+function pass(
+  memory: Memory,
+  loop: Loop,
+  counters: Counters | undefined,
+  stack: [Step, Counters | undefined][],
+): void {
+  if (!counters?.took) return
+  const outer = counters.outer
+  // Beyond the minimum of an unbounded loop, counts are all alike.
+  const count = loop.max === Infinity ? Math.min(counters.count + 1, loop.min) : counters.count + 1
+  if (count >= loop.min) stack.push([loop.exit, outer])
+  if (count < loop.max) stack.push([loop.body, push(memory, outer, count, !loop.hollow)])
+}
+
+function push(memory: Memory, outer: Counters | undefined, count: number, took: boolean): Counters {
+  const siblings = outer ? outer.inner : memory.roots
+  const key = took ? 2 * count + 1 : 2 * count
+  let counters = siblings.get(key)
+  if (!counters) {
+    counters = { count, took, outer, settled: took && (outer?.settled ?? true), inner: new Map() }
+    siblings.set(key, counters)
+    memory.size++
+  }
+  return counters
+}
+
+/** The counters after a character: every pass under way has taken one. Found anew in this memory. */
+function taken(memory: Memory, counters: Counters | undefined): Counters | undefined {
+  return counters && push(memory, taken(memory, counters.outer), counters.count, true)
+}
+
+function threadOf(memory: Memory, step: Step, counters: Counters | undefined): Thread {
+  let byCounters = memory.threads.get(step)
+  if (!byCounters) {
+    byCounters = new Map()
+    memory.threads.set(step, byCounters)
+  }
+  let thread = byCounters.get(counters)
+  if (!thread) {
+    thread = { id: memory.threadCount++, step, counters }
+    byCounters.set(counters, thread)
+    memory.size++
+  }
+  return thread
+}
+
+// Classes of characters: code points that no set of the pattern tells apart. --------------------------
+
+type Classes = {
+  /** Sets of one code point, by it. */
+  readonly singles: ReadonlyMap<number, readonly number[]>
+  /** Sets of several, with their numbers. */
+  readonly others: readonly (readonly [number, CharSet])[]
+  /** Class of each ASCII character, -1 where not asked yet. */
+  readonly ascii: Int32Array
+  readonly other: Map<number, number>
+  readonly byMembership: Map<string, number>
+  /** For each class, the sets that hold it. */
+  readonly members: ReadonlySet<number>[]
+}
+
+/** Code points outside ASCII whose class is remembered. */
+const rememberedCodePoints = 4096
+
+function createClasses(sets: readonly CharSet[]): Classes {
+  const singles = new Map<number, number[]>()
+  const others: [number, CharSet][] = []
+  sets.forEach((set, index) => {
+    const only = onlyMember(set)
+    if (only === undefined) others.push([index, set])
+    else singles.set(only, [...(singles.get(only) ?? []), index])
+  })
+  const ascii = new Int32Array(128).fill(-1)
+  return { singles, others, ascii, other: new Map(), byMembership: new Map(), members: [] }
+}
+
+function classify(classes: Classes, codePoint: number): number {
+  const membership = [...(classes.singles.get(codePoint) ?? [])]
+  for (const [index, set] of classes.others) if (setHas(set, codePoint)) membership.push(index)
+  const key = membership.join(',')
+  let charClass = classes.byMembership.get(key)
+  if (charClass === undefined) {
+    charClass = classes.members.push(new Set(membership)) - 1
+    classes.byMembership.set(key, charClass)
+  }
+  if (codePoint < 128) classes.ascii[codePoint] = charClass
+  else {
+    if (classes.other.size >= rememberedCodePoints) classes.other.clear()
+    classes.other.set(codePoint, charClass)
+  }
+  return charClass
+}
