@@ -37,7 +37,7 @@ export type CompiledPattern = {
 export type MatchVerdict = 'match' | 'mismatch' | 'costly'
 
 /** Units a match may cost: a base, and some for every UTF-16 unit of the text. */
-export const matchBudget = { base: 50_000, perUnit: 64 } as const
+export const matchBudget = { base: 50_000, perUnit: 16 } as const
 
 /**
  * Compiles an XML Schema regular expression (XML Schema Part 2, appendix F; RFC 7950 9.4.5).

@@ -1,0 +1,13 @@
+/** XPath 1.0 with YANG's functions: read, judge, evaluate. */
+export { checkXPath, type XPathCheckFault, type XPathScope, xpathFunctions } from './check.ts'
+export type { XPathFault } from './lexer.ts'
+export {
+  type Axis,
+  type BinaryOperator,
+  type Expr,
+  type NodeTest,
+  type ParsedXPath,
+  parseXPath,
+  type Step,
+  xpathLimits,
+} from './parse.ts'
