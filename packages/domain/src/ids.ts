@@ -90,7 +90,9 @@ export const Revision = {
   next: (rev: Revision): Revision => (rev + 1) as Revision,
   parse(raw: unknown): Revision | undefined {
     const value = typeof raw === 'string' && /^\d{1,10}$/.test(raw) ? Number(raw) : raw
-    return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? (value as Revision) : undefined
+    return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+      ? (value as Revision)
+      : undefined
   },
 }
 

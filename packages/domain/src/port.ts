@@ -61,7 +61,16 @@ export function collection<R extends object>() {
   }): Collection<R, K> => ({ texts: [], indexes: [], journaled: true, ...declared })
 }
 
-export type AnyCollection = Collection<never, never> | Collection<object, never>
+/** A collection whose record type does not matter: what a store is handed to keep. */
+export interface AnyCollection {
+  readonly name: string
+  readonly scope: 'house' | 'tenant'
+  readonly key: readonly string[]
+  readonly columns: Readonly<Record<string, ColumnType | undefined>>
+  readonly texts: readonly string[]
+  readonly indexes: readonly { readonly on: readonly string[]; readonly unique?: true }[]
+  readonly journaled: boolean
+}
 
 /** What a column is compared with: a value, or one of these; `null` finds the rows that lack it. */
 export type Condition<V> =
@@ -93,19 +102,25 @@ export type KeyOf<R, K extends keyof R> = { readonly [F in K]: R[F] }
 export interface Reader {
   get<R extends object, K extends keyof R & string>(
     from: Collection<R, K>,
-    key: KeyOf<R, K>,
+    key: KeyOf<NoInfer<R>, K>,
   ): Promise<R | undefined>
-  find<R extends object, K extends keyof R & string>(from: Collection<R, K>, find: Find<R>): Promise<R[]>
-  count<R extends object, K extends keyof R & string>(from: Collection<R, K>, where: Where<R>): Promise<number>
+  find<R extends object, K extends keyof R & string>(
+    from: Collection<R, K>,
+    find: Find<NoInfer<R>>,
+  ): Promise<R[]>
+  count<R extends object, K extends keyof R & string>(
+    from: Collection<R, K>,
+    where: Where<R>,
+  ): Promise<number>
 }
 
 export interface Tx extends Reader {
   /** Inserts the record or replaces the one with the same key. */
-  put<R extends object, K extends keyof R & string>(into: Collection<R, K>, record: R): Promise<void>
+  put<R extends object, K extends keyof R & string>(into: Collection<R, K>, record: NoInfer<R>): Promise<void>
   /** Removes the record; answers whether there was one. */
   remove<R extends object, K extends keyof R & string>(
     from: Collection<R, K>,
-    key: KeyOf<R, K>,
+    key: KeyOf<NoInfer<R>, K>,
   ): Promise<boolean>
   /** Adds to this tenant's journal (a house handle: to the house's own). Written with the commit. */
   journal(entry: JournalEntry): void

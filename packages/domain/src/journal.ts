@@ -1,0 +1,64 @@
+/**
+ * What can happen, in one table. Every change of a record adds an entry of one of these kinds, in the same commit;
+ * live updates, audit, `why` and time travel are its readers. Entries hold facts, never secrets.
+ */
+import type { Env } from './env.ts'
+import type { DeviceId } from './ids.ts'
+import type { JsonObject } from './json.ts'
+import type { Actor, Tx } from './port.ts'
+
+/** Kind → what it says, in words for people. */
+export const journalKinds = {
+  'tenant.created': 'a tenant was made',
+  'tenant.changed': 'a tenant was changed',
+  'principal.created': 'an account was made',
+  'principal.changed': 'an account was changed',
+  'principal.verified': 'an account confirmed its e-mail address',
+  'credential.changed': 'a credential was changed; older tokens are void',
+  'membership.changed': 'somebody’s roles in a tenant were set',
+  'join-token.created': 'a join token was made',
+  'join-token.disabled': 'a join token was disabled',
+  'setting.changed': 'a setting of the installation was changed',
+  'device.registered': 'a device registered',
+  'device.arrived': 'a device came in from the unclaimed',
+  'device.left': 'a device left for the tenant that claimed it',
+  'device.renamed': 'a device got another name',
+  'device.labelled': 'a device’s labels were set',
+  'device.published': 'a device was made public',
+  'device.unpublished': 'a device was made private',
+  'device.secret-changed': 'a device’s secret was changed; older tokens are void',
+  'device.deleted': 'a device was deleted',
+  'device.wanted': 'what the owner wants a device to know was changed',
+  'trail.begun': 'a device announced its factory state',
+  'trail.closed': 'a trail was closed: the device may announce anew',
+  'step.posted': 'a step was posted',
+  'step.changed': 'a step that waits was changed',
+  'step.reported': 'a device reported on a step',
+  'step.contradicted': 'a device reported another end than the one that stands',
+  'step.proved': 'a step was seen to run',
+  'transaction.submitted': 'something was asked of a device',
+  'transaction.sent': 'something asked was handed to the device',
+  'transaction.progressed': 'a device said how far it is',
+  'transaction.requeued': 'the link was lost: it will be sent again',
+  'transaction.ended': 'something asked has ended',
+  'transaction.slice-dropped': 'part of a group was not asked, since the whole had ended',
+  'object.registered': 'an object was registered',
+  'object.stored': 'an object’s bytes arrived and agreed with its name',
+  'object.renamed': 'an object was renamed',
+  'object.removed': 'an object was removed',
+  'object.collected': 'an object nothing refers to was collected',
+  'group.created': 'a group was made',
+  'group.changed': 'a group’s membership was changed',
+  'group.removed': 'a group was removed',
+} as const
+
+export type JournalKind = keyof typeof journalKinds
+
+/** A pen for entries about one thing by one actor. */
+export function actingOn(tx: Tx, env: Env, by: Actor, device?: DeviceId) {
+  return {
+    note(kind: JournalKind, data: JsonObject): void {
+      tx.journal({ kind, at: env.now, by, data, ...(device === undefined ? {} : { device }) })
+    },
+  }
+}
