@@ -173,8 +173,8 @@ export interface Journal {
 }
 
 export interface Store {
-  transact<T, R>(tenant: TenantId, body: (tx: Tx) => Promise<Result<T, R>>): Promise<Result<T, R>>
-  transactHouse<T, R>(body: (house: HouseTx) => Promise<Result<T, R>>): Promise<Result<T, R>>
+  transact<T, R = never>(tenant: TenantId, body: (tx: Tx) => Promise<Result<T, R>>): Promise<Result<T, R>>
+  transactHouse<T, R = never>(body: (house: HouseTx) => Promise<Result<T, R>>): Promise<Result<T, R>>
   /** Reads what is committed, outside any transaction. */
   read(tenant: TenantId): Reader
   readHouse(): Reader

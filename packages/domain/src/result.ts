@@ -16,6 +16,12 @@ export function refuse<const R>(refusal: R): { readonly ok: false; readonly refu
   return { ok: false, refusal }
 }
 
+/** The value of what cannot be refused. */
+export function settled<T>(result: Result<T, never>): T {
+  invariant(result.ok, 'what cannot be refused is not refused')
+  return result.value
+}
+
 /** A fact that has to hold; when it does not, the fault is ours and the nearest owner of a request answers 500. */
 export function invariant(condition: unknown, fact: string): asserts condition {
   if (!condition) throw new Defect(fact)

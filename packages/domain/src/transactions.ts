@@ -139,7 +139,7 @@ export async function takeNext(
     order: ['seq', 'id'],
     limit: 1,
   })
-  if (!head || head.state !== 'queued') return undefined
+  if (head?.state !== 'queued') return undefined
   const sent: Transaction = { ...head, state: 'sent', sentAt: env.now, attempts: head.attempts + 1 }
   await tx.put(transactions, sent)
   actingOn(tx, env, system, device).note('transaction.sent', { transaction: sent.id, attempt: sent.attempts })

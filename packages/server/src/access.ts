@@ -1,0 +1,378 @@
+/**
+ * Who is calling, and what they may open. Every door asks here and nowhere else.
+ *
+ * A login gives a token; a token gives a *caller*, who stands in exactly one tenant; a caller and a device id give an
+ * *opened* device with the handle to read it by, or nothing: absent and not yours look alike. Nothing outside this
+ * file turns a device id into a tenant.
+ */
+import {
+  type Actor,
+  credentials,
+  type Device,
+  type DeviceId,
+  devices,
+  homeOf,
+  type Instant,
+  invariant,
+  ok,
+  type Principal,
+  PrincipalId,
+  principalByLogin,
+  principals,
+  type Reader,
+  type Result,
+  type Role,
+  refuse,
+  rolesIn,
+  type Store,
+  TenantId,
+  DeviceId as toDeviceId,
+  unclaimedTenant,
+  unreachable,
+} from '@waymark/domain'
+import { allows, anonymousScopes, ObjectId24, Prn, type ScopeWanted } from '@waymark/pantahub'
+
+/** What a token says. One form for all doors; the names are the ones Pantahub's clients may look at. */
+export interface Claims {
+  readonly id: string
+  readonly nick: string
+  readonly prn: string
+  readonly type: 'USER' | 'SESSION' | 'DEVICE' | 'SERVICE' | 'ANONYMOUS'
+  readonly roles: 'user' | 'admin' | 'session' | 'device' | 'service' | 'anonymous'
+  /** Space separated prns. */
+  readonly scopes: string
+  /** Of a device: its owner's prn, as it was at the login; empty while unclaimed. */
+  readonly owner?: string
+  /** Seconds. */
+  readonly exp: number
+  /** Seconds: when the password was given. */
+  readonly orig_iat: number
+  /** The tenant the bearer acts in. */
+  readonly tn?: string
+  /** Version of the credential the token stands on: a newer one voids it. */
+  readonly cv?: number
+  /** Set when an administrator acts for a user: everything is judged by these. */
+  readonly 'call-as'?: Omit<Claims, 'call-as'>
+}
+
+export type Caller = UserCaller | DeviceCaller | AnonymousCaller
+export interface UserCaller {
+  readonly kind: 'user'
+  readonly principal: Principal
+  readonly tenant: TenantId
+  readonly roles: readonly Role[]
+  readonly scopes: readonly string[]
+  readonly actor: Actor
+  readonly claims: Claims
+}
+export interface DeviceCaller {
+  readonly kind: 'device'
+  readonly device: Device
+  readonly tenant: TenantId
+  readonly scopes: readonly string[]
+  readonly actor: Actor
+  readonly claims: Claims
+}
+/** Logged in as nobody in particular: reads what is published. */
+export interface AnonymousCaller {
+  readonly kind: 'anonymous'
+  readonly scopes: readonly string[]
+  readonly claims: Claims
+}
+
+/** Who wants to log in, as the door understood the name. */
+export type Login =
+  | { readonly kind: 'user'; readonly name: string; readonly password: string }
+  | { readonly kind: 'act-as'; readonly admin: string; readonly user: string; readonly password: string }
+  | { readonly kind: 'device'; readonly device: DeviceId; readonly secret: string }
+  | { readonly kind: 'anonymous' }
+
+export type LoginRefusal =
+  /** Unknown, wrong, disabled or not yet confirmed: a caller is not told which. */
+  | { readonly kind: 'wrong-credentials' }
+  | { readonly kind: 'too-many-guesses'; readonly retryAfterMs: number }
+
+export type TokenRefusal =
+  | { readonly kind: 'bad-token'; readonly why: string }
+  | { readonly kind: 'token-void'; readonly why: string }
+
+/** A device that a caller may see. */
+export interface Opened {
+  readonly device: Device
+  readonly tenant: TenantId
+  /** Reads the tenant the device lives in; for a published device of others, look at nothing but this device. */
+  readonly reader: Reader
+  /** What the caller is to it. */
+  readonly as: 'owner' | 'self' | 'visitor'
+}
+
+export interface AccessNeeds {
+  readonly store: Store
+  readonly clock: { now(): Instant }
+  readonly tokens: {
+    issue(claims: Claims): string
+    verify(token: string): Result<Claims, { readonly kind: string }>
+  }
+  readonly passwords: {
+    /** Whether the password is the one behind the hash; without a hash it takes as long and answers false. */
+    matches(asked: {
+      hash: string | undefined
+      password: string
+      credential: string
+      version: number
+    }): Promise<boolean>
+  }
+  readonly secrets: {
+    /** The device's secret in the clear. */
+    unseal(sealed: string, device: DeviceId): string
+    /** Compares in constant time. */
+    same(a: string, b: string): boolean
+  }
+  readonly guesses: {
+    /** Milliseconds to wait before this name may be tried again from this address; 0: now. */
+    waitMs(name: string, peer: string): number
+    wrong(name: string, peer: string): void
+    right(name: string, peer: string): void
+  }
+  readonly lifeSeconds: number
+  readonly refreshWindowSeconds: number
+}
+
+/** Seconds a token of nobody lives: five minutes. */
+const anonymousLifeSeconds = 300
+
+const allScopes = Prn.scope('all')
+
+export type Access = ReturnType<typeof createAccess>
+
+export function createAccess(needs: AccessNeeds) {
+  const { store, clock, tokens } = needs
+  const directory = store.readHouse()
+  const seconds = () => Math.floor(clock.now() / 1000)
+
+  /** Checks credentials and issues a token. `scopes`: those asked for; none: everything the account has. */
+  async function login(
+    who: Login,
+    asked: { scopes: readonly string[]; peer: string },
+  ): Promise<Result<{ token: string; claims: Claims }, LoginRefusal>> {
+    const name = loginName(who)
+    const waitMs = who.kind === 'anonymous' ? 0 : needs.guesses.waitMs(name, asked.peer)
+    if (waitMs > 0) return refuse({ kind: 'too-many-guesses', retryAfterMs: waitMs })
+    const claims = await claimsFor(who, asked.scopes)
+    if (!claims) {
+      needs.guesses.wrong(name, asked.peer)
+      return refuse({ kind: 'wrong-credentials' })
+    }
+    if (who.kind !== 'anonymous') needs.guesses.right(name, asked.peer)
+    return ok({ token: tokens.issue(claims), claims })
+  }
+
+  async function claimsFor(who: Login, scopes: readonly string[]): Promise<Claims | undefined> {
+    switch (who.kind) {
+      case 'user': {
+        const principal = await provenUser(who.name, who.password)
+        return principal && userClaims(principal, scopes)
+      }
+      case 'act-as': {
+        const admin = await provenUser(who.admin, who.password)
+        if (!admin?.houseAdmin) return undefined
+        const user = await principalByLogin(directory, who.user)
+        if (!user || user.disabled) return undefined
+        return { ...userClaims(admin, []), 'call-as': userClaims(user, scopes) }
+      }
+      case 'device': {
+        const home = await homeOf(directory, who.device)
+        const device = home && (await store.read(home.tenant).get(devices, { id: who.device }))
+        if (!home || !device || device.garbage) return undefined
+        if (!needs.secrets.same(needs.secrets.unseal(device.sealedSecret, device.id), who.secret))
+          return undefined
+        return deviceClaims(device, home.tenant, scopes)
+      }
+      case 'anonymous': {
+        const now = seconds()
+        const id = `anon-${now}`
+        return {
+          id,
+          nick: 'anon',
+          prn: `prn:pantahub.com:auth:/${id}`,
+          type: 'ANONYMOUS',
+          roles: 'anonymous',
+          scopes: anonymousScopes(scopes).join(' '),
+          exp: now + anonymousLifeSeconds,
+          orig_iat: now,
+        }
+      }
+      default:
+        return unreachable(who)
+    }
+  }
+
+  async function provenUser(name: string, password: string): Promise<Principal | undefined> {
+    const principal = await principalByLogin(directory, name)
+    const credential =
+      principal && (await directory.get(credentials, { principal: principal.id, kind: 'password' }))
+    const matches = await needs.passwords.matches({
+      hash: credential?.hash,
+      password,
+      credential: principal?.id ?? '',
+      version: principal?.credentialVersion ?? 0,
+    })
+    const mayEnter = principal && !principal.disabled && principal.verifiedAt !== undefined
+    return matches && mayEnter ? principal : undefined
+  }
+
+  function userClaims(principal: Principal, scopes: readonly string[]): Claims {
+    const now = seconds()
+    const session = principal.kind === 'session'
+    return {
+      id: principal.id,
+      nick: principal.nick,
+      prn: session ? Prn.session(hex(principal.id)) : Prn.account(hex(principal.home)),
+      type: session ? 'SESSION' : 'USER',
+      roles: session ? 'session' : principal.houseAdmin ? 'admin' : 'user',
+      scopes: scopes.length > 0 ? scopes.join(' ') : allScopes,
+      exp: now + needs.lifeSeconds,
+      orig_iat: now,
+      tn: principal.home,
+      cv: principal.credentialVersion,
+    }
+  }
+
+  function deviceClaims(device: Device, tenant: TenantId, scopes: readonly string[]): Claims {
+    const now = seconds()
+    return {
+      id: device.id,
+      nick: device.nick,
+      prn: Prn.device(hex(device.id)),
+      type: 'DEVICE',
+      roles: 'device',
+      scopes: scopes.length > 0 ? scopes.join(' ') : allScopes,
+      owner: ownerPrn(tenant),
+      exp: now + needs.lifeSeconds,
+      orig_iat: now,
+      tn: tenant,
+      cv: device.credentialVersion,
+    }
+  }
+
+  /** Issues a token for a principal that has just proved itself otherwise (a new session account). */
+  function tokenFor(principal: Principal): string {
+    return tokens.issue(userClaims(principal, []))
+  }
+
+  /** A new token with the same claims and a new expiry, while the login it stands on is recent enough. */
+  async function refresh(token: string): Promise<Result<{ token: string; claims: Claims }, TokenRefusal>> {
+    const caller = await callerOf(token)
+    if (!caller.ok) return caller
+    const { claims } = caller.value
+    const now = seconds()
+    if (now - claims.orig_iat > needs.refreshWindowSeconds)
+      return refuse({ kind: 'token-void', why: 'the login is too long ago; log in again' })
+    const life = claims.type === 'ANONYMOUS' ? anonymousLifeSeconds : needs.lifeSeconds
+    const fresh: Claims = { ...claims, exp: now + life }
+    return ok({ token: tokens.issue(fresh), claims: fresh })
+  }
+
+  /** Who a token stands for, as things are now: revoked, deleted and claimed devices and users are seen at once. */
+  async function callerOf(token: string): Promise<Result<Caller, TokenRefusal>> {
+    const verified = tokens.verify(token)
+    if (!verified.ok) return refuse({ kind: 'bad-token', why: verified.refusal.kind })
+    const claims = verified.value
+    switch (claims.type) {
+      case 'DEVICE':
+        return deviceCaller(claims)
+      case 'ANONYMOUS':
+        return ok({ kind: 'anonymous', scopes: claims.scopes.split(' '), claims })
+      default: {
+        const bearer = await userCaller(claims)
+        const inner = claims['call-as']
+        if (!bearer.ok || !inner) return bearer
+        if (!bearer.value.principal.houseAdmin)
+          return refuse({ kind: 'token-void', why: 'no longer an administrator' })
+        const acting = await userCaller(inner)
+        return acting.ok ? ok({ ...acting.value, actor: bearer.value.actor, claims }) : acting
+      }
+    }
+  }
+
+  async function userCaller(claims: Claims): Promise<Result<UserCaller, TokenRefusal>> {
+    const id = PrincipalId.parse(claims.id)
+    const tenant = TenantId.parse(claims.tn)
+    const principal = id && (await directory.get(principals, { id }))
+    if (!principal || !tenant || principal.disabled || principal.credentialVersion !== claims.cv)
+      return refuse({ kind: 'token-void', why: 'the account or its credential has changed' })
+    return ok({
+      kind: 'user',
+      principal,
+      tenant,
+      roles: await rolesIn(directory, principal.id, tenant),
+      scopes: claims.scopes.split(' '),
+      actor: { kind: 'user', id: principal.id },
+      claims,
+    })
+  }
+
+  async function deviceCaller(claims: Claims): Promise<Result<DeviceCaller, TokenRefusal>> {
+    const id = toDeviceId.parse(claims.id)
+    const home = id && (await homeOf(directory, id))
+    const device = home && (await store.read(home.tenant).get(devices, { id }))
+    if (!device || device.garbage || device.credentialVersion !== claims.cv)
+      return refuse({ kind: 'token-void', why: 'the device or its secret has changed' })
+    return ok({
+      kind: 'device',
+      device,
+      tenant: home.tenant,
+      scopes: claims.scopes.split(' '),
+      actor: { kind: 'device', id: device.id },
+      claims,
+    })
+  }
+
+  /** The device as this caller may see it: their own, themselves, or published by others; else undefined. */
+  async function openDevice(caller: Caller, id: DeviceId): Promise<Opened | undefined> {
+    if (caller.kind === 'device' && caller.device.id === id)
+      return { device: caller.device, tenant: caller.tenant, reader: store.read(caller.tenant), as: 'self' }
+    const home = await homeOf(directory, id)
+    if (!home) return undefined
+    const own = caller.kind === 'user' && caller.roles.length > 0 && home.tenant === caller.tenant
+    if (!own && !home.published) return undefined
+    const reader = store.read(home.tenant)
+    const device = await reader.get(devices, { id })
+    if (!device || device.garbage) return undefined
+    return { device, tenant: home.tenant, reader, as: own ? 'owner' : 'visitor' }
+  }
+
+  return { login, tokenFor, refresh, callerOf, openDevice }
+}
+
+/** Whether the caller's token carries one of the scopes that a route accepts. */
+export function carries(caller: Caller, wanted: ScopeWanted): boolean {
+  return allows(caller.scopes, wanted)
+}
+
+/** What the Pantahub door calls the owner of everything in a tenant; empty for the unclaimed. */
+export function ownerPrn(tenant: TenantId): string {
+  return tenant === unclaimedTenant ? '' : Prn.account(hex(tenant))
+}
+
+function loginName(who: Login): string {
+  switch (who.kind) {
+    case 'user':
+      return who.name.toLowerCase()
+    case 'act-as':
+      return who.admin.toLowerCase()
+    case 'device':
+      return who.device
+    case 'anonymous':
+      return 'anonymous'
+    default:
+      return unreachable(who)
+  }
+}
+
+/** An internal id in the brand that prns are made of: the form is the same. */
+export function hex(id: TenantId | PrincipalId | DeviceId): ObjectId24 {
+  const named = ObjectId24.parse(id)
+  invariant(named, 'every id is 24 hex digits')
+  return named
+}

@@ -1,0 +1,40 @@
+/**
+ * The house: everything that is shared by the doors, composed once. A door gets this and its routes' app; it finds here
+ * who is calling, what is kept, and what time it is, and nothing else.
+ */
+import type { Env, Instant, Store } from '@waymark/domain'
+import type { ObjectBytes } from '@waymark/store'
+import type { Access } from './access.ts'
+import type { Config } from './config.ts'
+import type { Keys } from './keys.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import type { ObjectRoom } from './object-room.ts'
+import type { Passwords } from './passwords.ts'
+import type { Presence } from './presence.ts'
+import type { Throttle } from './throttle.ts'
+
+export interface House {
+  readonly config: Config
+  readonly log: Log
+  readonly metrics: Metrics
+  /** Everything but telemetry: transacted, journaled. */
+  readonly store: Store
+  /** Logs and presence: durable where acknowledged, never journaled. */
+  readonly telemetry: Store
+  readonly bytes: ObjectBytes
+  readonly objects: ObjectRoom
+  readonly access: Access
+  readonly presence: Presence
+  readonly keys: Keys
+  readonly passwords: Passwords
+  /** Registrations of devices and accounts, by the address they come from. */
+  readonly registrations: Throttle
+  readonly clock: { now(): Instant }
+  /** What a domain operation is told of the outside, at this moment. */
+  env(): Env
+  /** The address others reach us by, without a slash at the end. */
+  publicUrl(): string
+  /** Aborted when the server begins to stop. */
+  readonly draining: AbortSignal
+}
