@@ -94,16 +94,21 @@ function arrayText(values: readonly unknown[], depth: number): string {
 function objectText(value: object, depth: number): string {
   const entries = value as Record<string, unknown>
   const keys = Object.keys(value)
-  if (!keys.every((key) => key.isWellFormed())) return objectText(repaired(entries, keys), depth)
-  sortByCodePoint(keys)
-  let text = '{'
+  if (keys.some((key) => highUnits.test(key))) {
+    if (!keys.every((key) => key.isWellFormed())) return objectText(repaired(entries, keys), depth)
+    keys.sort(compareCodePoints)
+  } else if (!inOrder(keys)) {
+    // Below the surrogates both orders agree, and the engine's own is much the faster.
+    keys.sort()
+  }
+  let text = ''
   for (const key of keys) {
     const held = entries[key]
     if (held === undefined) continue
-    if (text.length > 1) text += ','
+    if (text !== '') text += ','
     text += `${quote(key)}:${canonicalJson(held, depth)}`
   }
-  return `${text}}`
+  return `{${text}}`
 }
 
 /** Half surrogate pairs become U+FFFD, as they do on their way through UTF-8; of keys made equal the last one wins. */
@@ -111,16 +116,9 @@ function repaired(entries: Record<string, unknown>, keys: readonly string[]): ob
   return Object.fromEntries(keys.map((key) => [key.toWellFormed(), entries[key]]))
 }
 
-/** Sorts in place. Below the surrogates both orders agree, and the engine's own is much the faster. */
-function sortByCodePoint(keys: string[]): void {
-  if (inOrder(keys)) return
-  if (keys.some((key) => highUnits.test(key))) keys.sort(compareCodePoints)
-  else keys.sort()
-}
-
 function inOrder(keys: readonly string[]): boolean {
   for (let i = 1; i < keys.length; i++) {
-    if (compareCodePoints(keys[i - 1] ?? '', keys[i] ?? '') > 0) return false
+    if ((keys[i - 1] ?? '') > (keys[i] ?? '')) return false
   }
   return true
 }

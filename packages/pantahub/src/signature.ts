@@ -84,7 +84,7 @@ const folder = '_sigs/'
 const patternsMax = 256
 const headerCharactersMax = 128 * 1024
 /** Work that one state may cause, in compared characters: a hostile state cannot ask for more than about a second. */
-const workMax = 64_000_000
+const workMax = 32_000_000
 /** What one try of one key weighs against a compared character. */
 const verifyCost = 20_000
 
@@ -148,7 +148,7 @@ export function signState({
   const path = StatePath.parse(`${folder}${name}.json`)
   const algorithm = algorithms.find((known) => known.fits(key))
   const compiled = compileSelection(selection)
-  if (!path.ok || name.includes('/'))
+  if (!path.ok || name === '' || name.includes('/'))
     throw new TypeError(`signature name ${describe(name)}: wanted a plain file name`)
   if (algorithm === undefined) throw new TypeError('signing key: wanted RSA of 2048 bits or more, or P-256')
   if (compiled === undefined) throw new TypeError(`selection: wanted at most ${patternsMax} patterns of text`)

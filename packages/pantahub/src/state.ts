@@ -195,8 +195,9 @@ function canonicalOf(value: JsonObject, depth: number): string | undefined {
   }
 }
 
-/** What a path would have to be, when it is not. */
+/** What a path would have to be, when it is not. Most paths are short and plain: one look is enough for those. */
 function pathFault(path: string): string | undefined {
+  if (path.length <= statePathBytesMax / 3 && !suspicious.test(path)) return undefined
   if (path === '') return 'a path that is not empty'
   if (!path.isWellFormed()) return 'a path in well-formed Unicode'
   if (path.length > statePathBytesMax || Buffer.byteLength(path) > statePathBytesMax) {
@@ -211,6 +212,9 @@ function pathFault(path: string): string | undefined {
   }
   return undefined
 }
+
+/** Backslash, control character or half pair anywhere; or a name that is empty, `.` or `..`. */
+const suspicious = /[\\\p{Cc}\p{Cs}]|(?:^|\/)\.{0,2}(?:\/|$)/u
 
 /**
  * Finds a path that would have to be a file and a folder at once. With `/` moved below every other character, all
