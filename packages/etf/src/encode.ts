@@ -17,7 +17,7 @@ import {
   BitBinary,
   Export,
   Float,
-  type Fun,
+  Fun,
   ImproperList,
   LocalTerm,
   Pid,
@@ -84,7 +84,7 @@ export function encodeWith(term: Term, settings: EncodeSettings, lead: number): 
     const bytes = new TermWriter(buffer, settings, lead).message(term)
     return settings.compress === 0 ? bytes : compressed(bytes, settings, lead)
   } finally {
-    if (buffer.bytes.length <= keptBytes) idle = buffer
+    if (buffer.bytes.length <= keptRoom) idle = buffer
   }
 }
 
@@ -103,11 +103,12 @@ function compressed(bytes: Uint8Array, settings: EncodeSettings, lead: number): 
 }
 
 const firstBytes = 8 * 1024
-const keptBytes = 1024 * 1024
+const keptRoom = 1024 * 1024
 
 class WorkingBuffer {
   bytes = new Uint8Array(firstBytes)
   buffer = Buffer.from(this.bytes.buffer)
+  view = new DataView(this.bytes.buffer)
 
   /** Room for `wanted` bytes, keeping the first `used`. */
   grow(used: number, wanted: number): void {
@@ -115,15 +116,12 @@ class WorkingBuffer {
     bytes.set(this.bytes.subarray(0, used))
     this.bytes = bytes
     this.buffer = Buffer.from(bytes.buffer)
+    this.view = new DataView(bytes.buffer)
   }
 }
 
 /** The working buffer between calls; a call takes it away, so a call within a call makes its own. */
 let idle: WorkingBuffer | undefined
-
-const floatBytes = new Uint8Array(8)
-const floatValue = new Float64Array(floatBytes.buffer)
-const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
 /** Up to this many UTF-16 units a string is written by a loop here, above by the runtime. */
 const shortText = 32
@@ -193,7 +191,9 @@ class TermWriter {
     term: BitBinary | ImproperList<Term> | Export | Fun | Pid | Port | Reference | LocalTerm,
     depth: number,
   ): void {
-    if (term instanceof ImproperList) this.improperList(term, depth)
+    const kept = keptBytes(term)
+    if (kept !== undefined) this.raw(kept)
+    else if (term instanceof ImproperList) this.improperList(term, depth)
     else if (term instanceof BitBinary) this.bitBinary(term)
     else if (term instanceof Export) this.export(term)
     else if ('encoded' in term && term.encoded !== undefined && !(term instanceof LocalTerm))
@@ -267,9 +267,7 @@ class TermWriter {
     const bytes = this.bytes
     const at = this.at
     bytes[at] = tag.newFloat
-    floatValue[0] = value
-    if (littleEndian) for (let i = 0; i < 8; i++) bytes[at + 1 + i] = floatBytes[7 - i] as number
-    else for (let i = 0; i < 8; i++) bytes[at + 1 + i] = floatBytes[i] as number
+    this.buffer.view.setFloat64(at + 1, value)
     this.at = at + 9
   }
 
@@ -500,6 +498,13 @@ class TermWriter {
     bytes[at + 3] = value
     this.at = at + 4
   }
+}
+
+/** The bytes that an opaque term came in, if it came in any. */
+function keptBytes(term: unknown): Uint8Array | undefined {
+  if (term instanceof Fun || term instanceof Pid || term instanceof Port || term instanceof Reference)
+    return term.encoded
+  return undefined
 }
 
 function isByte(term: Term | undefined): boolean {
