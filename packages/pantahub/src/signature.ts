@@ -128,7 +128,7 @@ export interface Signed {
 /**
  * Signs the members of a state that a selection names. The algorithm follows from the key: RSA signs RS256, P-256 signs
  * ES256; other keys throw `TypeError`. For tools and tests: no device and no server signs. `extra` members go into the
- * header (`x5c`, `kid`); `withSpec` puts `#spec` in, matched or not.
+ * header (`x5c`, `kid`); `withSpec` puts `#spec` in, matched or not. An ES256 signature differs each time it is made.
  */
 export function signState({
   state,
