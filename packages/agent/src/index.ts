@@ -1,1 +1,33 @@
-export {}
+export { type Agent, type AgentConfig, type AgentPorts, createAgent } from './agent.ts'
+export {
+  type AgentEvent,
+  type AgentState,
+  agentStates,
+  describeEvent,
+  type UpdateStage,
+  updateStages,
+} from './events.ts'
+export type { Outcome, Refusal } from './model.ts'
+export type {
+  Bytes,
+  Clock,
+  CurrentRevision,
+  Disk,
+  DiskEntry,
+  DiskFile,
+  DiskOpen,
+  FactoryFolder,
+  Health,
+  Json,
+  Logger,
+  LogLevel,
+  Luck,
+  Revision,
+  RevisionDriver,
+  RevisionFile,
+  RunningRevision,
+  SystemFacts,
+  Transport,
+  TransportReply,
+  TransportRequest,
+} from './ports.ts'

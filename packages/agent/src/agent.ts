@@ -1,0 +1,245 @@
+/**
+ * The shell around the machine: hands it what happened, carries out what it wishes, one turn after another.
+ *
+ * Driven by its ports alone. Many agents live in one process without knowing of each other, and a simulated
+ * clock makes a month of them run in a moment. It decides nothing; read `machine.ts` for that.
+ */
+import { type CarrySettings, createCarrier } from './carry.ts'
+import { type AgentEvent, describeEvent } from './events.ts'
+import { createFilesDriver } from './files-driver.ts'
+import { type Answer, createHub, type HubFailure } from './hub.ts'
+import { createLogSpool } from './logs.ts'
+import { advance, newMachine } from './machine.ts'
+import { deviceMeta, keepUserMeta, metaFingerprint, presentKeys } from './meta.ts'
+import type { Chore, Failure, Input, MachineSettings, Outcome, TimerName, Wish } from './model.ts'
+import { createPool } from './pool.ts'
+import type {
+  Clock,
+  Disk,
+  FactoryFolder,
+  Json,
+  Logger,
+  LogLevel,
+  Luck,
+  RevisionDriver,
+  SystemFacts,
+  Transport,
+} from './ports.ts'
+
+/** Everything an agent is told at start; `parseAgentConfig` makes one from files, environment and flags. */
+export interface AgentConfig extends MachineSettings, Omit<CarrySettings, 'hub'> {
+  /** The hub's address, `https://host:port`, without a trailing slash. */
+  readonly hub: string
+  readonly userAgent: string
+  /** How long a call waits without a byte. Milliseconds. */
+  readonly patienceMs: number
+  /** Ship the logs. */
+  readonly logPush: boolean
+  readonly logMs: number
+}
+
+/** What an agent acts through. */
+export interface AgentPorts {
+  readonly transport: Transport
+  readonly disk: Disk
+  readonly factory?: FactoryFolder
+  readonly clock: Clock
+  readonly luck: Luck
+  /** A fresh id; names each run in the evidence of finished steps. */
+  readonly newId: () => string
+  readonly facts: SystemFacts
+  readonly logger?: Logger
+  /** Carries revisions out; `files` unless given. */
+  readonly driver?: RevisionDriver
+  readonly onEvent?: (event: AgentEvent) => void
+}
+
+/** One device's program. */
+export interface Agent {
+  /** Follows the trail until the signal, or until nothing is left to do when so configured. Never rejects. */
+  run(signal: AbortSignal): Promise<Outcome>
+}
+
+/** Device-meta that has not changed is sent again after so many intervals. */
+const metaRefresh = 6
+
+/** Makes an agent; nothing happens until `run`. */
+export function createAgent(config: AgentConfig, ports: AgentPorts): Agent {
+  return { run: (signal) => follow(config, ports, signal) }
+}
+
+async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal): Promise<Outcome> {
+  const { clock, disk, luck } = ports
+  const halt = new AbortController()
+  const signal = AbortSignal.any([outer, halt.signal])
+  const inputs: Input[] = [{ kind: 'start' }]
+  let ring: () => void = () => undefined
+  const post = (input: Input): void => {
+    inputs.push(input)
+    ring()
+  }
+
+  const hub = createHub({
+    base: config.hub,
+    userAgent: config.userAgent,
+    patienceMs: config.patienceMs,
+    transport: ports.transport,
+    clock,
+    onContact: (reached, detail) => post({ kind: 'contact', reached, detail }),
+  })
+  const driver = ports.driver ?? createFilesDriver(disk)
+  const spool = createLogSpool(disk)
+  const working = new Set<Promise<unknown>>()
+  const during = (work: Promise<unknown>): void => {
+    const watched = work.finally(() => working.delete(watched))
+    working.add(watched)
+  }
+  let machine = newMachine(config, ports.newId())
+
+  function log(level: LogLevel, message: string, facts?: Readonly<Record<string, Json>>): void {
+    ports.logger?.(level, message, facts)
+    const rev = String(machine.running?.rev ?? '')
+    if (config.logPush)
+      during(spool.add({ src: 'agent', msg: message, lvl: level, tsec: 0, tnano: 0, rev, plat: 'waymark' }))
+  }
+  function tell(event: AgentEvent): void {
+    ports.onEvent?.(event)
+    const line = describeEvent(event)
+    if (line !== undefined && event.event !== 'challenge' && event.event !== 'downloading')
+      log(event.event === 'error' ? 'ERROR' : event.event === 'trouble' ? 'WARN' : 'INFO', line)
+  }
+
+  const carry = createCarrier(config, {
+    ...ports,
+    factory: ports.factory,
+    hub,
+    driver,
+    pool: createPool(disk),
+    tell,
+    post,
+  })
+  const chores = createChores(config, ports, hub, tell)
+  const timers = new Map<TimerName, AbortController>()
+
+  function wake(timer: TimerName, afterMs: number): void {
+    timers.get(timer)?.abort()
+    const cancel = new AbortController()
+    timers.set(timer, cancel)
+    const either = AbortSignal.any([signal, cancel.signal])
+    during(clock.sleep(afterMs, either).then(() => either.aborted || post({ kind: 'timer', timer })))
+  }
+
+  let outcome: Outcome | undefined
+  function fulfil(wish: Wish): void {
+    switch (wish.wish) {
+      case 'do':
+        return during(carry(wish.task, signal).then(post))
+      case 'chore':
+        return during(
+          chores(wish.chore, signal).then((failure) =>
+            post({ kind: 'chore-over', chore: wish.chore.chore, ...(failure ? { failure } : {}) }),
+          ),
+        )
+      case 'wake':
+        return wake(wish.timer, wish.afterMs)
+      case 'tell':
+        return tell(wish.event)
+      case 'end':
+        outcome = wish.outcome
+    }
+  }
+
+  const ship = async (): Promise<boolean> =>
+    machine.me?.claimed
+      ? spool.drain(async (entries) => failureOf(await hub.postLogs(entries, signal)))
+      : false
+  if (config.logPush)
+    during(
+      (async () => {
+        while (!signal.aborted) {
+          await clock.sleep(config.logMs, signal)
+          if (!signal.aborted) await ship().catch(() => false)
+        }
+      })(),
+    )
+
+  const onAbort = (): void => ring()
+  outer.addEventListener('abort', onAbort)
+  while (outcome === undefined && !outer.aborted) {
+    const input = inputs.shift()
+    if (input === undefined) {
+      await new Promise<void>((resolve) => {
+        ring = resolve
+      })
+      continue
+    }
+    const turn = advance(machine, input, { now: clock.now(), luck: luck.next() })
+    machine = turn.machine
+    for (const wish of turn.wishes) fulfil(wish)
+  }
+  if (outcome?.kind === 'idle' && config.logPush) await ship().catch(() => false)
+  outer.removeEventListener('abort', onAbort)
+  const ended: Outcome = outcome ?? { kind: 'stopped' }
+  halt.abort()
+  tell({ event: 'stopped', why: describeOutcome(ended) })
+  while (working.size > 0) await Promise.allSettled(working)
+  return ended
+}
+
+/** Carries out what runs beside the task. Resolves with the failure, if any. */
+function createChores(
+  config: AgentConfig,
+  { disk, facts }: AgentPorts,
+  hub: ReturnType<typeof createHub>,
+  tell: (event: AgentEvent) => void,
+) {
+  let shown: string | undefined
+  let unchanged = 0
+
+  async function carry(chore: Chore, signal: AbortSignal): Promise<Failure | undefined> {
+    switch (chore.chore) {
+      case 'user-meta': {
+        const answer = await hub.userMeta(chore.id, signal)
+        if (!answer.ok) return answer.failure
+        if (await keepUserMeta(disk, answer.value))
+          tell({ event: 'user-meta', keys: Object.keys(presentKeys(answer.value)) })
+        return undefined
+      }
+      case 'device-meta': {
+        const meta = deviceMeta({ ...(await facts()), 'pantahub.address': config.hub }, chore.about)
+        const print = metaFingerprint(meta)
+        if (print === shown && ++unchanged < metaRefresh) return undefined
+        const failure = failureOf(await hub.putDeviceMeta(chore.id, meta, signal))
+        if (!failure) {
+          shown = print
+          unchanged = 0
+        }
+        return failure
+      }
+      case 'figures':
+        return failureOf(await hub.report(chore.trail, chore.rev, chore.progress, signal))
+    }
+  }
+
+  return (chore: Chore, signal: AbortSignal): Promise<Failure | undefined> =>
+    carry(chore, signal).catch(
+      (cause: unknown): Failure => ({
+        kind: 'disk',
+        detail: cause instanceof Error ? cause.message : String(cause),
+      }),
+    )
+}
+
+const failureOf = (answer: Answer<unknown>): HubFailure | undefined =>
+  answer.ok ? undefined : answer.failure
+
+function describeOutcome(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'stopped':
+      return 'asked to'
+    case 'idle':
+      return `nothing left to do, running revision ${outcome.rev ?? 'none'}`
+    case 'refused':
+      return `${outcome.refusal.thing}: wanted ${outcome.refusal.wanted}, got ${outcome.refusal.got}`
+  }
+}

@@ -1,0 +1,294 @@
+/**
+ * Carries out the machine's tasks through the ports: dull on purpose, each task a few calls in a row.
+ *
+ * Whatever goes wrong comes back as a failure by name; nothing is decided here. The order of writes within a
+ * task is what the promises about crashes rest on, and stands beside each.
+ */
+import { canonicalJson } from '@waymark/pantahub'
+import { keepIdentity, readIdentity } from './credentials.ts'
+import { type DownloadSettings, type DownloadWatch, downloadObjects } from './download.ts'
+import type { AgentEvent } from './events.ts'
+import { readFactory } from './factory.ts'
+import type { Answer, Hub, Identity } from './hub.ts'
+import { keepAttempt, keepFinals, readAttempt, readFinals } from './keep.ts'
+import type { Failure, Final, Input, Needed, Results, Task, TaskName } from './model.ts'
+import { objectPath, type Pool } from './pool.ts'
+import type { Clock, Disk, FactoryFolder, Luck, Revision, RevisionDriver } from './ports.ts'
+import { objectsOf, revisionOf } from './revision.ts'
+import type { ObjectRecord } from './wire.ts'
+
+/** What tasks are carried out with. */
+export interface CarryPorts {
+  readonly hub: Hub
+  readonly disk: Disk
+  readonly factory: FactoryFolder | undefined
+  readonly driver: RevisionDriver
+  readonly pool: Pool
+  readonly clock: Clock
+  readonly luck: Luck
+  readonly tell: (event: AgentEvent) => void
+  readonly post: (input: Input) => void
+}
+
+export interface CarrySettings extends DownloadSettings {
+  readonly hub: string
+  /** An identity from the settings counts as claimed and is never replaced. */
+  readonly identity: Identity | undefined
+  readonly joinToken: string | undefined
+  /** Bytes left free beside what an update needs. */
+  readonly spareBytes: number
+  /** How often moving bytes are told. */
+  readonly tellMovedMs: number
+}
+
+/** A task ended without its result. */
+class TaskFailed extends Error {
+  readonly failure: Failure
+  constructor(failure: Failure) {
+    super(failure.kind)
+    this.failure = failure
+  }
+}
+
+/** Makes the function that carries out one task and brings back what came of it. Never rejects. */
+export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
+  const { hub, disk, driver, pool } = ports
+  /** The last words as they stand on disk. */
+  let finals: readonly Final[] = []
+
+  async function load(): Promise<Results['load']> {
+    const stored = settings.identity
+      ? { identity: settings.identity, claimed: true }
+      : await readIdentity(disk)
+    hub.identify(stored?.identity)
+    finals = await readFinals(disk)
+    return {
+      identity: stored,
+      running: running(await driver.current()),
+      attempt: await readAttempt(disk),
+      finals,
+      factory: ports.factory !== undefined,
+    }
+  }
+
+  async function installFactory(): Promise<Results['install-factory']> {
+    let revision: Revision
+    try {
+      revision = await readFactory(ports.factory, pool)
+    } catch (cause) {
+      throw new TaskFailed({ kind: 'factory', detail: messageOf(cause) })
+    }
+    await driver.prepare(revision)
+    await driver.switchTo(0)
+    return { rev: 0, stateSha: revision.stateSha }
+  }
+
+  /** Back to revision 0. What was said on the deleted trail is forgotten first, lest it answer a new one. */
+  async function returnToFactory(): Promise<Results['return-to-factory']> {
+    finals = []
+    await keepFinals(disk, finals)
+    try {
+      await driver.switchTo(0)
+    } catch {
+      return installFactory()
+    }
+    return running(await driver.current()) ?? installFactory()
+  }
+
+  async function announce(signal: AbortSignal): Promise<null> {
+    const current = await driver.current()
+    if (!current) throw new TaskFailed({ kind: 'factory', detail: 'wanted a running revision, got none' })
+    const read = revisionOf(current.rev, JSON.parse(current.stateText))
+    if (!read.ok) throw new TaskFailed({ kind: 'factory', detail: read.refusal.thing })
+    const seen = new Set<string>()
+    for (const file of read.revision.files) {
+      if (file.kind !== 'object' || seen.has(file.sha)) continue
+      seen.add(file.sha)
+      await upload(file.path, file.sha, signal)
+    }
+    return value(await hub.postTrail(current.stateText, signal))
+  }
+
+  async function upload(name: string, sha: string, signal: AbortSignal): Promise<void> {
+    if (!(await pool.holds(sha)))
+      throw new TaskFailed({ kind: 'object', sha, detail: `factory file ${name} no longer has these bytes` })
+    const size = (await disk.stat(objectPath(sha)))?.size ?? 0
+    const offered = value(await hub.offerObject({ name, sha, size }, signal))
+    const sent = offered !== 'stored'
+    if (sent) value(await hub.putObject(offered.putUrl, size, disk.read(objectPath(sha)), signal))
+    ports.tell({ event: 'uploaded', name, sha, size, sent })
+  }
+
+  async function lookUp(revision: Revision, signal: AbortSignal): Promise<Needed> {
+    const wanted: string[] = []
+    const all = objectsOf(revision)
+    for (const sha of all) if (!(await pool.holds(sha))) wanted.push(sha)
+    const missing: ObjectRecord[] = []
+    const left = [...wanted]
+    async function work(): Promise<void> {
+      for (let sha = left.shift(); sha !== undefined; sha = left.shift()) {
+        const record = value(await hub.object(sha, signal))
+        if (record.sha !== sha)
+          throw new TaskFailed({
+            kind: 'garbled',
+            call: 'object',
+            detail: `asked for ${sha}, got ${record.sha}`,
+          })
+        missing.push(record)
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(settings.parallel, left.length) }, work))
+    missing.sort((a, b) => (a.sha < b.sha ? -1 : 1))
+    let requiredBytes = 0
+    for (const { sha, size } of missing) requiredBytes += Math.max(0, size - (await pool.partialBytes(sha)))
+    const documents = revision.files.reduce((sum, f) => sum + (f.kind === 'document' ? f.text.length : 0), 0)
+    return {
+      missing,
+      reused: all.length - missing.length,
+      requiredBytes: requiredBytes + documents + settings.spareBytes,
+      availableBytes: await disk.freeBytes(),
+    }
+  }
+
+  async function download(objects: readonly ObjectRecord[], signal: AbortSignal): Promise<null> {
+    const total = objects.reduce((sum, object) => sum + object.size, 0)
+    let bytes = 0
+    for (const { sha, size } of objects) bytes += Math.min(size, await pool.partialBytes(sha))
+    let toldAt = ports.clock.now()
+    const moved = (count: number): void => {
+      bytes = Math.max(0, bytes + count)
+      const now = ports.clock.now()
+      if (bytes < total && now - toldAt < settings.tellMovedMs) return
+      toldAt = now
+      ports.post({ kind: 'moved', bytes, total })
+    }
+    const watch: DownloadWatch = {
+      onBytes: moved,
+      onDiscarded: (count) => moved(-count),
+      onResumed: (sha, from, size) => ports.tell({ event: 'resumed', sha, from, size }),
+      onCorrupt: (sha, got, attempt) => ports.tell({ event: 'corrupt', sha, got, attempt }),
+      onTrouble: (sha, detail, againInMs) =>
+        ports.tell({ event: 'trouble', during: `download of ${sha.slice(0, 12)}`, detail, againInMs }),
+    }
+    const failure = await downloadObjects(objects, ports, settings, watch, signal)
+    if (failure) throw new TaskFailed(failure)
+    return null
+  }
+
+  async function prepare(revision: Revision): Promise<null> {
+    try {
+      await driver.prepare(revision)
+    } catch (cause) {
+      throw new TaskFailed({ kind: 'driver', detail: `revision ${revision.rev}: ${messageOf(cause)}` })
+    }
+    return null
+  }
+
+  /** Switches and looks whether what runs is well; when it is not, the previous revision runs again. */
+  async function switchTo(rev: number, previous: number | undefined): Promise<Results['switch']> {
+    try {
+      await driver.switchTo(rev)
+      const health = await driver.health()
+      if (health.kind === 'healthy') return { probes: health.probes }
+      throw new Error(health.why)
+    } catch (cause) {
+      const now = await driver.current().catch(() => undefined)
+      if (previous !== undefined && now?.rev !== previous) await driver.switchTo(previous)
+      throw new TaskFailed({ kind: 'driver', detail: `revision ${rev}: ${messageOf(cause)}` })
+    }
+  }
+
+  async function adopt(revision: Revision, signal: AbortSignal): Promise<null> {
+    const needed = await lookUp(revision, signal)
+    if (needed.requiredBytes > needed.availableBytes)
+      throw new TaskFailed({
+        kind: 'disk',
+        detail: `Space required ${needed.requiredBytes} B, available ${needed.availableBytes} B`,
+      })
+    await download(needed.missing, signal)
+    await prepare(revision)
+    await driver.switchTo(revision.rev)
+    return null
+  }
+
+  async function keepFinal(final: Final): Promise<null> {
+    finals = [...finals.filter((each) => each.rev !== final.rev), final].slice(-32)
+    await keepFinals(disk, finals)
+    // The hub has heard it, so nothing will ask for the older revisions again.
+    if (final.sent) await driver.forgetOld().catch(() => undefined)
+    return null
+  }
+
+  async function carry(task: Task, signal: AbortSignal): Promise<Input> {
+    switch (task.do) {
+      case 'load':
+        return did(task.do, await load())
+      case 'install-factory':
+        return did(task.do, await installFactory())
+      case 'register':
+        return did(task.do, value(await hub.register(settings.joinToken, signal)))
+      case 'keep-identity':
+        await keepIdentity(disk, task.stored, { hub: settings.hub, challenge: task.challenge })
+        hub.identify(task.stored.identity)
+        return did(task.do, null)
+      case 'login':
+        return did(task.do, value(await hub.login(signal)))
+      case 'ask-device':
+        return did(task.do, value(await hub.device(task.id, signal)))
+      case 'list-trails':
+        return did(task.do, value(await hub.trails(signal)))
+      case 'read-factory-step':
+        return did(task.do, value(await hub.step(task.trail, 0, signal)))
+      case 'adopt':
+        return did(task.do, await adopt(task.revision, signal))
+      case 'return-to-factory':
+        return did(task.do, await returnToFactory())
+      case 'announce':
+        return did(task.do, await announce(signal))
+      case 'poll':
+        return did(task.do, value(await hub.openSteps(task.trail, signal))[0])
+      case 'keep-attempt':
+        await keepAttempt(disk, task.attempt)
+        return did(task.do, null)
+      case 'report':
+        return did(task.do, value(await hub.report(task.trail, task.rev, task.progress, signal)))
+      case 'look-up':
+        return did(task.do, await lookUp(task.revision, signal))
+      case 'download':
+        return did(task.do, await download(task.objects, signal))
+      case 'prepare':
+        return did(task.do, await prepare(task.revision))
+      case 'switch':
+        return did(task.do, await switchTo(task.rev, task.previous))
+      case 'keep-final':
+        return did(task.do, await keepFinal(task.final))
+    }
+  }
+
+  return async (task: Task, signal: AbortSignal): Promise<Input> => {
+    try {
+      return await carry(task, signal)
+    } catch (cause) {
+      const failure: Failure =
+        cause instanceof TaskFailed ? cause.failure : { kind: 'disk', detail: messageOf(cause) }
+      return { kind: 'failed', task: task.do, failure }
+    }
+  }
+}
+
+/** The value of an answer; a failure ends the task. */
+function value<T>(answer: Answer<T>): T {
+  if (answer.ok) return answer.value
+  throw new TaskFailed(answer.failure)
+}
+
+function did<K extends TaskName>(task: K, result: Results[K]): Input {
+  // The pair is right by this function's own type; the union cannot see that by itself.
+  return { kind: 'did', task, result } as Input
+}
+
+const running = (current: { rev: number; stateSha: string } | undefined) =>
+  current && { rev: current.rev, stateSha: current.stateSha }
+
+const messageOf = (cause: unknown): string =>
+  cause instanceof Error ? cause.message : canonicalJson(String(cause))

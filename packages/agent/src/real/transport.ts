@@ -1,0 +1,70 @@
+/**
+ * The transport over real sockets: HTTP and HTTPS with kept-alive connections, bodies streamed both ways.
+ *
+ * Follows no redirect, since a device talks to the hub it was given and to the stores that hub names, no other.
+ */
+import { Agent as HttpAgent, request as httpRequest } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { Transport, TransportReply } from '../ports.ts'
+
+/** Makes a transport with connections of its own; `close` ends those that are idle. */
+export function createRealTransport(): { transport: Transport; close: () => void } {
+  const plain = new HttpAgent({ keepAlive: true, maxSockets: 16 })
+  const secure = new HttpsAgent({ keepAlive: true, maxSockets: 16 })
+  const transport: Transport = ({ method, url, headers, body, signal }) =>
+    new Promise<TransportReply>((resolve, reject) => {
+      const target = new URL(url)
+      const https = target.protocol === 'https:'
+      if (!https && target.protocol !== 'http:') {
+        reject(new Error(`address ${target.protocol}: wanted http or https`))
+        return
+      }
+      const length =
+        body === undefined ? undefined : typeof body === 'string' ? Buffer.byteLength(body) : body.length
+      const request = (https ? httpsRequest : httpRequest)(target, {
+        method,
+        agent: https ? secure : plain,
+        headers: { ...headers, ...(length === undefined ? {} : { 'content-length': String(length) }) },
+        signal,
+      })
+      request.on('response', (response) => {
+        const flat: Record<string, string> = {}
+        for (const [name, value] of Object.entries(response.headers))
+          if (value !== undefined) flat[name] = Array.isArray(value) ? value.join(', ') : value
+        resolve({ status: response.statusCode ?? 0, headers: flat, body: response })
+      })
+      request.on('error', reject)
+      if (body === undefined) request.end()
+      else if (typeof body === 'string') request.end(body)
+      else void sendBody(request, body.bytes).catch((cause: unknown) => request.destroy(asError(cause)))
+    })
+  return {
+    transport,
+    close() {
+      plain.destroy()
+      secure.destroy()
+    },
+  }
+}
+
+async function sendBody(
+  request: ReturnType<typeof httpRequest>,
+  bytes: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  for await (const part of bytes) {
+    if (request.destroyed) return
+    if (!request.write(part))
+      await new Promise<void>((resolve) => {
+        const go = () => {
+          request.off('drain', go)
+          request.off('close', go)
+          resolve()
+        }
+        request.on('drain', go)
+        request.on('close', go)
+      })
+  }
+  request.end()
+}
+
+const asError = (cause: unknown): Error => (cause instanceof Error ? cause : new Error(String(cause)))

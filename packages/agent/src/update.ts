@@ -1,0 +1,397 @@
+/**
+ * One update, decided: from a step that the hub offers to its last word.
+ *
+ *     wait-hub       the step is ours: counted on disk, QUEUED, and the hub has said so
+ *     prep-download  what is missing, where it lies, whether it fits
+ *     download       bytes into the pool, figures reported while they move; then the folder beside the old one
+ *     report         INPROGRESS answered, the switch, the last word kept on disk, the last word sent
+ *
+ * The last word is on disk before it is sent. A step that is offered although its last word is known is
+ * answered with that word and never run again. A step found half-way is concluded by what runs: this
+ * revision means it succeeded, any other that it did not.
+ */
+
+import type { Failure, Final, Input, Job, Machine, Moment, Needed, Turn } from './model.ts'
+import type { RunningRevision } from './ports.ts'
+import { revisionOf } from './revision.ts'
+import {
+  again,
+  andThen,
+  begin,
+  beginReport,
+  describeFailure,
+  isFinalRefusal,
+  tell,
+  tellTrouble,
+  turn,
+} from './turn.ts'
+import type { DownloadTotal, OfferedStep, Progress } from './wire.ts'
+
+/** Goes to rest; the next poll comes after so many milliseconds. */
+type EnterIdle = (machine: Machine, pollAfterMs?: number) => Turn
+
+/** So many last words are kept; older steps are never offered again. */
+const finalsKept = 32
+
+const percentOf = { QUEUED: 5, DOWNLOADING: 25, INPROGRESS: 50 } as const
+
+/** Decides about a step that the hub offers. */
+export function offer(machine: Machine, step: OfferedStep, moment: Moment): Turn {
+  const read = revisionOf(step.rev, step.state)
+  const stateSha = read.ok ? read.revision.stateSha : ''
+  const known = machine.finals.find((final) => final.rev === step.rev && final.stateSha === stateSha)
+  if (known) return resendFinal(machine, known)
+  if (!read.ok) {
+    const { thing, wanted, got } = read.refusal
+    return conclude(
+      machine,
+      { rev: step.rev, stateSha },
+      'WONTGO',
+      `${thing}: wanted ${wanted}, got ${got}`,
+      0,
+    )
+  }
+  const { running, attempt, settings } = machine
+  if (isSame(running, read.revision)) return concludeRunning(machine, read.revision, ['found running'])
+  if (step.status === 'INPROGRESS' || step.status === 'TESTING')
+    return conclude(
+      machine,
+      read.revision,
+      'ERROR',
+      `Interrupted while switching to revision ${step.rev}; revision ${running?.rev ?? 'none'} runs`,
+      attempt?.retries ?? 0,
+    )
+  const retries = isSame(attempt, read.revision) ? (attempt?.retries ?? 0) + 1 : 0
+  if (retries >= settings.revisionRetries)
+    return conclude(
+      machine,
+      read.revision,
+      'WONTGO',
+      `Retried ${retries} of ${settings.revisionRetries}`,
+      retries,
+    )
+  const job: Job = {
+    stage: 'wait-hub',
+    revision: read.revision,
+    retries,
+    needed: undefined,
+    startedAt: moment.now,
+    moved: { bytes: 0, total: 0, reportedAt: moment.now },
+  }
+  const next = { rev: step.rev, stateSha, retries }
+  return andThen(enterStage(machine, job), (m) =>
+    andThen(tell(m, { event: 'step', rev: step.rev, message: step.message, retries }), (n) =>
+      begin({ ...n, attempt: next }, { do: 'keep-attempt', attempt: next }),
+    ),
+  )
+}
+
+/** Says a last word again that the hub may not have heard. */
+export function resendFinal(machine: Machine, final: Final): Turn {
+  const phase = { state: 'update', job: undefined, concluding: final } as const
+  return sendFinal({ ...machine, phase }, final)
+}
+
+/** A task of the update has succeeded. */
+export function didInUpdate(
+  machine: Machine,
+  input: Extract<Input, { kind: 'did' }>,
+  moment: Moment,
+  enterIdle: EnterIdle,
+): Turn {
+  const { phase } = machine
+  if (phase.state !== 'update') return turn(machine)
+  const { job, concluding } = phase
+  if (input.task === 'keep-final') return finalKept(machine, concluding, enterIdle)
+  if (input.task === 'report') return reported(machine, moment, enterIdle)
+  if (!job) return turn(machine)
+  switch (input.task) {
+    case 'keep-attempt':
+      return report(machine, job, 'QUEUED', `Retried ${job.retries} of ${machine.settings.revisionRetries}`)
+    case 'look-up':
+      return lookedUp(machine, { ...job, needed: input.result }, input.result)
+    case 'download':
+      return andThen(beginStage(machine, job), (m) => begin(m, { do: 'prepare', revision: job.revision }))
+    case 'prepare':
+      return andThen(enterStage(machine, { ...job, stage: 'report' }), (m) =>
+        report(
+          m,
+          { ...job, stage: 'report' },
+          'INPROGRESS',
+          'Transitioning to new revision without rebooting',
+        ),
+      )
+    case 'switch': {
+      const previous = machine.running?.rev
+      const { rev, stateSha } = job.revision
+      const switched: Machine = { ...machine, running: { rev, stateSha } }
+      return andThen(tell(switched, { event: 'switched', rev, previous }), (m) =>
+        concludeRunning(m, job.revision, input.result.probes),
+      )
+    }
+    default:
+      return turn(machine)
+  }
+}
+
+/** A task of the update has failed. */
+export function failedInUpdate(
+  machine: Machine,
+  failure: Failure,
+  moment: Moment,
+  enterIdle: EnterIdle,
+): Turn {
+  const { phase, task, settings } = machine
+  if (phase.state !== 'update' || !task) return again(machine, failure, moment)
+  if (task.do === 'report') {
+    if (!isFinalRefusal(failure)) return again(machine, failure, moment)
+    // The hub has no such step any more. A last word nobody wants is marked as said; a step not yet begun is left.
+    return andThen(tellTrouble(machine, failure, settings.pollMs), (m) =>
+      phase.concluding && !phase.concluding.sent
+        ? markSent(m, phase.concluding)
+        : enterIdle(m, settings.pollMs),
+    )
+  }
+  const { job } = phase
+  if (!job) return again(machine, failure, moment)
+  if (task.do === 'look-up' && failure.kind !== 'object' && failure.kind !== 'disk') {
+    const answered = failure.kind === 'refused' || failure.kind === 'garbled'
+    if (!answered || machine.failures + 1 < settings.lookUpTries) return again(machine, failure, moment)
+  }
+  return conclude(machine, job.revision, 'ERROR', describeFailure(failure), job.retries)
+}
+
+/** Bytes have moved: tell, and report when it is time and no report is on its way. */
+export function figuresMoved(
+  machine: Machine,
+  input: Extract<Input, { kind: 'moved' }>,
+  moment: Moment,
+): Turn {
+  const { phase, trail } = machine
+  if (phase.state !== 'update' || !phase.job || machine.task?.do !== 'download' || trail === undefined)
+    return turn(machine)
+  const { job } = phase
+  const due = !machine.figuresOut && moment.now - job.moved.reportedAt >= machine.settings.progressMs
+  const moved = { ...input, reportedAt: due ? moment.now : job.moved.reportedAt }
+  const next: Job = { ...job, moved }
+  const seconds = Math.max(0.001, (moment.now - job.startedAt) / 1000)
+  const told = tell(
+    { ...machine, phase: { ...phase, job: next }, figuresOut: machine.figuresOut || due },
+    {
+      event: 'downloading',
+      rev: job.revision.rev,
+      bytes: input.bytes,
+      total: input.total,
+      percent: input.total === 0 ? 100 : Math.floor((100 * input.bytes) / input.total),
+      bytesPerSecond: Math.round(input.bytes / seconds),
+    },
+  )
+  if (!due) return told
+  const progress = downloadingProgress(next, moment)
+  return andThen(told, (m) =>
+    turn(m, { wish: 'chore', chore: { chore: 'figures', trail, rev: job.revision.rev, progress } }),
+  )
+}
+
+function lookedUp(machine: Machine, job: Job, needed: Needed): Turn {
+  const { requiredBytes, availableBytes, missing, reused } = needed
+  if (requiredBytes > availableBytes)
+    return conclude(
+      machine,
+      job.revision,
+      'WONTGO',
+      `Space required ${requiredBytes} B, available ${availableBytes} B`,
+      job.retries,
+    )
+  const total = missing.reduce((sum, object) => sum + object.size, 0)
+  const next: Job = {
+    ...job,
+    stage: 'download',
+    moved: { ...job.moved, bytes: Math.max(0, total - requiredBytes), total },
+  }
+  const told = tell(machine, {
+    event: 'needed',
+    rev: job.revision.rev,
+    objects: missing.length,
+    bytes: total,
+    reused,
+  })
+  return andThen(
+    andThen(told, (m) => enterStage(m, next)),
+    (m) => report(m, next, 'DOWNLOADING', 'Downloading objects'),
+  )
+}
+
+function reported(machine: Machine, moment: Moment, enterIdle: EnterIdle): Turn {
+  const { phase, task } = machine
+  if (phase.state !== 'update' || task?.do !== 'report') return turn(machine)
+  const { rev, progress } = task
+  const told = tell(machine, { event: 'reported', rev, status: progress.status, percent: progress.progress })
+  if (phase.concluding) {
+    const final = phase.concluding
+    return andThen(told, (m) => (final.sent ? enterIdle(m, m.settings.pollMs) : markSent(m, final)))
+  }
+  const { job } = phase
+  if (!job) return told
+  switch (progress.status) {
+    case 'QUEUED':
+      return andThen(
+        andThen(told, (m) => enterStage(m, { ...job, stage: 'prep-download' })),
+        (m) => begin(m, { do: 'look-up', revision: job.revision }),
+      )
+    case 'DOWNLOADING': {
+      const started = { ...job, startedAt: moment.now, moved: { ...job.moved, reportedAt: moment.now } }
+      return andThen(
+        andThen(told, (m) => enterStage(m, started)),
+        (m) => begin(m, { do: 'download', rev, objects: job.needed?.missing ?? [] }),
+      )
+    }
+    case 'INPROGRESS':
+      return andThen(told, (m) => begin(m, { do: 'switch', rev, previous: m.running?.rev }))
+    default:
+      return told
+  }
+}
+
+// ── last words ──────────────────────────────────────────────────────────────────────────────────────────────
+
+function concludeRunning(machine: Machine, revision: RunningRevision, probes: readonly string[]): Turn {
+  const { job } = machine.phase.state === 'update' ? machine.phase : { job: undefined }
+  return conclude(
+    machine,
+    revision,
+    'DONE',
+    'Update finished',
+    job?.retries ?? machine.attempt?.retries ?? 0,
+    probes,
+  )
+}
+
+/** Fixes the last word on a step and has it kept; it is sent only after that. */
+function conclude(
+  machine: Machine,
+  about: RunningRevision,
+  status: 'DONE' | 'ERROR' | 'WONTGO',
+  message: string,
+  retries: number,
+  probes: readonly string[] = [],
+): Turn {
+  const { running, startId } = machine
+  const final: Final = {
+    rev: about.rev,
+    stateSha: about.stateSha,
+    sent: false,
+    progress: {
+      status,
+      'status-msg': message,
+      progress: 100,
+      retries,
+      // The evidence: what runs now, told by the start that found it so.
+      data: {
+        'state-sha': running?.stateSha ?? '',
+        'start-id': startId,
+        revision: running?.rev ?? -1,
+        health: [...probes],
+      },
+    },
+  }
+  const job = machine.phase.state === 'update' ? machine.phase.job : undefined
+  const reporting = job && { ...job, stage: 'report' as const }
+  const shown = reporting ? enterStage(machine, reporting) : turn(machine)
+  return andThen(shown, (m) =>
+    begin(
+      { ...m, phase: { state: 'update', job: reporting, concluding: final } },
+      { do: 'keep-final', final },
+    ),
+  )
+}
+
+function finalKept(machine: Machine, concluding: Final | undefined, enterIdle: EnterIdle): Turn {
+  const { task } = machine
+  if (task?.do !== 'keep-final') return turn(machine)
+  const { final } = task
+  const others = machine.finals.filter((each) => each.rev !== final.rev)
+  const known: Machine = { ...machine, finals: [...others, final].slice(-finalsKept) }
+  // After a fresh conclusion the next step may be taken at once; a step that was answered again must not be
+  // answered in a tight circle.
+  const fresh = machine.phase.state === 'update' && machine.phase.job !== undefined
+  if (final.sent || concluding === undefined) return enterIdle(known, fresh ? 0 : machine.settings.pollMs)
+  const { rev, stateSha, progress } = final
+  const told = tell(
+    known,
+    progress.status === 'DONE'
+      ? { event: 'done', rev, stateSha }
+      : {
+          event: 'error',
+          rev,
+          status: progress.status,
+          message: progress['status-msg'],
+          running: machine.running?.rev,
+        },
+  )
+  return andThen(told, (m) => sendFinal(m, final))
+}
+
+function sendFinal(machine: Machine, final: Final): Turn {
+  const { trail } = machine
+  if (trail === undefined) return turn(machine)
+  return beginReport(machine, { do: 'report', trail, rev: final.rev, progress: final.progress })
+}
+
+/** Notes on disk that the hub has heard a last word. */
+function markSent(machine: Machine, final: Final): Turn {
+  const sent = { ...final, sent: true }
+  return begin(machine, { do: 'keep-final', final: sent })
+}
+
+// ── helpers ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+function report(machine: Machine, job: Job, status: keyof typeof percentOf, message: string): Turn {
+  const { trail } = machine
+  if (trail === undefined) return turn(machine)
+  const progress: Progress = {
+    status,
+    'status-msg': message,
+    progress: percentOf[status],
+    retries: job.retries,
+    ...(status === 'QUEUED' ? {} : { downloads: { total: totalOf(job, job.startedAt) } }),
+  }
+  return beginReport(machine, { do: 'report', trail, rev: job.revision.rev, progress })
+}
+
+function downloadingProgress(job: Job, moment: Moment): Progress {
+  return {
+    status: 'DOWNLOADING',
+    'status-msg': 'Downloading objects',
+    progress: percentOf.DOWNLOADING,
+    retries: job.retries,
+    downloads: { total: totalOf(job, moment.now) },
+  }
+}
+
+function totalOf(job: Job, nowMs: number): DownloadTotal {
+  return {
+    object_name: 'total',
+    object_id: 'none',
+    total_size: job.moved.total,
+    start_time: Math.floor(job.startedAt / 1000),
+    current_time: Math.floor(nowMs / 1000),
+    total_downloaded: job.moved.bytes,
+  }
+}
+
+function enterStage(machine: Machine, job: Job): Turn {
+  const { phase } = machine
+  const before = phase.state === 'update' ? phase.job?.stage : undefined
+  const next: Machine = { ...machine, phase: { state: 'update', job, concluding: undefined } }
+  return before === job.stage ? turn(next) : tell(next, { event: 'state', state: 'update', stage: job.stage })
+}
+
+function beginStage(machine: Machine, job: Job): Turn {
+  const done: Job = { ...job, moved: { ...job.moved, bytes: job.moved.total } }
+  return enterStage(machine, done)
+}
+
+function isSame(one: RunningRevision | undefined, other: RunningRevision): boolean {
+  return one !== undefined && one.rev === other.rev && one.stateSha === other.stateSha
+}
