@@ -270,22 +270,20 @@ export function readTls(files: { cert: string; key: string }): { cert: Buffer; k
 interface Connection {
   request?: IncomingMessage
   response?: ServerResponse
-  sweptRequest?: IncomingMessage
-  sweptBytes?: number
+  swept?: { readonly request: IncomingMessage; readonly bytes: number; readonly waiting: boolean }
 }
 
 /**
- * Whether a peer has been sending a body more slowly than allowed since the last sweep. What it sent and we have not
- * taken yet is our slowness, not the peer's.
+ * Whether a peer has been sending a body more slowly than allowed since the last sweep. While there is something that
+ * it sent and we have not taken, at either end of the window, the slowness may be ours and nobody is blamed.
  */
 function tooSlow(connection: Connection, leastBytes: number): boolean {
-  const { request, sweptRequest, sweptBytes = 0 } = connection
+  const { request, swept } = connection
   if (request === undefined || request.complete || request.destroyed) return false
   const bytes = request.socket.bytesRead
-  const sentTooLittle = sweptRequest === request && bytes - sweptBytes < leastBytes
-  connection.sweptRequest = request
-  connection.sweptBytes = bytes
-  return sentTooLittle && request.readableLength === 0
+  const waiting = request.readableLength === 0
+  connection.swept = { request, bytes, waiting }
+  return swept?.request === request && swept.waiting && waiting && bytes - swept.bytes < leastBytes
 }
 
 /** `https://host:443/devices/?a=1` → `/devices/?a=1`, and the target's authority replaces Host (RFC 9112 3.2.2). */

@@ -9,7 +9,20 @@
 import pino from 'pino'
 import type { Config } from './config-table.ts'
 
-export type Log = pino.Logger
+/** `log.info({ device }, 'claimed')` or `log.info('ready')`; an error goes under `err`. */
+interface LogLine {
+  (fields: object, text?: string): void
+  (text: string): void
+}
+
+export interface Log {
+  readonly debug: LogLine
+  readonly info: LogLine
+  readonly warn: LogLine
+  readonly error: LogLine
+  /** A log whose lines carry these fields as well. */
+  child(fields: object): Log
+}
 
 /** Where log lines go: anything with `write(line)`. Default: stderr, synchronously, so that a crash loses none. */
 export interface LogDestination {
@@ -18,22 +31,45 @@ export interface LogDestination {
 
 /** The log of one process. Times are RFC 3339 under `time`; levels are words under `level`. */
 export function createLog(config: Pick<Config, 'logLevel'>, destination?: LogDestination): Log {
-  return pino(
+  const log = pino(
     {
       level: config.logLevel,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }), log: (fields) => scrubFields(fields) },
+      formatters: {
+        level: (label) => ({ level: label }),
+        log: scrubFields,
+      },
       serializers: { err: (error: unknown) => error },
       hooks: {
         logMethod(args, method) {
-          const scrubbed = args.map((part: unknown) => (typeof part === 'string' ? scrubText(part) : part))
+          const [first, ...rest] = args as unknown[]
+          const scrubbed = [
+            typeof first === 'string' ? scrubText(first) : first,
+            ...rest.map((part) => scrub(part)),
+          ]
+          // Without a text pino takes that of the error, as it stands.
+          const error = errorOf(first)
+          if (error !== undefined && scrubbed[1] === undefined) scrubbed[1] = scrubText(error.message)
           method.apply(this, scrubbed as Parameters<typeof method>)
         },
       },
     },
     destination ?? pino.destination({ fd: 2, sync: true }),
   )
+  return logOf(log)
+}
+
+function logOf(log: pino.Logger): Log {
+  const { debug, info, warn, error } = log
+  return {
+    debug: debug.bind(log),
+    info: info.bind(log),
+    warn: warn.bind(log),
+    error: error.bind(log),
+    // Pino takes a child's fields as they are: they are scrubbed before.
+    child: (fields) => logOf(log.child(scrubFields(fields))),
+  }
 }
 
 /** A text with everything cut out that has the form of a secret. */
@@ -100,7 +136,13 @@ const secretForms: readonly { form: RegExp; becomes: string }[] = [
   },
 ]
 
-function scrubFields(fields: Record<string, unknown>): Record<string, unknown> {
+function errorOf(logged: unknown): Error | undefined {
+  if (logged instanceof Error) return logged
+  if (typeof logged !== 'object' || logged === null || !('err' in logged)) return undefined
+  return logged.err instanceof Error ? logged.err : undefined
+}
+
+function scrubFields(fields: object): Record<string, unknown> {
   return scrub(fields) as Record<string, unknown>
 }
 
