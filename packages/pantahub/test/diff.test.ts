@@ -109,6 +109,12 @@ const moves: { name: string; to: JsonObject; needs: string; touches: string }[] 
     needs: 'reboot',
     touches: 'web:changed',
   },
+  {
+    name: 'a policy no longer system',
+    to: { ...running, 'os/run.json': { name: 'os', restart_policy: 'container' } },
+    needs: 'reboot',
+    touches: 'os:changed',
+  },
   { name: 'another spec', to: { ...running, '#spec': stateSpecs[2] }, needs: 'reboot', touches: '' },
   {
     name: 'web gone',

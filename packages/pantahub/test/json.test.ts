@@ -92,3 +92,11 @@ for (const text of ['1e400', '[-1e999]', `{"a":${'9'.repeat(400)}}`, '[{"b":[1E+
 test('[JP5] large numbers that fit, and texts that only look large, are taken', () => {
   expect(parseJson('[1e308,1e-400,"1e999"]')).toEqual({ ok: true, value: [1e308, 0, '1e999'] })
 })
+
+test('[CJ5] half pairs are mended as the text is read, whole pairs are left', () => {
+  expect(parseJson('{"\\ud800":["\\udc00x","\\ud83d\\ude00"]}')).toEqual({
+    ok: true,
+    value: { '\ufffd': ['\ufffdx', '😀'] },
+  })
+  expect(parseJson('"\ud800"')).toEqual({ ok: true, value: '\ufffd' })
+})

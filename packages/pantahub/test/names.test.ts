@@ -140,6 +140,7 @@ const noPrns = [
   'prn:x',
   'PRN:::devices:/x',
   'urn:a:b:/c',
+  'prn:a:b:c:d:/e',
 ]
 for (const text of [
   ...noPrns,
