@@ -53,4 +53,12 @@ export class Report {
     this.#seen.add(key)
     this.problems.push({ severity, file, line, column, path, ...finding })
   }
+
+  /** Takes over what another report holds. */
+  include(other: Report): void {
+    for (const { severity, code, found, expected, rfc, ...place } of other.problems)
+      this.add(severity, place, { code, found, expected, rfc })
+    this.errors += other.dropped
+    this.dropped += other.dropped
+  }
 }
