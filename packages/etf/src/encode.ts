@@ -196,8 +196,6 @@ class TermWriter {
     else if (term instanceof ImproperList) this.improperList(term, depth)
     else if (term instanceof BitBinary) this.bitBinary(term)
     else if (term instanceof Export) this.export(term)
-    else if ('encoded' in term && term.encoded !== undefined && !(term instanceof LocalTerm))
-      this.raw(term.encoded)
     else if (term instanceof Pid) this.pid(term)
     else if (term instanceof Port) this.port(term)
     else if (term instanceof Reference) this.reference(term)
@@ -361,7 +359,7 @@ class TermWriter {
     if (count === 0) {
       this.room(1)
       this.u8(tag.nil)
-    } else if (count <= 65535 && isByte(list[0]) && list.every(isByte)) {
+    } else if (count <= 65535 && allBytes(list)) {
       this.string(list)
     } else {
       this.listHead(count)
@@ -385,7 +383,8 @@ class TermWriter {
 
   private improperList({ elements, tail }: ImproperList<Term>, depth: number): void {
     if (elements.length === 0) refuse('not-a-term', 'improper list', 'an element before its tail', 'none')
-    if (Array.isArray(tail)) refuse('not-a-term', 'improper list', 'a tail that is no list', 'an array')
+    if (Array.isArray(tail) || tail instanceof ImproperList)
+      refuse('not-a-term', 'improper list', 'a tail that is no list', 'a list')
     this.listHead(elements.length)
     for (const element of elements) this.term(element, depth - 1)
     this.term(tail, depth - 1)
@@ -507,8 +506,12 @@ function keptBytes(term: unknown): Uint8Array | undefined {
   return undefined
 }
 
-function isByte(term: Term | undefined): boolean {
-  return typeof term === 'number' && (term & 0xff) === term
+function allBytes(list: Term[]): boolean {
+  for (let i = 0; i < list.length; i++) {
+    const item = list[i]
+    if (typeof item !== 'number' || (item & 0xff) !== item) return false
+  }
+  return true
 }
 
 /**
@@ -530,6 +533,6 @@ function notATerm(value: unknown): never {
   const got =
     typeof value === 'object' && value !== null
       ? `an object (${value.constructor?.name ?? 'no class'})`
-      : `${value}`
+      : String(value)
   return refuse('not-a-term', 'value', 'an Erlang term (a Map for a map, an Atom for null)', got)
 }

@@ -98,7 +98,10 @@ export function tuple<E = Term>(...elements: E[]): Tuple<E> {
   return new Tuple(elements)
 }
 
-/** A list whose tail is not a list, such as `[1, 2 | 3]`: elements 1 and 2, tail 3. It has at least one element. */
+/**
+ * A list whose tail is not a list, such as `[1, 2 | 3]`: elements 1 and 2, tail 3. It has at least one element, and
+ * its tail is no list of either kind: `[1 | [2 | 3]]` is `[1, 2 | 3]`.
+ */
 export class ImproperList<E = Term> {
   readonly elements: readonly E[]
   readonly tail: E
