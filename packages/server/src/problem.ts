@@ -33,12 +33,13 @@ export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply
 
 /**
  * Answers what a handler threw. What the framework refused (a body too large, no JSON, not by the schema) is the
- * caller's and told; everything else is ours: logged with an incident id, and the caller is told only that id.
+ * caller's and told, and so is that we are too busy; everything else is ours: logged with an incident id, and the caller is told only that id.
  */
 export function createErrorHandler(log: Log) {
   return (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const status = error.statusCode ?? 500
     if (status >= 400 && status < 500) return sendProblem(reply, refusedByFramework(error, status))
+    if (status === 503) return sendProblem(reply, { status, kind: 'busy', detail: error.message })
     const incident = String(request.id)
     log.error(
       { err: error, incident, method: request.method, route: request.routeOptions.url },
