@@ -1,0 +1,212 @@
+/**
+ * A document as a tree: the nodes that stand in it (and those that defaults add), each with its plan.
+ * Expressions are evaluated over it, and documents are compared, merged and written from it.
+ */
+import type { Identity } from '../schema.ts'
+import type { QName, XPathTree } from '../xpath/index.ts'
+import { parseInstancePath, quoteText } from './instance-path.ts'
+import type { JsonValue } from './json.ts'
+import type { LeafCodec } from './leaf-types.ts'
+import { type ListPlan, type OperationPlan, type Plan, type RootPlan, referencePath } from './plan.ts'
+
+export type AnyNodePlan = Plan | RootPlan
+
+/** What stands in one place: one node, or the entries of a list or leaf-list in order. */
+export type Slot = DataTreeNode | DataTreeNode[] | undefined
+
+export class DataTreeNode {
+  readonly plan: AnyNodePlan
+  readonly parent: DataTreeNode | undefined
+  /** Canonical text of a leaf or leaf-list entry. */
+  text = ''
+  codec: LeafCodec | undefined = undefined
+  /** By the index of the child's plan; undefined for leafs. */
+  slots: Slot[] | undefined
+  /** The operation or notification that stands below this node, if any. */
+  operation: { plan: OperationPlan; node: DataTreeNode } | undefined = undefined
+  /** Added by a default, or a container that exists only as structure for one. */
+  isDefault = false
+  /** Taken out again because its `when` is false. */
+  removed = false
+  /** The value of anydata and anyxml; of a leaf whose union may have to be read again. */
+  json: JsonValue | undefined = undefined
+  /** Position among the entries of its list, from 0. */
+  position = 0
+  /** Document order, given when first needed; 0 before. */
+  order = 0
+  private indexes: Map<Plan, Map<string, DataTreeNode[]>> | undefined = undefined
+
+  constructor(plan: AnyNodePlan, parent: DataTreeNode | undefined) {
+    this.plan = plan
+    this.parent = parent
+    this.slots = 'children' in plan ? [] : undefined
+  }
+
+  /** The nodes in the place of a child plan. */
+  at(plan: Plan): readonly DataTreeNode[] {
+    const slot = this.slots?.[plan.index]
+    return slot === undefined ? none : Array.isArray(slot) ? slot : [slot]
+  }
+
+  /** The entries of a list by the value of one key. */
+  entriesByKey(list: ListPlan, key: Plan, value: string): readonly DataTreeNode[] {
+    this.indexes ??= new Map()
+    let index = this.indexes.get(key)
+    if (!index) {
+      index = new Map()
+      for (const entry of this.at(list)) {
+        const slot = entry.slots?.[key.index]
+        if (!(slot instanceof DataTreeNode)) continue
+        const same = index.get(slot.text)
+        if (same) same.push(entry)
+        else index.set(slot.text, [entry])
+      }
+      this.indexes.set(key, index)
+    }
+    return index.get(value) ?? none
+  }
+
+  /** Entries came or went: look-ups must be made anew. */
+  forgetIndexes(): void {
+    this.indexes = undefined
+  }
+}
+
+const none: readonly DataTreeNode[] = []
+
+function childPlan(node: DataTreeNode, module: string, name: string): Plan | undefined {
+  const { plan } = node
+  return 'members' in plan ? plan.members.get(`${module}:${name}`) : undefined
+}
+
+/** The instance-identifier of a node (RFC 7951 6.11), by position where there is no key. */
+export function instancePath(node: DataTreeNode): string {
+  const { plan, parent } = node
+  if (!parent) return plan.kind === 'root' ? '/' : ''
+  const above = parent.parent ? instancePath(parent) : ''
+  const name = parent.plan.module === plan.module ? plan.name : `${plan.module}:${plan.name}`
+  return `${above}/${name}${predicates(node)}`
+}
+
+function predicates(node: DataTreeNode): string {
+  const { plan } = node
+  if (plan.kind === 'leaf-list') return `[.=${quoteText(node.text)}]`
+  if (plan.kind !== 'list') return ''
+  const parts: string[] = []
+  for (const key of plan.keys) {
+    const slot = node.slots?.[key.index]
+    if (!(slot instanceof DataTreeNode)) return `[${node.position + 1}]`
+    parts.push(`[${key.jsonName}=${quoteText(slot.text)}]`)
+  }
+  return parts.length === 0 ? `[${node.position + 1}]` : parts.join('')
+}
+
+export function childrenOf(node: DataTreeNode): readonly DataTreeNode[] {
+  const all: DataTreeNode[] = []
+  for (const slot of node.slots ?? none) {
+    if (slot instanceof DataTreeNode) all.push(slot)
+    else if (slot) for (const entry of slot) all.push(entry)
+  }
+  if (node.operation) all.push(node.operation.node)
+  return all
+}
+
+function rootOf(node: DataTreeNode): DataTreeNode {
+  let root = node
+  while (root.parent) root = root.parent
+  return root
+}
+
+/** Numbers all nodes in document order; answers the highest number. */
+export function numberNodes(node: DataTreeNode, from = 1): number {
+  node.order = from
+  let next = from
+  for (const child of childrenOf(node)) next = numberNodes(child, next + 1)
+  return next
+}
+
+function compare(a: DataTreeNode, b: DataTreeNode): number {
+  if (a.order === 0 || b.order === 0) numberNodes(rootOf(a))
+  return a.order - b.order
+}
+
+/** The tree as expressions see it. */
+export const dataTree: XPathTree<DataTreeNode> = {
+  parent: (node) => node.parent,
+  children: childrenOf,
+  childrenNamed: (node, module, name) => {
+    const plan = childPlan(node, module, name)
+    if (plan) return node.at(plan)
+    const operation = node.operation?.node
+    return operation?.plan.name === name && operation.plan.module === module ? [operation] : none
+  },
+  keyed: (node, list: QName, key: QName, value) => {
+    const plan = childPlan(node, list.module, list.name)
+    if (plan?.kind !== 'list') return undefined
+    const leaf = plan.keys.find(({ name, module }) => name === key.name && module === key.module)
+    // Identities are compared by more than their text.
+    if (!leaf || leaf.codec.members.some(({ type }) => type.kind === 'identityref')) return undefined
+    return node.entriesByKey(plan, leaf, value)
+  },
+  name: (node) => (node.plan.kind === 'root' ? undefined : node.plan),
+  namespace: (node) => node.plan.namespace,
+  hasText: (node) => node.slots === undefined,
+  text: (node) => (node.slots ? allText(node) : node.text),
+  identity: (node) => identityOf(node),
+  enumValue: (node) => {
+    const type = node.codec?.type
+    return type?.kind === 'enumeration' ? type.enums.get(node.text)?.value : undefined
+  },
+  bits: (node) => (node.codec?.type.kind === 'bits' ? node.text.split(' ') : undefined),
+  deref: (node) => dereference(node),
+  compare,
+}
+
+function allText(node: DataTreeNode): string {
+  return childrenOf(node)
+    .map((child) => (child.slots ? allText(child) : child.text))
+    .join('')
+}
+
+function identityOf(node: DataTreeNode): Identity | undefined {
+  const type = node.codec?.type
+  if (type?.kind !== 'identityref') return undefined
+  for (const base of type.bases)
+    for (const identity of base.derived)
+      if (`${identity.module.name}:${identity.name}` === node.text) return identity
+  return undefined
+}
+
+/** The nodes a leafref or instance-identifier leads to in its own tree (RFC 7950 10.3.1). */
+export function dereference(node: DataTreeNode): readonly DataTreeNode[] {
+  const { plan, codec } = node
+  if (codec?.type.kind === 'instance-identifier') return resolveInstancePath(rootOf(node), node.text)
+  const declared = plan.kind === 'leaf' || plan.kind === 'leaf-list' ? plan.schema.type : undefined
+  const type = codec?.reference ?? (declared?.kind === 'leafref' ? declared : undefined)
+  const path = type && referencePath(type)?.path
+  return path ? path.nodes(node, { left: 1_000_000 }).filter((target) => target.text === node.text) : none
+}
+
+/** The nodes that a canonical instance-identifier names below a root. */
+export function resolveInstancePath(root: DataTreeNode, text: string): readonly DataTreeNode[] {
+  const steps = parseInstancePath(text)
+  if (!steps) return none
+  let nodes: readonly DataTreeNode[] = [root]
+  let module = ''
+  for (const step of steps) {
+    module = step.prefix ?? module
+    nodes = nodes.flatMap((node) => dataTree.childrenNamed(node, module, step.name))
+    for (const predicate of step.predicates) {
+      const { kind } = predicate
+      if (kind === 'position') nodes = nodes.filter((_, index) => index + 1 === predicate.position)
+      else if (kind === 'self') nodes = nodes.filter((node) => node.text === predicate.value)
+      else {
+        const keyModule = predicate.prefix ?? module
+        nodes = nodes.filter((node) =>
+          dataTree.childrenNamed(node, keyModule, predicate.name).some((key) => key.text === predicate.value),
+        )
+      }
+    }
+  }
+  return nodes
+}
