@@ -133,17 +133,21 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
   function fulfil(wish: Wish): void {
     switch (wish.wish) {
       case 'do':
-        return during(carry(wish.task, signal).then(post))
+        during(carry(wish.task, signal).then(post))
+        break
       case 'chore':
-        return during(
+        during(
           chores(wish.chore, signal).then((failure) =>
             post({ kind: 'chore-over', chore: wish.chore.chore, ...(failure ? { failure } : {}) }),
           ),
         )
+        break
       case 'wake':
-        return wake(wish.timer, wish.afterMs)
+        wake(wish.timer, wish.afterMs)
+        break
       case 'tell':
-        return tell(wish.event)
+        tell(wish.event)
+        break
       case 'end':
         outcome = wish.outcome
     }

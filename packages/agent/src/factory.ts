@@ -21,7 +21,7 @@ export async function readFactory(folder: FactoryFolder | undefined, pool: Pool)
   if (folder)
     for (const path of await filesBelow(folder, '', 0)) {
       if (path === '#spec') state['#spec'] = ((await folder.readText(path)) ?? '').trim()
-      else state[path] = await valueOf(folder, path, pool)
+      else state[path] = await entryOf(folder, path, pool)
     }
   const read = revisionOf(0, state)
   if (read.ok) return read.revision
@@ -29,7 +29,7 @@ export async function readFactory(folder: FactoryFolder | undefined, pool: Pool)
   throw new Error(`${thing}: wanted ${wanted}, got ${got}`)
 }
 
-async function valueOf(folder: FactoryFolder, path: string, pool: Pool): Promise<Json> {
+async function entryOf(folder: FactoryFolder, path: string, pool: Pool): Promise<Json> {
   const { sha, size } = await digest(folder.read(path))
   if (path.endsWith('.json') && size <= documentLimitBytes) {
     const document = jsonOf((await folder.readText(path)) ?? '')

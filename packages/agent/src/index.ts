@@ -1,5 +1,13 @@
 export { type Agent, type AgentConfig, type AgentPorts, createAgent } from './agent.ts'
 export {
+  type AgentSetting,
+  agentSettings,
+  type ConfigParsed,
+  type ConfigRefusal,
+  type ConfigSources,
+  parseAgentConfig,
+} from './config.ts'
+export {
   type AgentEvent,
   type AgentState,
   agentStates,
@@ -7,6 +15,7 @@ export {
   type UpdateStage,
   updateStages,
 } from './events.ts'
+export { createMemoryDisk, type MemoryDisk } from './memory-disk.ts'
 export type { Outcome, Refusal } from './model.ts'
 export type {
   Bytes,
@@ -31,3 +40,4 @@ export type {
   TransportReply,
   TransportRequest,
 } from './ports.ts'
+export { type AgentCommand, type AgentIo, runAgentCommand } from './real/run.ts'

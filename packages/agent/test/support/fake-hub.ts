@@ -1,13 +1,15 @@
 /**
- * A small hub for tests: real HTTP, the wire as Pantahub Base serves it to a device, and faults on demand.
+ * A small hub for tests: the wire as Pantahub Base serves it to a device, and faults on demand.
  *
- * Holds one owner, any number of devices. `on` lets a test look at each request first and answer it, cut it,
- * or let it pass. What it refuses to do is remember anything cleverly: tests read its plain maps.
+ * One answering function with two ways in: real HTTP on a free port, or a transport without any socket for
+ * simulated worlds. `onRequest` lets a test look at each request first and spoil it. What the hub holds are
+ * plain maps for tests to read.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { canonicalJson, stateSha } from '@waymark/pantahub'
+import type { Transport } from '../../src/index.ts'
 
 export interface FakeStep {
   rev: number
@@ -32,57 +34,229 @@ export interface Seen {
   method: string
   path: string
   url: URL
-  headers: IncomingMessage['headers']
+  headers: Record<string, string | string[] | undefined>
   body: string
 }
 
-/** What a test may do to a request before the hub does. */
+/** For bytes of objects: send these instead, break off after so many, or send the whole again. */
+export interface BytesFault {
+  bytes?: Buffer
+  cutAfter?: number
+  ignoreRange?: boolean
+}
+
+/** What a test may do to a request. `loseReply`: the hub does as asked, but the answer is lost. */
 export type Fault =
   | undefined
-  | { status: number; body?: string; headers?: Record<string, string> }
+  | { status: number; body?: string }
   | { cut: true }
   | { silent: true }
-  /** For bytes of objects: send this instead, or only so many bytes and then cut the connection. */
-  | { bytes?: Buffer; cutAfter?: number; ignoreRange?: boolean }
+  | { loseReply: true }
+  | BytesFault
+
+interface Answered {
+  status: number
+  headers: Record<string, string>
+  bytes: Buffer
+  cutAfter?: number
+}
 
 export const sha256 = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex')
 export const owner = 'prn:::accounts:/5f1a00000000000000000001'
 export const spec = 'pantavisor-service-system@1'
 
-export async function startFakeHub() {
+/** Starts a hub; without `listen` it answers only through its `transport`. */
+export async function startFakeHub({ listen = true } = {}) {
   const devices = new Map<string, FakeDevice>()
   const objects = new Map<string, { size: number; bytes: Buffer | undefined }>()
   const tokens = new Map<string, string>()
   const joinTokens = new Set<string>()
   const logs: Record<string, unknown>[] = []
   const seen: Seen[] = []
-  let on: (seen: Seen) => Fault | Promise<Fault> = () => undefined
+  let look: (seen: Seen) => Fault | Promise<Fault> = () => undefined
+  let made = 0
+  const fresh = (length: number): string => sha256(`fake hub ${++made}`).slice(0, length)
 
-  const server = createServer((request, response) => {
-    void handle(request, response).catch((cause: unknown) => {
-      if (!response.headersSent) reply(response, 500, { error: String(cause) })
-      else response.destroy()
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const server = createServer((request, response) => void serve(request, response))
+  if (listen) await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const base = listen ? `http://127.0.0.1:${(server.address() as AddressInfo).port}` : 'http://hub.invalid'
 
-  function reply(
-    response: ServerResponse,
-    status: number,
-    body: unknown,
-    headers: Record<string, string> = {},
-  ) {
+  /** One request over real HTTP. */
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const parts: Buffer[] = []
+    for await (const part of request) parts.push(part as Buffer)
+    const body = Buffer.concat(parts)
+    const answered = await handle(request.method ?? '', request.url ?? '/', request.headers, body)
+    if (answered === 'cut') request.socket.destroy()
+    if (answered === 'cut' || answered === 'silent') return
+    const { status, headers, bytes, cutAfter } = answered
+    response.writeHead(status, { ...headers, 'content-length': String(bytes.length) })
+    if (cutAfter === undefined) response.end(bytes)
+    else response.write(bytes.subarray(0, cutAfter), () => setTimeout(() => response.destroy(), 5))
+  }
+
+  /** One request without a socket. */
+  const transport: Transport = async ({ method, url, headers, body, signal }) => {
+    const parts: Uint8Array[] = []
+    if (typeof body === 'string') parts.push(Buffer.from(body))
+    else if (body) for await (const part of body.bytes) parts.push(part)
+    const answered = await handle(method, url, headers, Buffer.concat(parts))
+    if (answered === 'cut') throw new Error('connection reset')
+    if (answered === 'silent')
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
+    const { status, bytes, cutAfter } = answered
+    async function* stream() {
+      const end = cutAfter ?? bytes.length
+      for (let at = 0; at < end; at += 16_384) yield bytes.subarray(at, Math.min(end, at + 16_384))
+      if (cutAfter !== undefined) throw new Error('connection reset')
+    }
+    return { status, headers: answered.headers, body: stream() }
+  }
+
+  async function handle(
+    method: string,
+    target: string,
+    headers: Seen['headers'],
+    raw: Buffer,
+  ): Promise<Answered | 'cut' | 'silent'> {
+    const url = new URL(target, base)
+    const isBytes = url.pathname.startsWith('/local-s3/')
+    const about: Seen = {
+      method,
+      path: url.pathname,
+      url,
+      headers,
+      body: isBytes ? '' : raw.toString('utf8'),
+    }
+    seen.push(about)
+    const fault = await look(about)
+    if (fault && 'cut' in fault) return 'cut'
+    if (fault && 'silent' in fault) return 'silent'
+    if (fault && 'status' in fault) return reply(fault.status, fault.body ?? {})
+    const lost = fault !== undefined && 'loseReply' in fault
+    const spoilt = fault && !('loseReply' in fault) ? fault : undefined
+    const answered = isBytes ? answerBytes(about, raw, spoilt) : answer(about)
+    return lost ? 'cut' : answered
+  }
+
+  function answer({ method, url, headers, body }: Seen): Answered {
+    const name = `${method} ${url.pathname.replace(/[0-9a-f]{64}/, ':sha').replace(/[0-9a-f]{24}/, ':id')}`
+    if (name === 'POST /auth/login') return answerLogin(body)
+    if (name === 'POST /devices/') return answerRegister(headers, body)
+    const token = /^Bearer (.+)$/.exec(String(headers.authorization ?? ''))?.[1] ?? ''
+    const device = devices.get(tokens.get(token) ?? '')
+    if (!device) {
+      const challenge = `JWT realm="pantahub services", ph-aeps="${base}/auth"`
+      return reply(401, { Error: 'Not Authorized' }, { 'www-authenticate': challenge })
+    }
+    return answerDevice(name, device, url, body)
+  }
+
+  function answerLogin(body: string): Answered {
+    const { username, password } = JSON.parse(body) as { username: string; password: string }
+    const device = [...devices.values()].find((each) => each.prn === username && each.secret === password)
+    if (!device) return reply(401, { error: 'REST-ERR-ID-1', code: 401 })
+    const token = fresh(24)
+    tokens.set(token, device.id)
+    return reply(200, { token })
+  }
+
+  function answerRegister(headers: Seen['headers'], body: string): Answered {
+    if (body !== '' || headers.authorization !== undefined) return reply(400, {})
+    const join = headers['pantahub-devices-auto-token-v1']
+    if (join !== undefined && !joinTokens.has(String(join))) return reply(400, {})
+    return reply(200, record(register(join === undefined ? '' : owner), true))
+  }
+
+  function answerDevice(name: string, device: FakeDevice, url: URL, body: string): Answered {
+    const rev = Number(/steps\/(\d+)/.exec(url.pathname)?.[1] ?? -1)
+    const step = device.steps?.find((each) => each.rev === rev)
+    switch (name.replace(/steps\/\d+/, 'steps/:rev')) {
+      case 'GET /devices/:id':
+        return url.pathname.endsWith(device.id) ? reply(200, record(device, false)) : reply(404, {})
+      case 'GET /devices/:id/user-meta':
+        return reply(200, device.userMeta)
+      case 'PUT /devices/:id/device-meta':
+        device.deviceMeta = JSON.parse(body) as Record<string, unknown>
+        return reply(200, { status: 'ok' })
+      case 'GET /trails/':
+        return reply(200, device.steps ? [{ id: device.id, device: device.prn }] : [])
+      case 'POST /trails/':
+        if (device.steps) return reply(500, {})
+        addStep(device, JSON.parse(body), 'Factory State (rev 0)').progress = { status: 'DONE' }
+        return reply(200, { id: device.id })
+      case 'GET /trails/:id/steps': {
+        const filter = JSON.parse(url.searchParams.get('progress.status') ?? '{"$in":["NEW"]}') as {
+          $in: string[]
+        }
+        const open = (device.steps ?? []).filter((each) => filter.$in.includes(each.progress.status))
+        return reply(
+          200,
+          open.map((each) => wireStep(device, each)),
+        )
+      }
+      case 'GET /trails/:id/steps/:rev':
+        return step ? reply(200, wireStep(device, step)) : reply(500, {})
+      case 'PUT /trails/:id/steps/:rev/progress':
+        if (!step) return reply(400, {})
+        step.progress = JSON.parse(body) as FakeStep['progress']
+        step.history.push(step.progress)
+        return reply(200, step.progress)
+      case 'POST /objects/': {
+        const asked = JSON.parse(body) as { sha256sum: string; size: string }
+        const known = objects.get(asked.sha256sum)
+        if (!known) objects.set(asked.sha256sum, { size: Number(asked.size), bytes: undefined })
+        return reply(known?.bytes ? 409 : 200, objectRecord(asked.sha256sum))
+      }
+      case 'GET /objects/:sha': {
+        const sha = url.pathname.slice('/objects/'.length)
+        return objects.get(sha)?.bytes ? reply(200, objectRecord(sha)) : reply(403, {})
+      }
+      case 'POST /logs/':
+        logs.push(...[JSON.parse(body) as Record<string, unknown>].flat())
+        return reply(200, { status: 'ok' })
+      default:
+        return reply(404, { Error: `Resource not found: ${name}` })
+    }
+  }
+
+  function answerBytes({ url, headers }: Seen, raw: Buffer, fault: BytesFault | undefined): Answered {
+    const [, verb, sha = ''] = /^\/local-s3\/(get|put)-([0-9a-f]{64})$/.exec(url.pathname) ?? []
+    const object = objects.get(sha)
+    if (!object) return reply(404, {})
+    if (verb === 'put') {
+      if (raw.length !== object.size) return reply(500, {})
+      if (sha256(raw) !== sha) return reply(400, {})
+      object.bytes = raw
+      return reply(200, '')
+    }
+    const whole = fault?.bytes ?? object.bytes ?? Buffer.alloc(0)
+    const range = /^bytes=(\d+)-$/.exec(String(headers.range ?? ''))?.[1]
+    const from = fault?.ignoreRange ? 0 : Number(range ?? 0)
+    const part = whole.subarray(from)
+    return {
+      status: from > 0 ? 206 : 200,
+      headers: from > 0 ? { 'content-range': `bytes ${from}-${whole.length - 1}/${whole.length}` } : {},
+      bytes: part,
+      ...(fault?.cutAfter === undefined ? {} : { cutAfter: Math.min(part.length, fault.cutAfter) }),
+    }
+  }
+
+  function reply(status: number, body: unknown, headers: Record<string, string> = {}): Answered {
     const text = typeof body === 'string' ? body : JSON.stringify(body)
-    response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers }).end(text)
+    return {
+      status,
+      headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
+      bytes: Buffer.from(text),
+    }
   }
 
   function register(ownerPrn: string): FakeDevice {
-    const id = randomBytes(12).toString('hex')
+    const id = fresh(24)
     const device: FakeDevice = {
       id,
       prn: `prn:::devices:/${id}`,
-      secret: randomBytes(8).toString('hex'),
+      secret: fresh(15),
       owner: ownerPrn,
       challenge: ownerPrn === '' ? 'likely-creative-troll' : '',
       userMeta: {},
@@ -114,149 +288,33 @@ export async function startFakeHub() {
     'trail-id': device.id,
   })
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? '/', base)
-    const parts: Buffer[] = []
-    for await (const part of request) parts.push(part as Buffer)
-    const raw = Buffer.concat(parts)
-    const isBytes = url.pathname.startsWith('/local-s3/')
-    const body = isBytes ? '' : raw.toString('utf8')
-    const about: Seen = {
-      method: request.method ?? '',
-      path: url.pathname,
-      url,
-      headers: request.headers,
-      body,
-    }
-    seen.push(about)
-    const fault = await on(about)
-    if (fault && 'cut' in fault) return void request.socket.destroy()
-    if (fault && 'silent' in fault) return
-    if (fault && 'status' in fault) return reply(response, fault.status, fault.body ?? {}, fault.headers)
-    const route = `${about.method} ${url.pathname.replace(/[0-9a-f]{64}/, ':sha').replace(/[0-9a-f]{24}/, ':id')}`
-    if (isBytes) return bytes(request, response, url, raw, fault)
-    if (route === 'POST /auth/login') {
-      const { username, password } = JSON.parse(body) as { username: string; password: string }
-      const device = [...devices.values()].find((each) => each.prn === username && each.secret === password)
-      if (!device) return reply(response, 401, { error: 'REST-ERR-ID-1', code: 401 })
-      const token = randomBytes(12).toString('hex')
-      tokens.set(token, device.id)
-      return reply(response, 200, { token })
-    }
-    if (route === 'POST /devices/') {
-      if (body !== '') return reply(response, 400, { error: 'the registering POST has no body' })
-      const join = request.headers['pantahub-devices-auto-token-v1']
-      if (join !== undefined && !joinTokens.has(String(join))) return reply(response, 400, {})
-      return reply(response, 200, record(register(join === undefined ? '' : owner), true))
-    }
-    const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? ''
-    const device = devices.get(tokens.get(token) ?? '')
-    if (!device) {
-      const challenge = `JWT realm="pantahub services", ph-aeps="${base}/auth"`
-      return reply(response, 401, { Error: 'Not Authorized' }, { 'www-authenticate': challenge })
-    }
-    const rev = Number(/steps\/(\d+)/.exec(url.pathname)?.[1] ?? -1)
-    const step = device.steps?.find((each) => each.rev === rev)
-    switch (route.replace(/steps\/\d+/, 'steps/:rev')) {
-      case 'GET /devices/:id':
-        return url.pathname.endsWith(device.id)
-          ? reply(response, 200, record(device, false))
-          : reply(response, 404, {})
-      case 'GET /devices/:id/user-meta':
-        return reply(response, 200, device.userMeta)
-      case 'PUT /devices/:id/device-meta':
-        device.deviceMeta = JSON.parse(body) as Record<string, unknown>
-        return reply(response, 200, { status: 'ok' })
-      case 'GET /trails/':
-        return reply(response, 200, device.steps ? [{ id: device.id, device: device.prn }] : [])
-      case 'POST /trails/': {
-        if (device.steps) return reply(response, 500, {})
-        device.steps = []
-        addStep(device, JSON.parse(body), 'Factory State (rev 0)').progress = { status: 'DONE' }
-        return reply(response, 200, { id: device.id })
-      }
-      case 'GET /trails/:id/steps': {
-        const filter = JSON.parse(url.searchParams.get('progress.status') ?? '{"$in":["NEW"]}') as {
-          $in: string[]
-        }
-        const open = (device.steps ?? []).filter((each) => filter.$in.includes(each.progress.status))
-        return reply(
-          response,
-          200,
-          open.map((each) => wireStep(device, each)),
-        )
-      }
-      case 'GET /trails/:id/steps/:rev':
-        return step ? reply(response, 200, wireStep(device, step)) : reply(response, 500, {})
-      case 'PUT /trails/:id/steps/:rev/progress':
-        if (!step) return reply(response, 400, {})
-        step.progress = JSON.parse(body) as FakeStep['progress']
-        step.history.push(step.progress)
-        return reply(response, 200, step.progress)
-      case 'POST /objects/': {
-        const asked = JSON.parse(body) as { sha256sum: string; size: string }
-        const known = objects.get(asked.sha256sum)
-        if (!known) objects.set(asked.sha256sum, { size: Number(asked.size), bytes: undefined })
-        return reply(response, known?.bytes ? 409 : 200, objectRecord(asked.sha256sum))
-      }
-      case 'GET /objects/:sha': {
-        const sha = url.pathname.slice('/objects/'.length)
-        return objects.get(sha)?.bytes ? reply(response, 200, objectRecord(sha)) : reply(response, 403, {})
-      }
-      case 'POST /logs/':
-        logs.push(...[JSON.parse(body) as Record<string, unknown>].flat())
-        return reply(response, 200, { status: 'ok' })
-      default:
-        return reply(response, 404, { Error: `Resource not found: ${route}` })
-    }
-  }
-
   function objectRecord(sha: string) {
     return {
       id: sha,
       sha256sum: sha,
       size: String(objects.get(sha)?.size ?? 0),
       'signed-geturl': `${base}/local-s3/get-${sha}`,
+      // A hub may know itself by another name than the device does.
       'signed-puturl': `http://elsewhere.invalid/local-s3/put-${sha}`,
     }
   }
 
-  function bytes(
-    request: IncomingMessage,
-    response: ServerResponse,
-    url: URL,
-    raw: Buffer,
-    fault: Extract<Fault, { bytes?: Buffer }> | undefined,
-  ): void {
-    const [, verb, sha = ''] = /^\/local-s3\/(get|put)-([0-9a-f]{64})$/.exec(url.pathname) ?? []
-    const object = objects.get(sha)
-    if (!object) return reply(response, 404, {})
-    if (verb === 'put') {
-      if (raw.length !== object.size) return reply(response, 500, {})
-      if (sha256(raw) !== sha) return reply(response, 400, {})
-      object.bytes = raw
-      return reply(response, 200, '')
-    }
-    const whole = fault?.bytes ?? object.bytes ?? Buffer.alloc(0)
-    const from = fault?.ignoreRange ? 0 : Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0)
-    const part = whole.subarray(from)
-    response.writeHead(from > 0 ? 206 : 200, {
-      'content-length': String(part.length),
-      ...(from > 0 ? { 'content-range': `bytes ${from}-${whole.length - 1}/${whole.length}` } : {}),
-    })
-    if (fault?.cutAfter === undefined) return void response.end(part)
-    response.write(part.subarray(0, fault.cutAfter), () => setTimeout(() => response.destroy(), 5))
-  }
-
   function addStep(device: FakeDevice, state: unknown, message = ''): FakeStep {
     device.steps ??= []
-    const step = { rev: device.steps.length, state, message, progress: { status: 'NEW' }, history: [] }
+    const step: FakeStep = {
+      rev: device.steps.length,
+      state,
+      message,
+      progress: { status: 'NEW' },
+      history: [],
+    }
     device.steps.push(step)
     return step
   }
 
   return {
     base,
+    transport,
     devices,
     objects,
     joinTokens,
@@ -265,8 +323,8 @@ export async function startFakeHub() {
     addStep,
     register,
     /** Looks at every request first. */
-    onRequest(look: (seen: Seen) => Fault | Promise<Fault>) {
-      on = look
+    onRequest(next: (seen: Seen) => Fault | Promise<Fault>) {
+      look = next
     },
     claim(device: FakeDevice, by = owner) {
       device.owner = by
@@ -277,8 +335,15 @@ export async function startFakeHub() {
       objects.set(sha, { size: content.length, bytes: content })
       return sha
     },
+    /** The only device. */
+    device(): FakeDevice {
+      const [device] = devices.values()
+      if (!device || devices.size !== 1) throw new Error(`wanted one device, got ${devices.size}`)
+      return device
+    },
     dropTokens: () => tokens.clear(),
     async [Symbol.asyncDispose]() {
+      if (!listen) return
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
     },
@@ -286,3 +351,7 @@ export async function startFakeHub() {
 }
 
 export type FakeHub = Awaited<ReturnType<typeof startFakeHub>>
+
+/** The status words a step went through, each once in a row. */
+export const wordsOf = (step: FakeStep): string[] =>
+  step.history.map((each) => each.status).filter((word, i, all) => word !== all[i - 1])

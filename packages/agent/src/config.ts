@@ -1,0 +1,380 @@
+/**
+ * The agent's settings: one table of names, three sources, every fault named with the nearest right name.
+ *
+ * Flags win over the environment, the environment over the file, the file over the default. Keys and aliases
+ * are Pantavisor's where it has them, so that its configuration files can be read as they are; what concerns
+ * running containers is accepted and kept for the drivers that will want it. Pure: the caller reads the file.
+ */
+import type { AgentConfig } from './agent.ts'
+import { parseKeyValues } from './credentials.ts'
+import type { Identity } from './hub.ts'
+
+/** One setting. `flag` is what stands behind `--`; `WAYMARK_AGENT_<FLAG>` is its environment name. */
+export interface AgentSetting {
+  readonly key: string
+  readonly flag?: string
+  /** Further names, as Pantavisor writes them in files and in the environment. */
+  readonly names?: readonly string[]
+  readonly kind: 'text' | 'seconds' | 'count' | 'switch'
+  readonly choices?: readonly string[]
+  readonly fallback?: string
+  readonly about: string
+}
+
+/** All settings, in the order a help text shows them. */
+export const agentSettings: readonly AgentSetting[] = [
+  {
+    key: 'hub',
+    flag: 'hub',
+    kind: 'text',
+    about: "the hub's address, as http://host:port or https://host:port",
+  },
+  {
+    key: 'data',
+    flag: 'data',
+    kind: 'text',
+    fallback: './agent',
+    about: 'the folder the agent keeps everything in',
+  },
+  { key: 'factory', flag: 'factory', kind: 'text', about: 'a folder whose files are the factory state' },
+  {
+    key: 'factory.autotok',
+    flag: 'token',
+    names: ['PH_FACTORY_AUTOTOK'],
+    kind: 'text',
+    about: 'a join token: the device is owned as soon as it registers',
+  },
+  { key: 'account.id', flag: 'account-id', kind: 'text', about: 'the account that must own this device' },
+  {
+    key: 'trail.id',
+    flag: 'trail-id',
+    kind: 'text',
+    about: 'the id that this device and its trail must have',
+  },
+  {
+    key: 'updater.interval',
+    flag: 'interval',
+    names: ['PH_UPDATER_INTERVAL'],
+    kind: 'seconds',
+    fallback: '5',
+    about: 'how often to ask for steps, and for the claim (5, 500ms, 2m)',
+  },
+  {
+    key: 'until-idle',
+    flag: 'until-idle',
+    kind: 'switch',
+    fallback: '0',
+    about: 'end when nothing is left to do',
+  },
+  {
+    key: 'creds.host',
+    names: ['PH_CREDS_HOST'],
+    kind: 'text',
+    about: "the hub's host, when hub is not given",
+  },
+  { key: 'creds.port', names: ['PH_CREDS_PORT'], kind: 'count', fallback: '443', about: "the hub's port" },
+  { key: 'creds.id', names: ['PH_CREDS_ID'], kind: 'text', about: "this device's id" },
+  { key: 'creds.prn', names: ['PH_CREDS_PRN'], kind: 'text', about: "this device's prn" },
+  { key: 'creds.secret', names: ['PH_CREDS_SECRET'], kind: 'text', about: "this device's secret" },
+  {
+    key: 'creds.type',
+    names: ['PH_CREDS_TYPE'],
+    kind: 'text',
+    choices: ['builtin'],
+    fallback: 'builtin',
+    about: 'how the device gets its credentials',
+  },
+  {
+    key: 'metadata.usrmeta.interval',
+    names: ['PH_METADATA_USRMETA_INTERVAL'],
+    kind: 'seconds',
+    fallback: '5',
+    about: 'how often to fetch user-meta',
+  },
+  {
+    key: 'metadata.devmeta.interval',
+    names: ['PH_METADATA_DEVMETA_INTERVAL'],
+    kind: 'seconds',
+    fallback: '10',
+    about: 'how often to look whether device-meta has changed',
+  },
+  {
+    key: 'updater.progress.interval',
+    kind: 'seconds',
+    fallback: '6',
+    about: 'how often to report the figures of a download',
+  },
+  {
+    key: 'updater.transfer_max_count',
+    names: ['PH_UPDATER_TRANSFER_MAX_COUNT'],
+    kind: 'count',
+    fallback: '5',
+    about: 'objects downloaded at once',
+  },
+  {
+    key: 'online.request_threshold',
+    names: ['PH_ONLINE_REQUEST_THRESHOLD'],
+    kind: 'count',
+    fallback: '0',
+    about: 'requests without a reply that are forgiven before the device calls itself offline',
+  },
+  {
+    key: 'libevent.http.timeout',
+    names: ['PH_LIBEVENT_HTTP_TIMEOUT'],
+    kind: 'seconds',
+    fallback: '60',
+    about: 'how long a request may go without a byte',
+  },
+  {
+    key: 'revision.retries',
+    names: ['PV_REVISION_RETRIES'],
+    kind: 'count',
+    fallback: '10',
+    about: 'how often a step is begun before it is given up',
+  },
+  {
+    key: 'storage.spare',
+    kind: 'count',
+    fallback: '0',
+    about: 'bytes to be left free beside what an update needs',
+  },
+  {
+    key: 'log.push',
+    names: ['PV_LOG_PUSH'],
+    kind: 'switch',
+    fallback: '1',
+    about: 'send the logs to the hub',
+  },
+]
+
+/** Pantavisor's settings for what this agent does not do; they are accepted and have no effect. */
+const withoutEffect: readonly string[] = [
+  ...['PH_UPDATER_NETWORK_TIMEOUT', 'updater.network_timeout', 'PH_LIBEVENT_HTTP_RETRIES'],
+  ...['PV_UPDATER_COMMIT_DELAY', 'updater.commit.delay', 'PV_UPDATER_GOALS_TIMEOUT', 'updater.goals.timeout'],
+  ...['PV_CONTROL_REMOTE', 'control.remote', 'PV_CONTROL_REMOTE_ALWAYS', 'control.remote.always'],
+  ...['PV_SECUREBOOT_MODE', 'secureboot.mode'],
+]
+
+/** Settings that would change who is talked to, and therefore must not be passed over in silence. */
+const notYet: readonly string[] = [
+  ...['PH_CREDS_PROXY_HOST', 'creds.proxy.host', 'PH_CREDS_PROXY_PORT', 'creds.proxy.port'],
+  ...['PH_CREDS_PROXY_NOPROXYCONNECT', 'creds.proxy.noproxyconnect'],
+]
+
+/** What is wrong with a setting: thing, wanted, got. */
+export interface ConfigRefusal {
+  readonly thing: string
+  readonly wanted: string
+  readonly got: string
+}
+
+export type ConfigParsed =
+  | {
+      readonly ok: true
+      readonly config: AgentConfig
+      readonly dataFolder: string
+      readonly factoryFolder: string | undefined
+      readonly warnings: readonly string[]
+    }
+  | { readonly ok: false; readonly refusals: readonly ConfigRefusal[] }
+
+/** Where settings come from. `file` is the text of a `KEY=value` file; flags may be spelt `untilIdle` or `until-idle`. */
+export interface ConfigSources {
+  readonly file?: string
+  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly flags?: Readonly<Record<string, string | number | boolean | undefined>>
+}
+
+/**
+ * Reads the settings. All faults come together, so that a file is corrected once.
+ *
+ *     parseAgentConfig({ flags: { hub: 'http://127.0.0.1:8080', data: '/var/lib/waymark' } })
+ */
+export function parseAgentConfig({ file = '', env = {}, flags = {} }: ConfigSources): ConfigParsed {
+  const refusals: ConfigRefusal[] = []
+  const warnings: string[] = []
+  const given = new Map<string, { name: string; value: string }>()
+  function take(names: ReadonlyMap<string, string>, name: string, value: string): void {
+    const key = names.get(name)
+    if (key !== undefined) given.set(key, { name, value })
+    else if (withoutEffect.includes(name)) warnings.push(`${name}: has no effect here`)
+    else if (notYet.includes(name))
+      refusals.push({
+        thing: name,
+        wanted: 'a direct way to the hub (proxies are not supported)',
+        got: value,
+      })
+    else {
+      const nearest = nearestName(name, [...names.keys(), ...withoutEffect])
+      const wanted = nearest === undefined ? 'a known setting' : `a known setting; the nearest is ${nearest}`
+      refusals.push({ thing: `setting ${name}`, wanted, got: 'an unknown name' })
+    }
+  }
+
+  for (const [name, value] of parseKeyValues(file)) take(fileNames, name, value)
+  // Much else lives in an environment: only names that can be meant for us are judged.
+  for (const [name, value] of Object.entries(env))
+    if (value !== undefined && (/^(PH_|WAYMARK_AGENT_)/.test(name) || envNames.has(name)))
+      take(envNames, name, value)
+  for (const [raw, value] of Object.entries(flags))
+    if (value !== undefined)
+      take(flagNames, kebab(raw), value === true ? '1' : value === false ? '0' : String(value))
+
+  const values = new Map<string, string>()
+  for (const setting of agentSettings) {
+    const source = given.get(setting.key)
+    const value = source?.value ?? setting.fallback
+    if (value === undefined) continue
+    const wanted = faultOf(setting, value)
+    if (wanted === undefined) values.set(setting.key, value)
+    else refusals.push({ thing: source?.name ?? setting.key, wanted, got: value === '' ? 'nothing' : value })
+  }
+  const hub = hubAddress(values)
+  if ('wanted' in hub) refusals.push(hub)
+  const identity = identityOf(values)
+  if (identity && 'wanted' in identity) refusals.push(identity)
+  if (refusals.length > 0 || 'wanted' in hub || (identity && 'wanted' in identity))
+    return { ok: false, refusals }
+
+  const text = (key: string): string | undefined => values.get(key)
+  const ms = (key: string): number => durationMs(values.get(key) ?? '') ?? 0
+  const count = (key: string): number => Number(values.get(key) ?? 0)
+  const on = (key: string): boolean => isOn(values.get(key) ?? '0')
+  const accountId = text('account.id')
+  const trailId = text('trail.id')
+  const config: AgentConfig = {
+    hub: hub.base,
+    userAgent: 'waymark-agent/0.1',
+    ...(accountId === undefined ? {} : { accountId }),
+    ...(trailId === undefined ? {} : { trailId }),
+    identity,
+    joinToken: text('factory.autotok'),
+    untilIdle: on('until-idle'),
+    pollMs: ms('updater.interval'),
+    userMetaMs: ms('metadata.usrmeta.interval'),
+    deviceMetaMs: ms('metadata.devmeta.interval'),
+    progressMs: ms('updater.progress.interval'),
+    patienceMs: ms('libevent.http.timeout'),
+    revisionRetries: count('revision.retries'),
+    offlineAfter: count('online.request_threshold'),
+    parallel: Math.max(1, count('updater.transfer_max_count')),
+    spareBytes: count('storage.spare'),
+    logPush: on('log.push'),
+    logMs: 5000,
+    lookUpTries: 10,
+    corruptTries: 3,
+    refusedTries: 10,
+    backoffFirstMs: 1000,
+    backoffCapMs: 60_000,
+    tellMovedMs: 1000,
+  }
+  return { ok: true, config, dataFolder: text('data') ?? './agent', factoryFolder: text('factory'), warnings }
+}
+
+const fileNames = new Map(agentSettings.flatMap((each) => namesOf(each, each.key)))
+const flagNames = new Map(
+  agentSettings.flatMap((each) => (each.flag === undefined ? [] : [[each.flag, each.key]])),
+)
+const envNames = new Map(
+  agentSettings.flatMap((each) => {
+    const names = (each.names ?? []).map((name) => [name, each.key] as const)
+    if (each.flag === undefined) return names
+    return [...names, [`WAYMARK_AGENT_${each.flag.toUpperCase().replaceAll('-', '_')}`, each.key] as const]
+  }),
+)
+
+function namesOf(setting: AgentSetting, key: string): (readonly [string, string])[] {
+  return [setting.key, ...(setting.names ?? [])].map((name) => [name, key] as const)
+}
+
+/** `untilIdle` → `until-idle`. */
+const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+
+/** What a value would have to be, when it is not. */
+function faultOf(setting: AgentSetting, value: string): string | undefined {
+  if (setting.choices && !setting.choices.includes(value)) return `one of ${setting.choices.join(', ')}`
+  switch (setting.kind) {
+    case 'text':
+      return value === '' ? 'a value' : undefined
+    case 'seconds':
+      return durationMs(value) === undefined ? 'a time above zero, such as 5, 500ms or 2m' : undefined
+    case 'count':
+      return /^\d{1,15}$/.test(value) ? undefined : 'a whole number'
+    case 'switch':
+      return /^(0|1|true|false|on|off|yes|no)$/i.test(value) ? undefined : 'on or off'
+  }
+}
+
+const isOn = (value: string): boolean => /^(1|true|on|yes)$/i.test(value)
+
+/** `5` and `5s` are seconds; `500ms`, `2m`, `1h` say their unit. Undefined for anything else, and for zero. */
+function durationMs(value: string): number | undefined {
+  const found = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(value)
+  if (!found) return undefined
+  const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[found[2] ?? 's'] ?? 1000
+  const ms = Math.round(Number(found[1]) * unit)
+  return ms > 0 && ms <= 365 * 24 * 3_600_000 ? ms : undefined
+}
+
+/** `hub`, or `creds.host` with `creds.port`: a bare host is spoken to over TLS, as Pantavisor does. */
+function hubAddress(values: ReadonlyMap<string, string>): { readonly base: string } | ConfigRefusal {
+  const host = values.get('creds.host')
+  const thing = values.has('hub') || host === undefined ? 'hub' : 'creds.host'
+  const wanted = 'an address such as https://hub.example.com or http://127.0.0.1:8080'
+  const raw =
+    values.get('hub') ??
+    (host?.includes('://') === false ? `https://${host}:${values.get('creds.port')}` : host)
+  if (raw === undefined) return { thing, wanted, got: 'nothing' }
+  const url = URL.parse(raw)
+  if (
+    !url ||
+    !/^https?:$/.test(url.protocol) ||
+    url.hostname === '' ||
+    url.search !== '' ||
+    url.username !== ''
+  )
+    return { thing, wanted, got: raw }
+  return { base: `${url.origin}${url.pathname}`.replace(/\/+$/, '') }
+}
+
+/** An identity from the settings: the secret with an id or a prn, each of which gives the other. */
+function identityOf(values: ReadonlyMap<string, string>): Identity | ConfigRefusal | undefined {
+  const secret = values.get('creds.secret')
+  const id =
+    values.get('creds.id') ?? /^prn:::devices:\/([0-9a-f]{24})$/.exec(values.get('creds.prn') ?? '')?.[1]
+  const prn = values.get('creds.prn') ?? (id === undefined ? undefined : `prn:::devices:/${id}`)
+  if (secret === undefined && id === undefined && prn === undefined) return undefined
+  if (secret === undefined || id === undefined || prn === undefined)
+    return {
+      thing: 'creds',
+      wanted: 'creds.secret together with creds.id or creds.prn',
+      got: secret === undefined ? 'no creds.secret' : 'neither creds.id nor the prn of a device',
+    }
+  return { id, prn, secret }
+}
+
+/** The nearest of the names, when one is near enough to be meant. */
+function nearestName(name: string, names: readonly string[]): string | undefined {
+  let best: { name: string; far: number } | undefined
+  for (const each of names) {
+    const far = distance(name.toLowerCase(), each.toLowerCase())
+    if (!best || far < best.far) best = { name: each, far }
+  }
+  return best && best.far <= Math.max(2, Math.floor(name.length / 3)) ? best.name : undefined
+}
+
+/** Edits between two short texts. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++)
+      next[j] = Math.min(
+        (row[j] ?? 0) + 1,
+        (next[j - 1] ?? 0) + 1,
+        (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
+      )
+    row = next
+  }
+  return row[b.length] ?? 0
+}

@@ -1,0 +1,225 @@
+/**
+ * The disk port in memory, forgetful on purpose: what was not synced may be gone after a power cut.
+ *
+ * Each file has the bytes that programs see and those that a power cut leaves; each folder likewise with its
+ * names. `powerCut` lets luck decide, folder by folder and file by file, whether unsynced work survives, is
+ * lost, or survives with its end zeroed. Names within one folder change together, as a journal keeps them.
+ */
+import type { Bytes, Disk, DiskEntry, DiskFile, Luck } from './ports.ts'
+
+interface FileNode {
+  readonly kind: 'file'
+  bytes: Buffer
+  size: number
+  safe: Buffer
+}
+interface LinkNode {
+  readonly kind: 'link'
+  readonly target: string
+}
+interface FolderNode {
+  readonly kind: 'folder'
+  names: Map<string, Node>
+  safe: Map<string, Node>
+}
+type Node = FileNode | LinkNode | FolderNode
+
+/** A disk that forgets. Sizes in bytes. */
+export interface MemoryDisk extends Disk {
+  /** Everything unsynced is at the mercy of luck. Files open before it are dead. */
+  powerCut(luck: Luck): void
+}
+
+const newFolder = (): FolderNode => ({ kind: 'folder', names: new Map(), safe: new Map() })
+
+/** Makes an empty disk that takes so many bytes. Links are refused when `links` is false. */
+export function createMemoryDisk({ capacityBytes = Number.MAX_SAFE_INTEGER, links = true } = {}): MemoryDisk {
+  let root = newFolder()
+  let life = 0
+
+  function partsOf(path: string): string[] {
+    const parts = path.split('/').filter((part) => part !== '' && part !== '.')
+    if (path.startsWith('/') || parts.includes('..')) throw fault('EINVAL', `${path}: leaves the folder`)
+    return parts
+  }
+  function find(path: string): Node | undefined {
+    let node: Node | undefined = root
+    for (const part of partsOf(path)) node = node?.kind === 'folder' ? node.names.get(part) : undefined
+    return node
+  }
+  function folderAt(parts: readonly string[], path: string): FolderNode {
+    const node = find(parts.join('/'))
+    if (node?.kind !== 'folder') throw fault('ENOENT', `${path}: no such folder`)
+    return node
+  }
+  function place(path: string): { folder: FolderNode; name: string } {
+    const parts = partsOf(path)
+    const name = parts.pop()
+    if (name === undefined) throw fault('EINVAL', `${path}: has no name`)
+    if (Buffer.byteLength(name) > 255) throw fault('ENAMETOOLONG', `${path}: name too long`)
+    return { folder: folderAt(parts, path), name }
+  }
+  function usedBytes(node: Node, seen: Set<Node>): number {
+    if (seen.has(node)) return 0
+    seen.add(node)
+    if (node.kind === 'file') return node.size
+    if (node.kind === 'link') return 0
+    return [...node.names.values()].reduce((sum, each) => sum + usedBytes(each, seen), 0)
+  }
+  const freeBytes = (): number => Math.max(0, capacityBytes - usedBytes(root, new Set()))
+
+  async function* readFrom(path: string, from: number): Bytes {
+    const node = find(path)
+    if (node?.kind !== 'file') throw fault('ENOENT', `${path}: no such file`)
+    for (let at = from; at < node.size; at += 65_536)
+      yield node.bytes.subarray(at, Math.min(node.size, at + 65_536))
+  }
+
+  function writer(node: FileNode, path: string): DiskFile {
+    const born = life
+    const alive = (): void => {
+      if (born !== life) throw fault('EIO', `${path}: the power was cut`)
+    }
+    return {
+      async write(bytes) {
+        alive()
+        if (capacityBytes !== Number.MAX_SAFE_INTEGER && bytes.length > freeBytes())
+          throw fault('ENOSPC', `${path}: no space left`)
+        if (node.size + bytes.length > node.bytes.length) {
+          const grown = Buffer.alloc(Math.max(256, node.bytes.length * 2, node.size + bytes.length))
+          node.bytes.copy(grown, 0, 0, node.size)
+          node.bytes = grown
+        }
+        node.bytes.set(bytes, node.size)
+        node.size += bytes.length
+      },
+      async sync() {
+        alive()
+        node.safe = Buffer.from(node.bytes.subarray(0, node.size))
+      },
+      async close() {},
+    }
+  }
+
+  return {
+    async readText(path) {
+      const node = find(path)
+      return node?.kind === 'file' ? node.bytes.toString('utf8', 0, node.size) : undefined
+    },
+    read: (path, from = 0) => readFrom(path, from),
+    async open(path, how = {}) {
+      const { folder, name } = place(path)
+      const old = folder.names.get(name)
+      if (old && old.kind !== 'file') throw fault('EISDIR', `${path}: not a file`)
+      const node: FileNode = old ?? { kind: 'file', bytes: Buffer.alloc(0), size: 0, safe: Buffer.alloc(0) }
+      if (!how.append) {
+        node.bytes = Buffer.alloc(0)
+        node.size = 0
+      }
+      folder.names.set(name, node)
+      return writer(node, path)
+    },
+    async stat(path) {
+      const node = find(path)
+      return node && entryOf(path.slice(path.lastIndexOf('/') + 1), node)
+    },
+    async list(path) {
+      const node = find(path)
+      if (node?.kind !== 'folder') return []
+      return [...node.names]
+        .map(([name, each]) => entryOf(name, each))
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
+    },
+    async makeFolder(path) {
+      let folder = root
+      for (const part of partsOf(path)) {
+        const next = folder.names.get(part) ?? newFolder()
+        if (next.kind !== 'folder') throw fault('ENOTDIR', `${path}: ${part} is not a folder`)
+        folder.names.set(part, next)
+        folder = next
+      }
+    },
+    async remove(path) {
+      const parts = partsOf(path)
+      const name = parts.pop()
+      const folder = find(parts.join('/'))
+      if (name !== undefined && folder?.kind === 'folder') folder.names.delete(name)
+    },
+    async rename(from, to) {
+      const source = place(from)
+      const target = place(to)
+      const node = source.folder.names.get(source.name)
+      if (!node) throw fault('ENOENT', `${from}: nothing there`)
+      const old = target.folder.names.get(target.name)
+      if (old?.kind === 'folder' && old.names.size > 0) throw fault('ENOTEMPTY', `${to}: not empty`)
+      source.folder.names.delete(source.name)
+      target.folder.names.set(target.name, node)
+    },
+    async link(from, to) {
+      if (!links) return false
+      const node = find(from)
+      if (node?.kind !== 'file') throw fault('ENOENT', `${from}: no such file`)
+      const { folder, name } = place(to)
+      if (folder.names.has(name)) throw fault('EEXIST', `${to}: exists`)
+      folder.names.set(name, node)
+      return true
+    },
+    async symlink(target, path) {
+      const { folder, name } = place(path)
+      if (folder.names.has(name)) throw fault('EEXIST', `${path}: exists`)
+      folder.names.set(name, { kind: 'link', target })
+    },
+    async readLink(path) {
+      const node = find(path)
+      return node?.kind === 'link' ? node.target : undefined
+    },
+    async makeReadOnly() {},
+    async syncFolder(path) {
+      const folder = folderAt(partsOf(path), path)
+      folder.safe = new Map(folder.names)
+    },
+    async freeBytes() {
+      return freeBytes()
+    },
+    powerCut(luck) {
+      life++
+      root = afterCut(root, luck, new Map()) as FolderNode
+    },
+  }
+}
+
+/** What a power cut leaves of a node; a file with two names stays one file. */
+function afterCut(node: Node, luck: Luck, done: Map<Node, Node>): Node {
+  const known = done.get(node)
+  if (known) return known
+  if (node.kind === 'link') return node
+  if (node.kind === 'file') {
+    const left = luck.next() < 0.5 ? node.safe : tornBytes(node, luck)
+    const file: FileNode = {
+      kind: 'file',
+      bytes: Buffer.from(left),
+      size: left.length,
+      safe: Buffer.from(left),
+    }
+    done.set(node, file)
+    return file
+  }
+  const names = luck.next() < 0.5 ? node.safe : node.names
+  const left = new Map([...names].map(([name, each]) => [name, afterCut(each, luck, done)]))
+  return { kind: 'folder', names: left, safe: new Map(left) }
+}
+
+/** The bytes as programs saw them, but for an end that the disk had not got to when they were not synced. */
+function tornBytes(node: FileNode, luck: Luck): Buffer {
+  const bytes = Buffer.from(node.bytes.subarray(0, node.size))
+  if (!bytes.equals(node.safe)) bytes.fill(0, Math.floor(bytes.length * luck.next()))
+  return bytes
+}
+
+function entryOf(name: string, node: Node): DiskEntry {
+  return { name, kind: node.kind, size: node.kind === 'file' ? node.size : 0 }
+}
+
+function fault(code: string, message: string): Error & { code: string } {
+  return Object.assign(new Error(`${code}: ${message}`), { code })
+}

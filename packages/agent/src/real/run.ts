@@ -1,0 +1,104 @@
+/**
+ * The agent as a program: the one place where settings meet real sockets, a real disk and a real clock.
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdir, readFile, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { type AgentPorts, createAgent } from '../agent.ts'
+import { type ConfigSources, parseAgentConfig } from '../config.ts'
+import { type AgentEvent, describeEvent } from '../events.ts'
+import type { Outcome } from '../model.ts'
+import { realClock, realLuck } from './clock.ts'
+import { createRealDisk } from './disk.ts'
+import { createSystemFacts } from './facts.ts'
+import { createRealTransport } from './transport.ts'
+
+/** What the command line hands over. */
+export interface AgentCommand {
+  readonly flags: ConfigSources['flags']
+  readonly env?: ConfigSources['env']
+  /** A `KEY=value` file to read settings from. */
+  readonly configFile?: string
+  /** Print one JSON object per event instead of lines for people. */
+  readonly json?: boolean
+}
+
+/** Where the program's words go, and what may end it. */
+export interface AgentIo {
+  /** One line for people, or one JSON object, without its line end. */
+  line(text: string): void
+  /** A line about what went wrong. */
+  complain(text: string): void
+  /** Ends the agent; a signal handler aborts it. */
+  readonly signal: AbortSignal
+  readonly onEvent?: (event: AgentEvent) => void
+}
+
+const version = 'waymark-agent 0.1.0'
+
+/**
+ * Runs the agent until it is asked to stop. Resolves with the exit code: 0 stopped or idle, 1 refused by what
+ * the hub says, 2 wrong settings.
+ */
+export async function runAgentCommand(command: AgentCommand, io: AgentIo): Promise<number> {
+  let file = ''
+  if (command.configFile !== undefined)
+    try {
+      file = await readFile(command.configFile, 'utf8')
+    } catch (cause) {
+      io.complain(`config file ${command.configFile}: ${messageOf(cause)}`)
+      return 2
+    }
+  const parsed = parseAgentConfig({ file, env: command.env ?? {}, flags: command.flags ?? {} })
+  if (!parsed.ok) {
+    for (const { thing, wanted, got } of parsed.refusals)
+      io.complain(`${thing}: wanted ${wanted}, got ${got}`)
+    return 2
+  }
+  for (const warning of parsed.warnings) io.complain(warning)
+  const { config, factoryFolder } = parsed
+  const dataFolder = resolve(parsed.dataFolder)
+  if (factoryFolder !== undefined && !(await isFolder(factoryFolder))) {
+    io.complain(`factory ${factoryFolder}: wanted a folder, got none`)
+    return 2
+  }
+  try {
+    await mkdir(dataFolder, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    io.complain(`data ${dataFolder}: wanted a folder that can be written, got ${messageOf(cause)}`)
+    return 2
+  }
+
+  const { transport, close } = createRealTransport()
+  const ports: AgentPorts = {
+    transport,
+    disk: createRealDisk(dataFolder),
+    ...(factoryFolder === undefined ? {} : { factory: createRealDisk(resolve(factoryFolder)) }),
+    clock: realClock,
+    luck: realLuck,
+    newId: randomUUID,
+    facts: createSystemFacts(dataFolder, version),
+    onEvent(event) {
+      io.onEvent?.(event)
+      const line = command.json ? JSON.stringify(event) : describeEvent(event)
+      if (line !== undefined) io.line(line)
+    },
+  }
+  try {
+    return exitCode(await createAgent(config, ports).run(io.signal), io)
+  } finally {
+    close()
+  }
+}
+
+function exitCode(outcome: Outcome, io: AgentIo): number {
+  if (outcome.kind !== 'refused') return 0
+  const { thing, wanted, got } = outcome.refusal
+  io.complain(`${thing}: wanted ${wanted}, got ${got}`)
+  return 1
+}
+
+const isFolder = async (path: string): Promise<boolean> =>
+  (await stat(path).catch(() => undefined))?.isDirectory() === true
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
