@@ -2,18 +2,10 @@
  * What machines ask a server about itself: alive (/healthz), fit for traffic (/readyz), counted (/metrics), built from
  * what (/version). Without a trailing slash these are the house's own; with one they are Pantahub's.
  */
-import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Metrics } from './metrics.ts'
 import { sendProblem } from './problem.ts'
-
-export interface Version {
-  readonly name: 'waymark'
-  readonly version: string
-  readonly node: string
-  /** The commit of the checkout the server runs from, where one can be read. */
-  readonly commit?: string
-}
+import type { Version } from './version.ts'
 
 export interface Health {
   /** `starting` until everything is open, `draining` from the first signal on. */
@@ -54,34 +46,5 @@ async function answersInTime(ping: () => Promise<void>, timeoutMs: number): Prom
     return await Promise.race([answered, late.promise])
   } finally {
     clearTimeout(timer)
-  }
-}
-
-/** Name, version, Node's version and, in a checkout, the commit. Reads two small files; never fails. */
-export function readVersion(): Version {
-  const own = readText(new URL('../package.json', import.meta.url))
-  const version = /"version":\s*"([^"]+)"/.exec(own ?? '')?.[1] ?? 'unknown'
-  const commit = readCommit(new URL('../../../.git/', import.meta.url))
-  return {
-    name: 'waymark',
-    version,
-    node: process.versions.node,
-    ...(commit === undefined ? {} : { commit }),
-  }
-}
-
-function readCommit(git: URL): string | undefined {
-  const head = readText(new URL('HEAD', git))?.trim()
-  if (head === undefined) return undefined
-  const ref = /^ref: (refs\/[\w./-]+)$/.exec(head)?.[1]
-  const commit = ref === undefined ? head : readText(new URL(ref, git))?.trim()
-  return commit !== undefined && /^[0-9a-f]{40,64}$/.test(commit) ? commit : undefined
-}
-
-function readText(path: URL): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
   }
 }

@@ -9,10 +9,11 @@
 import { accessSync, constants, mkdirSync } from 'node:fs'
 import { ok, type Result, refuse } from '@waymark/domain'
 import type { Config, SettingName } from './config-table.ts'
-import { readVersion, registerHealth, type Version } from './health.ts'
+import { registerHealth } from './health.ts'
 import { createHttpApp, type HttpApp, type Listening, readTls } from './http.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
+import { readVersion, type Version } from './version.ts'
 
 /** What the composition gets from its surroundings. */
 export interface Services {

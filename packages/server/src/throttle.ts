@@ -34,6 +34,8 @@ export interface ThrottleNeeds {
 
 export function createThrottle({ clock, perMinute, burst, maxKeys = 20_000 }: ThrottleNeeds): Throttle {
   if (perMinute === 'off') return { waitMs: () => 0, take: () => 0, giveBack: () => {} }
+  /** Parts of an admission (see `unit`) that come back each millisecond. */
+  const perMs: number = perMinute
   const capacity = Math.max(1, burst ?? perMinute) * unit
   const buckets = createRecent<Bucket>(maxKeys)
 
@@ -42,11 +44,11 @@ export function createThrottle({ clock, perMinute, burst, maxKeys = 20_000 }: Th
     const bucket = buckets.get(key)
     if (bucket === undefined) return { left: capacity, at: now }
     // A clock that was set back gives nothing and takes nothing.
-    bucket.left = Math.min(capacity, bucket.left + Math.max(0, now - bucket.at) * perMinute)
+    bucket.left = Math.min(capacity, bucket.left + Math.max(0, now - bucket.at) * perMs)
     bucket.at = now
     return bucket
   }
-  const waitFor = ({ left }: Bucket): number => (left >= unit ? 0 : Math.ceil((unit - left) / perMinute))
+  const waitFor = ({ left }: Bucket): number => (left >= unit ? 0 : Math.ceil((unit - left) / perMs))
 
   return {
     waitMs: (key) => waitFor(bucketOf(key)),

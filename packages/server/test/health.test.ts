@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { type Health, readVersion, registerHealth } from '../src/health.ts'
+import { type Health, registerHealth } from '../src/health.ts'
 import { createMetrics } from '../src/metrics.ts'
+import { readVersion } from '../src/version.ts'
 import { startHttp } from './support.ts'
 
 async function started(health: Partial<Health> = {}) {
