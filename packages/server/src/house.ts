@@ -2,8 +2,9 @@
  * The house: everything that is shared by the doors, composed once. A door gets this and its routes' app; it finds here
  * who is calling, what is kept, and what time it is, and nothing else.
  */
-import type { Env, Instant, Store } from '@waymark/domain'
+import type { DeviceId, Env, Instant, Store } from '@waymark/domain'
 import type { ObjectBytes } from '@waymark/store'
+import type { FastifyRequest } from 'fastify'
 import type { Access } from './access.ts'
 import type { Config } from './config.ts'
 import type { Keys } from './keys.ts'
@@ -30,11 +31,20 @@ export interface House {
   readonly passwords: Passwords
   /** Registrations of devices and accounts, by the address they come from. */
   readonly registrations: Throttle
+  /** Live event streams, counted so that there is a most. */
+  readonly streams: { open: number }
   readonly clock: { now(): Instant }
   /** What a domain operation is told of the outside, at this moment. */
   env(): Env
+  /** The address that asked, seen through trusted proxies. */
+  peerAddress(request: FastifyRequest): string
   /** The address others reach us by, without a slash at the end. */
   publicUrl(): string
   /** Aborted when the server begins to stop. */
   readonly draining: AbortSignal
+}
+
+/** Where a device's sealed secret belongs: it opens nowhere else. */
+export function devicePlace(device: DeviceId): string {
+  return `device/${device}`
 }

@@ -24,6 +24,7 @@ import {
   tenants,
 } from '@waymark/domain'
 import type { BytesRefusal, ObjectBytes } from '@waymark/store'
+import type { Config } from './config.ts'
 
 export interface ObjectRoom {
   /** Takes the bytes of a registered object. Answers after they are on disk and the record says so. */
@@ -124,4 +125,14 @@ export function createObjectRoom(needs: { store: Store; bytes: ObjectBytes; env(
     await bytes.emptyTrash(before)
     return files
   }
+}
+
+/** Bytes of objects a tenant may register: its own limit, else the server's; Infinity where there is none. */
+export async function quotaOf(
+  needs: { store: Store; config: Pick<Config, 'objectQuota'> },
+  tenant: TenantId,
+): Promise<number> {
+  const record = await needs.store.readHouse().get(tenants, { id: tenant })
+  const { objectQuota } = needs.config
+  return record?.objectBytesMax ?? (objectQuota === 'off' ? Number.POSITIVE_INFINITY : objectQuota)
 }

@@ -1,0 +1,370 @@
+/**
+ * The composition: what stands in the house, wired by hand, and the doors that open into it. The one place where the
+ * real clock and the real randomness are named.
+ */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import {
+  createAccount,
+  type Env,
+  expireDue,
+  Instant,
+  idempotentReplies,
+  letters,
+  logEntries,
+  mainCollections,
+  ok,
+  principals,
+  type Store,
+  settled,
+  slicesToSubmit,
+  submitSlice,
+  sweepUnclaimed,
+  type TenantId,
+  telemetryCollections,
+  tenants,
+} from '@waymark/domain'
+import {
+  createMemoryObjectBytes,
+  createMemoryStore,
+  createObjectBytes,
+  type ObjectBytes,
+  openPostgresStore,
+  openSqliteStore,
+} from '@waymark/store'
+import { type Claims, createAccess } from './access.ts'
+import { type Chore, startChores } from './chores.ts'
+import type { Config } from './config.ts'
+import { fleetDoor } from './doors/fleet/door.ts'
+import { pantahubDoor } from './doors/pantahub/door.ts'
+import { devicePlace, type House } from './house.ts'
+import { createKeys, describeKeyFileRefusal, openMasterKey, sameSecret } from './keys.ts'
+import { createObjectRoom } from './object-room.ts'
+import { createPasswords } from './passwords.ts'
+import { createPresence } from './presence.ts'
+import { type Opened, type Services, StartFailure } from './serve.ts'
+import { createGuesses, createThrottle } from './throttle.ts'
+import { createTokens } from './tokens.ts'
+
+/** The outermost shell's own: everything else is handed these. */
+export interface Outside {
+  readonly clock: { now(): Instant }
+  readonly random: (count: number) => Uint8Array
+  after(ms: number, then: () => void): () => void
+}
+
+export const realOutside: Outside = {
+  clock: { now: () => Instant.of(Date.now()) },
+  random: (count) => randomBytes(count),
+  after(ms, then) {
+    const timer = setTimeout(then, ms)
+    return () => clearTimeout(timer)
+  },
+}
+
+/** Verified tokens remembered: a fleet of this size pays each signature once an hour. */
+const tokensRemembered = 200_000
+
+const dayMs = 24 * 3600 * 1000
+const hourMs = 3600 * 1000
+
+/** Where things are kept. */
+export interface Homes {
+  readonly store: Store
+  readonly telemetry: Store
+  readonly bytes: ObjectBytes
+}
+
+/** Opens what `--data`, `--database` and `--objects` name. */
+export async function openHomes(config: Config, services: Pick<Services, 'log'>): Promise<Homes> {
+  const { log } = services
+  if (config.objects !== undefined && !config.objects.startsWith('file:'))
+    throw new StartFailure(
+      `--objects ${config.objects}: wanted file:…, other object stores are not built yet`,
+    )
+  if (config.database?.startsWith('memory:'))
+    return {
+      store: createMemoryStore({ collections: mainCollections }),
+      telemetry: createMemoryStore({ collections: telemetryCollections }),
+      bytes: createMemoryObjectBytes(),
+    }
+  const folder =
+    config.objects === undefined ? join(config.data, 'objects') : new URL(config.objects).pathname
+  const bytes = await createObjectBytes({ folder })
+  if (config.database?.startsWith('postgres')) {
+    const url = config.database
+    return {
+      store: await openPostgresStore({ url, collections: mainCollections, log }),
+      telemetry: await openPostgresStore({
+        url,
+        schema: 'waymark_telemetry',
+        collections: telemetryCollections,
+        log,
+      }),
+      bytes,
+    }
+  }
+  const file =
+    config.database === undefined ? join(config.data, 'waymark.db') : new URL(config.database).pathname
+  return {
+    store: await openSqliteStore({ file, collections: mainCollections, log }),
+    telemetry: await openSqliteStore({
+      file: file.replace(/(\.db)?$/, '-telemetry.db'),
+      collections: telemetryCollections,
+      log,
+    }),
+    bytes,
+  }
+}
+
+/** Builds the house on its homes, lets its first people in, and opens the doors on the HTTP app. */
+export async function composeHouse(
+  config: Config,
+  services: Services,
+  homes: Homes,
+  outside: Outside = realOutside,
+): Promise<{ house: House; opened: Opened }> {
+  const { clock, random } = outside
+  const { store, telemetry, bytes } = homes
+  const master = openMasterKey(config.masterKeyFile ?? join(config.data, 'keys', 'master.key'), random)
+  if (!master.ok) throw new StartFailure(describeKeyFileRefusal(master.refusal))
+  const keys = createKeys(master.value, random)
+  const env = (): Env => ({ now: clock.now(), random })
+  const passwords = createPasswords({ clock, random })
+  const access = createAccess({
+    store,
+    clock,
+    tokens: createTokens<Claims>({
+      clock,
+      keys: [keys.tokenKey(config.tokenEpoch)],
+      parse: parseClaims,
+      maxRemembered: tokensRemembered,
+    }),
+    passwords,
+    secrets: {
+      unseal(sealed, device) {
+        const plain = keys.unseal(sealed, devicePlace(device))
+        if (!plain.ok) throw new Error(`the sealed secret of ${device} does not open: another master key?`)
+        return plain.value
+      },
+      same: sameSecret,
+    },
+    guesses: createGuesses({ clock, perMinute: config.guessLimit }),
+    lifeSeconds: config.tokenLife * 60,
+    refreshWindowSeconds: config.tokenRefresh * 60,
+  })
+  const house: House = {
+    config,
+    log: services.log,
+    metrics: services.metrics,
+    store,
+    telemetry,
+    bytes,
+    objects: createObjectRoom({ store, bytes, env }),
+    access,
+    presence: createPresence(telemetry, clock),
+    keys,
+    passwords,
+    registrations: createThrottle({ clock, perMinute: config.registrationRate }),
+    streams: { open: 0 },
+    clock,
+    env,
+    peerAddress: (request) => services.http.peerAddress(request),
+    publicUrl: () => services.publicUrl(),
+    draining: services.draining,
+  }
+
+  await firstStart(house, services)
+  await fleetDoor(services.http.app, house)
+  await pantahubDoor(services.http, house)
+
+  let stopChores = async (): Promise<void> => {}
+  return {
+    house,
+    opened: {
+      async ping() {
+        await store.ping()
+        await telemetry.ping()
+      },
+      async started() {
+        stopChores = startChores(choresOf(house), {
+          store,
+          env,
+          after: outside.after,
+          failed: (chore, error) => services.log.error({ chore, err: error }, 'a chore failed'),
+          holder: randomUUID(),
+        })
+      },
+      async close() {
+        await stopChores()
+        await house.presence.flush()
+        await Promise.all([store.close(), telemetry.close()])
+      },
+    },
+  }
+}
+
+/** What `serve` calls: homes, house, doors. */
+export async function openHouse(config: Config, services: Services): Promise<Opened> {
+  const homes = await openHomes(config, services)
+  return (await composeHouse(config, services, homes)).opened
+}
+
+/** On an empty house: the tenant `main` and its `admin`, whose password is given or made and shown once. */
+async function firstStart(house: House, services: Pick<Services, 'announce'>): Promise<void> {
+  if ((await house.store.readHouse().count(principals, {})) > 0) return
+  const given = house.config.adminPassword
+  const password =
+    given ?? letters(house.env(), 'abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789', 20)
+  const passwordHash = await house.passwords.hash(password)
+  const made = await house.store.transactHouse(async (directory) =>
+    createAccount(directory, house.env(), {
+      nick: 'admin',
+      tenantName: 'main',
+      passwordHash,
+      verified: true,
+      houseAdmin: true,
+    }),
+  )
+  // Of two processes that start at once on one database the other was first: then its password is the one.
+  if (made.ok && given === undefined) services.announce(`admin password ${password}`)
+}
+
+/** What is done now and then. */
+function choresOf(house: House): readonly Chore[] {
+  const { store, telemetry, config, env } = house
+  const daysAgo = (days: number) => Instant.of(env().now - days * dayMs)
+  return [
+    {
+      name: 'presence',
+      everyMs: 5000,
+      alone: true,
+      async run() {
+        await house.presence.flush()
+      },
+    },
+    {
+      name: 'timeouts',
+      everyMs: 1000,
+      async run() {
+        await eachTenant(house, async (tenant) => {
+          while (
+            settled(await store.transact(tenant, async (tx) => ok(await expireDue(tx, env(), 100)))) === 100
+          ) {
+            // The next hundred.
+          }
+        })
+      },
+    },
+    {
+      name: 'groups',
+      everyMs: 1000,
+      async run() {
+        await eachTenant(house, async (tenant) => {
+          for (const { parent, slice } of await slicesToSubmit(store.read(tenant), 20))
+            await store.transact(tenant, (tx) => submitSlice(tx, env(), parent, slice))
+        })
+      },
+    },
+    {
+      name: 'unclaimed',
+      everyMs: hourMs,
+      async run() {
+        while (
+          settled(
+            await store.transactHouse(async (directory) => ok(await sweepUnclaimed(directory, env(), 100))),
+          ) === 100
+        ) {
+          // The next hundred.
+        }
+      },
+    },
+    {
+      name: 'objects',
+      everyMs: hourMs,
+      async run() {
+        const collected = await house.objects.collect(config.objectGrace * hourMs)
+        if (collected.records + collected.files > 0) house.log.info(collected, 'objects collected')
+      },
+    },
+    {
+      name: 'retention',
+      everyMs: hourMs,
+      async run() {
+        const { logRetention, journalRetention } = config
+        await eachTenant(house, async (tenant) => {
+          if (journalRetention !== 'off') {
+            const before = daysAgo(journalRetention)
+            while ((await store.journal.trim(tenant, before, 1000)) === 1000) {
+              // The next thousand.
+            }
+          }
+          if (logRetention !== 'off') await dropLogs(telemetry, tenant, daysAgo(logRetention))
+          await dropReplies(store, tenant, env().now)
+        })
+      },
+    },
+  ]
+}
+
+async function eachTenant(house: House, visit: (tenant: TenantId) => Promise<void>): Promise<void> {
+  let after: TenantId | undefined
+  for (;;) {
+    const page = await house.store.readHouse().find(tenants, {
+      order: ['id'],
+      limit: 200,
+      ...(after === undefined ? {} : { after: [after] }),
+    })
+    for (const { id } of page) await visit(id)
+    after = page.at(-1)?.id
+    if (page.length < 200) return
+  }
+}
+
+async function dropLogs(telemetry: Store, tenant: TenantId, before: Instant): Promise<void> {
+  for (;;) {
+    const old = await telemetry.read(tenant).find(logEntries, {
+      where: { createdAt: { lt: before } },
+      order: ['createdAt', 'id'],
+      limit: 500,
+      without: 'texts',
+    })
+    if (old.length === 0) return
+    await telemetry.transact(tenant, async (tx) => {
+      for (const { id } of old) await tx.remove(logEntries, { id })
+      return ok(undefined)
+    })
+  }
+}
+
+async function dropReplies(store: Store, tenant: TenantId, now: Instant): Promise<void> {
+  for (;;) {
+    const old = await store.read(tenant).find(idempotentReplies, {
+      where: { expiresAt: { lte: now } },
+      order: ['expiresAt', 'key'],
+      limit: 500,
+      without: 'texts',
+    })
+    if (old.length === 0) return
+    await store.transact(tenant, async (tx) => {
+      for (const { key } of old) await tx.remove(idempotentReplies, { key })
+      return ok(undefined)
+    })
+  }
+}
+
+const claimTypes: readonly string[] = ['USER', 'SESSION', 'DEVICE', 'SERVICE', 'ANONYMOUS']
+
+/** The claims of a token of ours: its signature has been checked, so a wrong form is another version's. */
+function parseClaims(payload: unknown): Claims | undefined {
+  if (typeof payload !== 'object' || payload === null) return undefined
+  const claims = payload as Partial<Claims>
+  const complete =
+    typeof claims.id === 'string' &&
+    typeof claims.prn === 'string' &&
+    typeof claims.scopes === 'string' &&
+    typeof claims.exp === 'number' &&
+    typeof claims.orig_iat === 'number' &&
+    claimTypes.includes(claims.type ?? '')
+  return complete ? (claims as Claims) : undefined
+}

@@ -1,0 +1,126 @@
+/**
+ * Every refusal that can come out of the fleet door, with its status: one table. Each becomes problem details whose
+ * `type` is the refusal's name and whose members are its facts: thing, wanted, got.
+ */
+import type {
+  DeviceRefusal,
+  DirectoryRefusal,
+  JournalRefusal,
+  ObjectRefusal,
+  TrailRefusal,
+  TransactionRefusal,
+} from '@waymark/domain'
+import type { StateRefusal } from '@waymark/pantahub'
+import type { BytesRefusal } from '@waymark/store'
+import type { LoginRefusal, TokenRefusal } from '../../access.ts'
+
+/** Refusals of the door itself. */
+export type DoorRefusal =
+  | { readonly kind: 'no-login' }
+  | { readonly kind: 'no-right'; readonly wanted: string; readonly got: string }
+  | { readonly kind: 'bad-cursor'; readonly got: string }
+  | { readonly kind: 'bad-state'; readonly reason: StateRefusal }
+  | { readonly kind: 'no-length'; readonly wanted: string }
+  | { readonly kind: 'bad-range'; readonly wanted: string; readonly got: string }
+  | { readonly kind: 'too-many-streams'; readonly wanted: number }
+  | { readonly kind: 'too-many-registrations'; readonly retryAfterMs: number }
+  | { readonly kind: 'key-reused'; readonly got: string }
+
+export type FleetRefusal =
+  | DoorRefusal
+  | LoginRefusal
+  | TokenRefusal
+  | DeviceRefusal
+  | DirectoryRefusal
+  | TrailRefusal
+  | TransactionRefusal
+  | ObjectRefusal
+  | JournalRefusal
+  | BytesRefusal
+
+export const statusOf = {
+  'no-login': 401,
+  'bad-token': 401,
+  'token-void': 401,
+  'wrong-credentials': 401,
+  'no-right': 403,
+  'wrong-challenge': 403,
+  'no-such-device': 404,
+  'no-trail': 404,
+  'no-such-step': 404,
+  'no-such-object': 404,
+  'no-such-transaction': 404,
+  'no-such-group': 404,
+  'no-such-principal': 404,
+  'no-such-tenant': 404,
+  'no-such-join-token': 404,
+  'already-claimed': 409,
+  'already-stored': 409,
+  'nick-taken': 409,
+  'email-taken': 409,
+  'trail-exists': 409,
+  'wrong-revision': 409,
+  'step-not-waiting': 409,
+  'unlawful-move': 409,
+  'device-offline': 409,
+  'in-use': 409,
+  'size-differs': 409,
+  'key-reused': 409,
+  'cursor-too-old': 410,
+  'no-length': 411,
+  'too-large': 413,
+  'quota-exceeded': 413,
+  'bad-range': 416,
+  'bad-nick': 422,
+  'bad-email': 422,
+  'bad-label': 422,
+  'bad-state': 422,
+  'bad-cursor': 400,
+  'not-a-cursor': 400,
+  'object-missing': 422,
+  'too-short': 422,
+  'too-long': 422,
+  'wrong-hash': 422,
+  'too-many-guesses': 429,
+  'too-many-registrations': 429,
+  'too-many-streams': 429,
+  'disk-full': 507,
+} as const satisfies Record<FleetRefusal['kind'], number>
+
+/** A sentence for people, where the facts alone do not make one. */
+export function detailOf(refusal: FleetRefusal): string {
+  switch (refusal.kind) {
+    case 'no-such-device':
+      return `there is no device ${refusal.got} here`
+    case 'wrong-revision':
+      return `step ${refusal.got} cannot follow on trail ${refusal.device} (expected ${refusal.wanted})`
+    case 'step-not-waiting':
+      return `step ${refusal.rev} of ${refusal.device} is ${refusal.got}, not ${refusal.wanted}`
+    case 'no-trail':
+      return `device ${refusal.device} has not announced its factory state yet`
+    case 'object-missing':
+      return `${refusal.path} names ${refusal.sha}, whose bytes are not stored here`
+    case 'no-right':
+      return `needs ${refusal.wanted}, which ${refusal.got} does not carry`
+    case 'wrong-credentials':
+      return 'the name is unknown or the password is wrong'
+    case 'no-login':
+      return 'log in first: Authorization: Bearer <token>'
+    case 'cursor-too-old':
+      return 'entries after this cursor have been dropped; begin again at `oldest`'
+    case 'already-claimed':
+      return `device ${refusal.device} is not waiting to be claimed`
+    case 'wrong-challenge':
+      return `that is not the challenge of device ${refusal.device}`
+    case 'nick-taken':
+      return `${refusal.got} is taken`
+    case 'quota-exceeded':
+      return `this would make ${refusal.got} bytes of objects; the quota is ${refusal.wanted}`
+    case 'wrong-hash':
+    case 'too-short':
+    case 'too-long':
+      return `the bytes do not agree with what was announced: wanted ${refusal.wanted}, got ${refusal.got}`
+    default:
+      return refusal.kind.replaceAll('-', ' ')
+  }
+}
