@@ -313,8 +313,7 @@ function checkReference(declared: LeafCodec, node: DataTreeNode, run: CheckRun):
     for (const member of declared.members.slice(memberIndex(declared, node.codec) + 1)) {
       const result = member.read(node.json, run.loose)
       if (isTypeFault(result)) continue
-      node.text = result.text
-      node.codec = result.codec
+      node.value = result
       if (leadsSomewhere(result.codec, node, run)) return
     }
   const { reference } = node.codec

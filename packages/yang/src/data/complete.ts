@@ -107,7 +107,7 @@ function settleOne(one: Conditional, run: CompleteRun): boolean {
     ? present.every((node) => plan.whens.every((when) => test(when, parent, node, run.budget)))
     : mayExist(parent, plan, run.budget)
   if (first?.isDefault && !one.holds) {
-    for (const node of present) node.removed = true
+    for (const node of present) node.state = 'removed'
     if (parent.slots) parent.slots[plan.index] = undefined
     return true
   }
@@ -119,7 +119,7 @@ function settleOne(one: Conditional, run: CompleteRun): boolean {
 }
 
 function isDetached(node: DataTreeNode): boolean {
-  for (let up: DataTreeNode | undefined = node; up; up = up.parent) if (up.removed) return true
+  for (let up: DataTreeNode | undefined = node; up; up = up.parent) if (up.state === 'removed') return true
   return false
 }
 
@@ -143,7 +143,7 @@ function fill(parent: DataTreeNode, plan: Plan, inner: Completer | undefined, ru
     parent.slots[plan.index] = plan.defaults.map((value) => defaultNode(parent, plan, value))
   else if (plan.kind === 'container') {
     const node = new DataTreeNode(plan, parent)
-    node.isDefault = true
+    node.state = 'default'
     parent.slots[plan.index] = node
     inner?.(node, run)
   }
@@ -151,9 +151,8 @@ function fill(parent: DataTreeNode, plan: Plan, inner: Completer | undefined, ru
 
 function defaultNode(parent: DataTreeNode, plan: Plan, value: LeafValue): DataTreeNode {
   const node = new DataTreeNode(plan, parent)
-  node.isDefault = true
-  node.text = value.text
-  node.codec = value.codec
+  node.state = 'default'
+  node.value = value
   return node
 }
 

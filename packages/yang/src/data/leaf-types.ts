@@ -109,6 +109,19 @@ function codec(type: ResolvedType, build: (value: (text: string) => LeafValue) =
   return made
 }
 
+/** For types with few values: each is made once. */
+function sharedValues(value: (text: string) => LeafValue): (text: string) => LeafValue {
+  const made = new Map<string, LeafValue>()
+  return (text) => {
+    let one = made.get(text)
+    if (!one) {
+      one = value(text)
+      made.set(text, one)
+    }
+    return one
+  }
+}
+
 /** A type whose JSON form is a string that is read like its text. */
 function textCodec(
   type: ResolvedType,
@@ -338,16 +351,19 @@ function booleanCodec(type: ResolvedType): LeafCodec {
     ['0', 'false'],
     [0, 'false'],
   ])
-  return codec(type, (value) => ({
-    read: (json, loose) => {
-      if (typeof json === 'boolean') return value(json ? 'true' : 'false')
-      const form = loose ? looseForms.get(json) : undefined
-      return form === undefined ? wrongKind(json, 'true or false', '6.3') : value(form)
-    },
-    readText: (text) =>
-      text === 'true' || text === 'false' ? value(text) : fault(text, 'true or false', 'RFC 7950 9.5.1'),
-    write: (text) => text === 'true',
-  }))
+  return codec(type, (value) => {
+    const shared = sharedValues(value)
+    return {
+      read: (json, loose) => {
+        if (typeof json === 'boolean') return shared(json ? 'true' : 'false')
+        const form = loose ? looseForms.get(json) : undefined
+        return form === undefined ? wrongKind(json, 'true or false', '6.3') : value(form)
+      },
+      readText: (text) =>
+        text === 'true' || text === 'false' ? shared(text) : fault(text, 'true or false', 'RFC 7950 9.5.1'),
+      write: (text) => text === 'true',
+    }
+  })
 }
 
 function enumerationCodec(type: EnumerationType): LeafCodec {
@@ -355,7 +371,8 @@ function enumerationCodec(type: EnumerationType): LeafCodec {
   const shown = names.length > 12 ? [...names.slice(0, 12), `… (${names.length} names)`] : names
   const expected = `one of ${shown.join(', ')}`
   const byNumber = new Map([...type.enums.values()].map(({ name, value }) => [String(value), name]))
-  return codec(type, (value) => {
+  return codec(type, (fresh) => {
+    const value = sharedValues(fresh)
     const readText = (text: string): LeafValue | TypeFault =>
       type.enums.has(text) ? value(text) : fault(text, expected, 'RFC 7950 9.6')
     return {
@@ -382,7 +399,8 @@ function identityCodec(type: ResolvedType, bases: readonly Identity[], module: s
   const expected = `an identity derived from ${bases.map(fullName).join(' and ')}`
   const byName = new Map<string, string>()
   for (const name of allowed) byName.set(name.slice(name.indexOf(':') + 1), name)
-  return codec(type, (value) => {
+  return codec(type, (fresh) => {
+    const value = sharedValues(fresh)
     const readText = (text: string, names: ValueNames): LeafValue | TypeFault => {
       const colon = text.indexOf(':')
       const owner = colon < 0 ? names.moduleName : names.moduleOf(text.slice(0, colon))

@@ -192,11 +192,10 @@ function leafReader(plan: LeafPlan): Reader {
     const result = codec.read(json, run.loose)
     if (isTypeFault(result)) {
       run.faults.addType(node, result)
-      node.text = describeJson(json)
+      node.value = { text: describeJson(json), codec: undefined }
       return
     }
-    node.text = result.text
-    node.codec = result.codec
+    node.value = result
     if (keepsJson) node.json = json
   }
 }
@@ -213,16 +212,14 @@ function leafListReader(plan: LeafListPlan): Reader {
     const entries: DataTreeNode[] = []
     for (const item of json) {
       const node = new DataTreeNode(plan, parent)
-      node.position = entries.length
       const result = codec.read(item, run.loose)
       entries.push(node)
       if (isTypeFault(result)) {
         run.faults.addType(node, result)
-        node.text = describeJson(item)
+        node.value = { text: describeJson(item), codec: undefined }
         continue
       }
-      node.text = result.text
-      node.codec = result.codec
+      node.value = result
       if (keepsJson) node.json = item
     }
     place(parent, plan, entries)
@@ -261,7 +258,6 @@ function listReader(plan: ListPlan): Reader {
     }
     for (const item of json) {
       const node = new DataTreeNode(plan, parent)
-      node.position = entries.length
       entries.push(node)
       if (isJsonObject(item)) members(node, item, run)
       else run.faults.add('shape', node, describeJson(item), 'an object', 'RFC 7951 5.4')

@@ -14,32 +14,73 @@ export type AnyNodePlan = Plan | RootPlan
 /** What stands in one place: one node, or the entries of a list or leaf-list in order. */
 export type Slot = DataTreeNode | DataTreeNode[] | undefined
 
+/** A leaf's value; without a codec when the document gave none that fits. */
+export type NodeValue = { readonly text: string; readonly codec: LeafCodec | undefined }
+
+const noValue: NodeValue = { text: '', codec: undefined }
+
+/** What few nodes have. Kept apart because documents have many nodes. */
+type Extra = {
+  operation: { readonly plan: OperationPlan; readonly node: DataTreeNode } | undefined
+  json: JsonValue | undefined
+  indexes: Map<Plan, Map<string, DataTreeNode[]>> | undefined
+}
+
 export class DataTreeNode {
   readonly plan: AnyNodePlan
   readonly parent: DataTreeNode | undefined
-  /** Canonical text of a leaf or leaf-list entry. */
-  text = ''
-  codec: LeafCodec | undefined = undefined
+  value: NodeValue = noValue
   /** By the index of the child's plan; undefined for leafs. */
   slots: Slot[] | undefined
-  /** The operation or notification that stands below this node, if any. */
-  operation: { plan: OperationPlan; node: DataTreeNode } | undefined = undefined
-  /** Added by a default, or a container that exists only as structure for one. */
-  isDefault = false
-  /** Taken out again because its `when` is false. */
-  removed = false
-  /** The value of anydata and anyxml; of a leaf whose union may have to be read again. */
-  json: JsonValue | undefined = undefined
-  /** Position among the entries of its list, from 0. */
-  position = 0
+  /**
+   * Whether the document said it, a default added it (or it is only structure for one), or it was taken
+   * out again because its `when` is false.
+   */
+  state: 'explicit' | 'default' | 'removed' = 'explicit'
   /** Document order, given when first needed; 0 before. */
   order = 0
-  private indexes: Map<Plan, Map<string, DataTreeNode[]>> | undefined = undefined
+  private extra: Extra | undefined = undefined
 
   constructor(plan: AnyNodePlan, parent: DataTreeNode | undefined) {
     this.plan = plan
     this.parent = parent
-    this.slots = 'children' in plan ? [] : undefined
+    this.slots = 'children' in plan ? emptySlots(plan.children.length) : undefined
+  }
+
+  /** Canonical text of a leaf or leaf-list entry. */
+  get text(): string {
+    return this.value.text
+  }
+
+  get codec(): LeafCodec | undefined {
+    return this.value.codec
+  }
+
+  get isDefault(): boolean {
+    return this.state === 'default'
+  }
+
+  /** The operation or notification that stands below this node, if any. */
+  get operation(): Extra['operation'] {
+    return this.extra?.operation
+  }
+
+  set operation(operation: Extra['operation']) {
+    this.more().operation = operation
+  }
+
+  /** The value of anydata and anyxml; of a leaf whose union may have to be read again. */
+  get json(): JsonValue | undefined {
+    return this.extra?.json
+  }
+
+  set json(json: JsonValue | undefined) {
+    this.more().json = json
+  }
+
+  private more(): Extra {
+    this.extra ??= { operation: undefined, json: undefined, indexes: undefined }
+    return this.extra
   }
 
   /** The nodes in the place of a child plan. */
@@ -50,8 +91,9 @@ export class DataTreeNode {
 
   /** The entries of a list by the value of one key. */
   entriesByKey(list: ListPlan, key: Plan, value: string): readonly DataTreeNode[] {
-    this.indexes ??= new Map()
-    let index = this.indexes.get(key)
+    const extra = this.more()
+    extra.indexes ??= new Map()
+    let index = extra.indexes.get(key)
     if (!index) {
       index = new Map()
       for (const entry of this.at(list)) {
@@ -61,15 +103,20 @@ export class DataTreeNode {
         if (same) same.push(entry)
         else index.set(slot.text, [entry])
       }
-      this.indexes.set(key, index)
+      extra.indexes.set(key, index)
     }
     return index.get(value) ?? none
   }
 
   /** Entries came or went: look-ups must be made anew. */
   forgetIndexes(): void {
-    this.indexes = undefined
+    if (this.extra) this.extra.indexes = undefined
   }
+}
+
+function emptySlots(count: number): Slot[] {
+  const slots: Slot[] = new Array(count)
+  return slots.fill(undefined)
 }
 
 const none: readonly DataTreeNode[] = []
@@ -95,10 +142,16 @@ function predicates(node: DataTreeNode): string {
   const parts: string[] = []
   for (const key of plan.keys) {
     const slot = node.slots?.[key.index]
-    if (!(slot instanceof DataTreeNode)) return `[${node.position + 1}]`
+    if (!(slot instanceof DataTreeNode)) return `[${positionOf(node)}]`
     parts.push(`[${key.jsonName}=${quoteText(slot.text)}]`)
   }
-  return parts.length === 0 ? `[${node.position + 1}]` : parts.join('')
+  return parts.length === 0 ? `[${positionOf(node)}]` : parts.join('')
+}
+
+/** From 1, among the entries of its list. */
+function positionOf(node: DataTreeNode): number {
+  const slot = node.parent?.slots?.[node.plan.index]
+  return Array.isArray(slot) ? slot.indexOf(node) + 1 : 1
 }
 
 export function childrenOf(node: DataTreeNode): readonly DataTreeNode[] {
