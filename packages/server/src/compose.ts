@@ -37,7 +37,7 @@ import { type Chore, startChores } from './chores.ts'
 import type { Config } from './config.ts'
 import { fleetDoor } from './doors/fleet/door.ts'
 import { pantahubDoor } from './doors/pantahub/door.ts'
-import { devicePlace, type House } from './house.ts'
+import { type Door, devicePlace, type House } from './house.ts'
 import { createKeys, describeKeyFileRefusal, openMasterKey, sameSecret } from './keys.ts'
 import { createObjectRoom } from './object-room.ts'
 import { createPasswords } from './passwords.ts'
@@ -122,6 +122,7 @@ export async function composeHouse(
   config: Config,
   services: Services,
   homes: Homes,
+  doors: readonly Door[],
   outside: Outside = realOutside,
 ): Promise<{ house: House; opened: Opened }> {
   const { clock, random } = outside
@@ -175,8 +176,7 @@ export async function composeHouse(
   }
 
   await firstStart(house, services)
-  await fleetDoor(services.http.app, house)
-  await pantahubDoor(services.http, house)
+  for (const door of doors) await door(services.http, house)
 
   let stopChores = async (): Promise<void> => {}
   return {
@@ -204,10 +204,13 @@ export async function composeHouse(
   }
 }
 
+/** The doors there are. */
+export const allDoors: readonly Door[] = [fleetDoor, pantahubDoor]
+
 /** What `serve` calls: homes, house, doors. */
 export async function openHouse(config: Config, services: Services): Promise<Opened> {
   const homes = await openHomes(config, services)
-  return (await composeHouse(config, services, homes)).opened
+  return (await composeHouse(config, services, homes, allDoors)).opened
 }
 
 /** On an empty house: the tenant `main` and its `admin`, whose password is given or made and shown once. */

@@ -7,6 +7,7 @@ import type { ObjectBytes } from '@waymark/store'
 import type { FastifyRequest } from 'fastify'
 import type { Access } from './access.ts'
 import type { Config } from './config.ts'
+import type { HttpApp } from './http.ts'
 import type { Keys } from './keys.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -43,6 +44,9 @@ export interface House {
   /** Aborted when the server begins to stop. */
   readonly draining: AbortSignal
 }
+
+/** A door: registers its routes on the HTTP app, and finds everything else in the house. */
+export type Door = (http: HttpApp, house: House) => Promise<void>
 
 /** Where a device's sealed secret belongs: it opens nowhere else. */
 export function devicePlace(device: DeviceId): string {

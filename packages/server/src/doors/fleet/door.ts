@@ -22,6 +22,7 @@ import type { ScopeWanted } from '@waymark/pantahub'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { carries, type UserCaller } from '../../access.ts'
 import type { House } from '../../house.ts'
+import type { HttpApp } from '../../http.ts'
 import { problemBody, problemType } from '../../problem.ts'
 import { deviceOperations } from './devices.ts'
 import { journalOperations } from './journal.ts'
@@ -57,7 +58,7 @@ const scopeFor = {
 } as const satisfies Record<Right, ScopeWanted>
 
 /** Registers the door's routes below `/fleet/v1`. */
-export async function fleetDoor(app: FastifyInstance, house: House): Promise<void> {
+export async function fleetDoor({ app }: HttpApp, house: House): Promise<void> {
   await app.register(
     async (door) => {
       await describe(door)
