@@ -33,6 +33,8 @@ export type DataFaultCode =
   | 'not-config'
   /** No operation or notification, or several, where the document is one. */
   | 'operation'
+  /** An edit that does not fit the document. */
+  | 'edit'
   /** Larger than the caller allows, or too costly to judge. */
   | 'limit'
 

@@ -1,4 +1,5 @@
 /** Documents in JSON (RFC 7951): read exactly, validated by a schema, completed, compared, written. */
+export { diffDocuments, type Edit } from './diff.ts'
 export { type DataFault, type DataFaultCode, formatFault } from './fault.ts'
 export {
   defaultJsonLimits,
@@ -10,6 +11,7 @@ export {
   parseJson,
   printJson,
 } from './json.ts'
+export { mergeDocuments, patchDocument } from './patch.ts'
 export {
   createValidator,
   type DataDocument,
