@@ -10,6 +10,7 @@
  * characters); nothing is guessed, and nothing is kept between calls.
  */
 import { Buffer } from 'node:buffer'
+import { shortAscii } from './ascii.ts'
 import { hasEqualKeys } from './identity.ts'
 import { inflate } from './inflate.ts'
 import { type Limits, resolveLimits, tooDeep, tooMany } from './limits.ts'
@@ -29,7 +30,7 @@ import {
   type Term,
   Tuple,
 } from './term.ts'
-import { asciiText, characters, latin1Text, shortText, utf8Text } from './text.ts'
+import { characters, latin1Text, utf8Text } from './text.ts'
 
 export type DecodeOptions = {
   readonly limits?: Partial<Limits>
@@ -103,6 +104,7 @@ class TermReader {
   private readonly end: number
   private readonly limits: Limits
   private readonly binaries: 'copy' | 'view' | 'text'
+  private readonly texts: boolean
   private readonly exactFloats: boolean
   private readonly settings: DecodeSettings
   private left: number
@@ -115,6 +117,7 @@ class TermReader {
     this.settings = settings
     this.limits = settings.limits
     this.binaries = settings.binaries
+    this.texts = settings.binaries === 'text'
     this.exactFloats = settings.floats === 'exact'
     this.left = settings.limits.terms
     if (this.end > this.limits.bytes)
@@ -318,8 +321,9 @@ class TermReader {
   private binary(): Uint8Array | string {
     const length = this.u32('BINARY_EXT')
     const from = this.take('BINARY_EXT', length)
-    if (this.binaries === 'text') {
-      const text = this.utf8(from, from + length)
+    if (this.texts) {
+      const short = shortAscii(this.bytes, from, from + length)
+      const text = short ?? this.utf8(from, from + length)
       if (text !== undefined) return text
     }
     if (this.binaries === 'view') return this.bytes.subarray(from, from + length)
@@ -346,13 +350,15 @@ class TermReader {
 
   private latin1Atom(length: number): Atom {
     const from = this.take('atom', length)
+    const short = shortAscii(this.bytes, from, from + length)
+    if (short !== undefined) return new Atom(short)
     if (length > 255) refuse('malformed', 'atom', 'at most 255 characters', `${length}`, from)
     return new Atom(latin1Text(this.bytes, from, from + length))
   }
 
   private utf8Atom(length: number): Atom {
     const from = this.take('atom', length)
-    const name = this.utf8(from, from + length)
+    const name = shortAscii(this.bytes, from, from + length) ?? this.utf8(from, from + length)
     if (name === undefined) return refuse('bad-utf8', 'atom', 'UTF-8', 'other bytes', from)
     if (characters(name) > 255)
       refuse('malformed', 'atom', 'at most 255 characters', `${characters(name)}`, from)
@@ -360,9 +366,14 @@ class TermReader {
   }
 
   private newFloat(): Float | number {
-    const from = this.take('NEW_FLOAT_EXT', 8)
+    const from = this.at
+    if (this.end - from < 8) this.truncated('NEW_FLOAT_EXT', 8)
+    this.at = from + 8
     this.view ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength)
-    return this.float(this.view.getFloat64(from), from)
+    const value = this.view.getFloat64(from)
+    // NaN and the infinities are the values whose difference with themselves is not 0.
+    if (value - value !== 0) return this.float(value, from)
+    return this.exactFloats ? new Float(value) : value
   }
 
   /** FLOAT_EXT: 31 bytes, C's `%.20e` and then NULs. OTP wants a sign at most, digits, a point and digits. */
@@ -505,8 +516,6 @@ class TermReader {
   }
 
   private utf8(start: number, end: number): string | undefined {
-    const short = end - start <= shortText ? asciiText(this.bytes, start, end) : undefined
-    if (short !== undefined) return short
     this.buffer ??= asBuffer(this.bytes)
     return utf8Text(this.buffer, start, end)
   }

@@ -1,15 +1,9 @@
 /**
  * UTF-8 and Latin-1, strictly: bytes that are no text are refused or reported, never repaired.
- *
- * Short texts (names of atoms, keys) are by far the most frequent and are read byte by byte while they are
- * ASCII; calling into the runtime's converter costs more than a short loop.
  */
 import { Buffer } from 'node:buffer'
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** Up to this many bytes `asciiText` is quicker than the runtime's converter. */
-export const shortText = 20
 
 /** The text that the UTF-8 in bytes `start` to `end` spells, or undefined if it is not UTF-8. */
 export function utf8Text(bytes: Buffer, start: number, end: number): string | undefined {
@@ -23,9 +17,12 @@ export function utf8Text(bytes: Buffer, start: number, end: number): string | un
   }
 }
 
+/** Up to this many bytes a loop is quicker than the runtime's converter. */
+const loopBytes = 24
+
 /** The text whose code points are the bytes `start` to `end`. */
 export function latin1Text(bytes: Uint8Array, start: number, end: number): string {
-  if (end - start > shortText)
+  if (end - start > loopBytes)
     return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1')
   let text = ''
   for (let at = start; at < end; at++) text += String.fromCharCode(bytes[at] as number)
@@ -44,50 +41,4 @@ export function characters(text: string): number {
   let count = 0
   for (const _ of text) count++
   return count
-}
-
-/** The text of bytes that are all below 128, else undefined; eight at a time: measured, a call per byte takes twice as long. */
-export function asciiText(bytes: Uint8Array, start: number, end: number): string | undefined {
-  let text = ''
-  let at = start
-  for (; at + 8 <= end; at += 8) {
-    const a = bytes[at] as number
-    const b = bytes[at + 1] as number
-    const c = bytes[at + 2] as number
-    const d = bytes[at + 3] as number
-    const e = bytes[at + 4] as number
-    const f = bytes[at + 5] as number
-    const g = bytes[at + 6] as number
-    const h = bytes[at + 7] as number
-    if ((a | b | c | d | e | f | g | h) > 127) return undefined
-    text += String.fromCharCode(a, b, c, d, e, f, g, h)
-  }
-  if (at + 4 <= end) {
-    const a = bytes[at] as number
-    const b = bytes[at + 1] as number
-    const c = bytes[at + 2] as number
-    const d = bytes[at + 3] as number
-    if ((a | b | c | d) > 127) return undefined
-    text += String.fromCharCode(a, b, c, d)
-    at += 4
-  }
-  switch (end - at) {
-    case 3: {
-      const a = bytes[at] as number
-      const b = bytes[at + 1] as number
-      const c = bytes[at + 2] as number
-      return (a | b | c) > 127 ? undefined : text + String.fromCharCode(a, b, c)
-    }
-    case 2: {
-      const a = bytes[at] as number
-      const b = bytes[at + 1] as number
-      return (a | b) > 127 ? undefined : text + String.fromCharCode(a, b)
-    }
-    case 1: {
-      const a = bytes[at] as number
-      return a > 127 ? undefined : text + String.fromCharCode(a)
-    }
-    default:
-      return text
-  }
 }
