@@ -11,7 +11,7 @@ import { ok, type Result, refuse } from '@waymark/domain'
 import type { Config, SettingName } from './config-table.ts'
 import { registerHealth } from './health.ts'
 import { createHttpApp, type HttpApp, type Listening, readTls } from './http.ts'
-import type { Log } from './log.ts'
+import { createLog, type Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { readVersion, type Version } from './version.ts'
 
@@ -75,7 +75,8 @@ export interface ServeOptions {
   readonly open: Open
   /** Takes the lines for stdout, without their ends. */
   readonly out: (line: string) => void
-  readonly log: Log
+  /** Default: the one the configuration describes, on stderr. */
+  readonly log?: Log
   /** Aborted by the first SIGTERM or SIGINT. */
   readonly signal: AbortSignal
 }
@@ -85,8 +86,8 @@ export async function serve({
   config,
   open,
   out,
-  log,
   signal,
+  log = createLog(config),
 }: ServeOptions): Promise<Result<void, StartRefusal>> {
   const folder = makeDataFolder(config.data)
   if (!folder.ok) return folder

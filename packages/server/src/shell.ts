@@ -13,6 +13,7 @@ export {
   parseSettings,
   type Settings,
 } from './config.ts'
+export { checkSurroundings, type Finding } from './config-check.ts'
 export {
   type ShownSetting,
   settingsHelp,

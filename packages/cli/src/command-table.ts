@@ -1,0 +1,27 @@
+/**
+ * The commands of `waymark`, one row each. A command is one file under `commands/` that exports `run`; it is loaded
+ * when it is called and not before, so that help and the device-side programs start at once.
+ */
+import type { Context } from './io.ts'
+
+export interface CommandModule {
+  /** Runs with the arguments behind the command's name; answers the exit code, nothing meaning 0. May throw `Failure`. */
+  run(args: readonly string[], context: Context): Promise<number | undefined> | Promise<void>
+}
+
+export interface CommandRow {
+  readonly name: string
+  /** For the list in `waymark help`. */
+  readonly summary: string
+  readonly load: () => Promise<CommandModule>
+}
+
+export const commands: readonly CommandRow[] = [
+  { name: 'up', summary: 'start a server', load: () => import('./commands/up.ts') },
+  {
+    name: 'config',
+    summary: 'print or check the settings a server would start with',
+    load: () => import('./commands/config.ts'),
+  },
+  { name: 'version', summary: 'tell what is installed', load: () => import('./commands/version.ts') },
+]
