@@ -4,7 +4,7 @@
  * One pass over the input, by recursion whose depth is limited. The rule against hostile input is the same
  * everywhere: a count or length is first compared with the bytes that are really left (every element takes at
  * least one), and containers grow as elements arrive, so that no allocation follows a number that a peer made up.
- * What the input expands to is bounded by the input: see RULES.md, ET30.
+ * What the input expands to is bounded by the input: see RULES.md, Hostile input.
  *
  * Where Erlang's own `binary_to_term` refuses, this does too (NaN, a map with a key twice, an atom of 256
  * characters); nothing is guessed, and nothing is kept between calls.
@@ -94,6 +94,8 @@ export function decodeWith(bytes: Uint8Array, settings: DecodeSettings): Term {
 
 /** Deepest nesting of maps within keys of maps: comparing keys then costs at most this many walks over the input. */
 const keyDepth = 8
+
+const noBytes = new Uint8Array(0)
 
 class TermReader {
   at = 0
@@ -266,11 +268,12 @@ class TermReader {
 
   /** A list's tail may itself be a list; OTP reads `[1 | [2, 3]]` as `[1, 2, 3]`, and without elements as its tail. */
   private list(depth: number): Term {
-    const elements: Term[] = []
+    let elements: Term[] = []
     for (;;) {
       const count = this.u32('LIST_EXT')
       this.promised('elements', count)
-      for (let i = 0; i < count; i++) elements.push(this.term(depth - 1))
+      if (elements.length === 0 && this.onlyFloats(count, depth)) elements = this.floats(count)
+      else for (let i = 0; i < count; i++) elements.push(this.term(depth - 1))
       switch (this.bytes[this.at]) {
         case tag.nil:
           this.at++
@@ -287,6 +290,30 @@ class TermReader {
         }
       }
     }
+  }
+
+  /** Are the next so many terms floats that are wanted as numbers? Looks at every tag, so a yes is no mere claim. */
+  private onlyFloats(count: number, depth: number): boolean {
+    if (this.exactFloats || count < 2 || depth < 2 || count > this.left) return false
+    const bytes = this.bytes
+    const to = this.at + 9 * count
+    if (to > this.end) return false
+    for (let at = this.at; at < to; at += 9) if (bytes[at] !== tag.newFloat) return false
+    return true
+  }
+
+  /** Floats that are known to be there, such as a series of samples: an array of the right size at once. */
+  private floats(count: number): number[] {
+    const values: number[] = new Array(count)
+    const view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength)
+    this.left -= count
+    for (let i = 0; i < count; i++) {
+      const value = view.getFloat64(this.at + 1)
+      if (!Number.isFinite(value)) this.float(value, this.at + 1)
+      values[i] = value
+      this.at += 9
+    }
+    return values
   }
 
   private string(elements: Term[]): Term[] {
@@ -327,7 +354,16 @@ class TermReader {
       if (text !== undefined) return text
     }
     if (this.binaries === 'view') return this.bytes.subarray(from, from + length)
-    return this.bytes.slice(from, from + length)
+    return this.copy(from, length)
+  }
+
+  /** Few bytes are copied quicker by a loop than by `slice`; no bytes are always the same array. */
+  private copy(from: number, length: number): Uint8Array {
+    if (length > 48) return this.bytes.slice(from, from + length)
+    if (length === 0) return noBytes
+    const copy = new Uint8Array(length)
+    for (let i = 0; i < length; i++) copy[i] = this.bytes[from + i] as number
+    return copy
   }
 
   private bitBinary(): BitBinary | Uint8Array {
@@ -342,7 +378,7 @@ class TermReader {
         `${bits} of ${length} bytes`,
         from,
       )
-    const bytes = this.bytes.slice(from, from + length)
+    const bytes = this.copy(from, length)
     if (bits === 8 || length === 0) return bytes
     bytes[length - 1] = (bytes[length - 1] as number) & (0xff << (8 - bits))
     return new BitBinary(bytes, bits)

@@ -61,6 +61,25 @@ describe('round trips', () => {
     expect(decode(encode(new Float(2)), { floats: 'number' })).toBe(2)
   })
 
+  test('[ET3] a series of floats as numbers is read like any list: checked, counted, and with any tail', () => {
+    const series = [0.5, 2, -0.25].map((value) => new Float(value))
+    const read = (term: Term, terms = 100) => decode(encode(term), { floats: 'number', limits: { terms } })
+    expect(read(series)).toEqual([0.5, 2, -0.25])
+    expect(read([...series, 1, 2])).toEqual([0.5, 2, -0.25, 1, 2])
+    expect(read(new ImproperList<Term>(series, atom('x')))).toEqual(
+      new ImproperList<Term>([0.5, 2, -0.25], atom('x')),
+    )
+    expect(refusalOf(() => read(series, 3))?.kind).toBe('too-many')
+    expect(refusalOf(() => decode(encode([series]), { floats: 'number', limits: { depth: 2 } }))?.kind).toBe(
+      'too-deep',
+    )
+    const nan = bytes('836c00000002463ff8000000000000467ff80000000000006a')
+    expect(refusalOf(() => decode(nan, { floats: 'number' }))).toMatchObject({
+      kind: 'malformed',
+      thing: 'float',
+    })
+  })
+
   test('[ET4] a string goes as a binary and a boolean as an atom', () => {
     expect(decode(encode('Dépôt'))).toEqual(new Uint8Array(Buffer.from('Dépôt')))
     expect(decode(encode(true))).toEqual(atom('true'))
