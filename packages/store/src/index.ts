@@ -1,1 +1,5 @@
-export {}
+/** The menu of the store: its homes, its errors, and the bytes of objects. */
+export { StoreError, type StoreErrorKind, type StoreLog } from './errors.ts'
+export { createMemoryStore, type MemoryOptions } from './memory.ts'
+export type { Migration, MigrationSql } from './migrate.ts'
+export { openSqliteStore, type SqliteOptions } from './sqlite.ts'

@@ -1,0 +1,175 @@
+/**
+ * The writing side of a SQLite store within one commit: what bodies read and write through their handles.
+ *
+ * Each body that writes has a savepoint, made with its first write. Rows that a body has read whole or written are
+ * remembered until it ends: when such a record is put again, only the columns that differ are written, so indexes over
+ * the others, and long texts, are left alone.
+ */
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { Defect } from '@waymark/domain'
+import type { Ask } from './ask.ts'
+import type { KeptEntry, Scope, Session } from './body.ts'
+import { messageOf } from './errors.ts'
+import { Connection, isConstraint, translated } from './sqlite-connection.ts'
+import { type Kept, keyText, type Row, type Table } from './table.ts'
+
+export class SqliteSession implements Session {
+  readonly db: DatabaseSync
+  /** The number of the last journal entry, committed or not. */
+  seq: number
+  readonly #file: string
+  readonly #writer: Connection
+  readonly #known = new Map<Table, Map<string, Row>>()
+  readonly #begin: StatementSync
+  readonly #commit: StatementSync
+  readonly #rollback: StatementSync
+  readonly #save: StatementSync
+  readonly #back: StatementSync
+  readonly #release: StatementSync
+  readonly #append: StatementSync
+  readonly #keepSeq: StatementSync
+  #saved = false
+  #seqSaved: number
+
+  constructor(db: DatabaseSync, opened: { readonly file: string; readonly seq: number }) {
+    this.db = db
+    this.#file = opened.file
+    this.seq = opened.seq
+    this.#seqSaved = opened.seq
+    this.#writer = new Connection(db)
+    this.#begin = db.prepare('BEGIN IMMEDIATE')
+    this.#commit = db.prepare('COMMIT')
+    this.#rollback = db.prepare('ROLLBACK')
+    this.#save = db.prepare('SAVEPOINT body')
+    this.#back = db.prepare('ROLLBACK TO body')
+    this.#release = db.prepare('RELEASE body')
+    this.#append = db.prepare(
+      'INSERT INTO _journal (_tenant, seq, at, kind, device, by_kind, by_id, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    )
+    this.#keepSeq = db.prepare(
+      "INSERT INTO _meta VALUES ('seq', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )
+  }
+
+  /** Whether a transaction is open; a full disk may end one at any statement. */
+  get began(): boolean {
+    return this.db.isTransaction
+  }
+
+  begin(): void {
+    if (!this.db.isTransaction) this.#begin.run()
+  }
+
+  /** Commits to disk, or throws with nothing kept. */
+  commit(): void {
+    if (this.seq !== this.#seqSaved) this.#keepSeq.run(String(this.seq))
+    this.#commit.run()
+    this.#seqSaved = this.seq
+  }
+
+  /** Undoes the whole transaction, if there still is one. */
+  undo(): void {
+    this.#saved = false
+    if (this.db.isTransaction) this.#rollback.run()
+  }
+
+  /** From here on what is written can be taken back until `settle`. */
+  save(): void {
+    if (this.#saved) return
+    this.#save.run()
+    this.#saved = true
+  }
+
+  append(entries: readonly KeptEntry[]): void {
+    this.save()
+    for (const { scope, at, kind, device, byKind, byId, data } of entries)
+      this.#append.run(scope, ++this.seq, at, kind, device, byKind, byId, data)
+  }
+
+  /** Ends one body: keeps what it wrote, or takes it back. */
+  settle(keep: boolean): void {
+    this.#known.clear()
+    if (!this.#saved) return
+    this.#saved = false
+    if (!this.db.isTransaction) return
+    if (!keep) this.#back.run()
+    this.#release.run()
+  }
+
+  get(table: Table, scope: Scope, key: Row): Row | undefined {
+    const row = this.#writer.get(table, scope, key)
+    if (row !== undefined) this.#know(table, scope, row)
+    return row
+  }
+
+  find(table: Table, scope: Scope, ask: Ask): Row[] {
+    return this.#writer.find(table, scope, ask)
+  }
+
+  count(table: Table, scope: Scope, ask: Ask): number {
+    return this.#writer.count(table, scope, ask)
+  }
+
+  put(table: Table, scope: Scope, row: Row): undefined {
+    try {
+      this.#put(table, scope, row)
+    } catch (error) {
+      if (isConstraint(error)) throw new Defect(`${table.name}: another row has the same ${messageOf(error)}`)
+      throw translated(this.#file, error)
+    }
+  }
+
+  remove(table: Table, scope: Scope, key: Row): boolean {
+    try {
+      this.save()
+      const bound = table.scope === 'tenant' ? [scope, ...key] : key
+      let removed = 0
+      for (const statement of this.#writer.of(table).removes)
+        removed += Number(statement.run(...bound).changes)
+      this.#known.get(table)?.delete(scope + keyText(key, table.keyWidth))
+      return removed > 0
+    } catch (error) {
+      throw translated(this.#file, error)
+    }
+  }
+
+  #put(table: Table, scope: Scope, row: Row): void {
+    this.save()
+    const statements = this.#writer.of(table)
+    const before = this.#known.get(table)?.get(scope + keyText(row, table.keyWidth))
+    const key =
+      table.scope === 'tenant' ? [scope, ...row.slice(0, table.keyWidth)] : row.slice(0, table.keyWidth)
+    if (before === undefined) {
+      const main = row.slice(0, table.bodyAt + 1)
+      if (table.scope === 'tenant') main.unshift(scope)
+      statements.put.run(...main)
+    } else {
+      let mask = ''
+      for (let at = table.keyWidth; at < table.bodyAt; at++)
+        if (before[at] !== row[at]) mask += String.fromCharCode(at)
+      if (mask !== '' || before[table.bodyAt] !== row[table.bodyAt]) {
+        const { statement, columns } = statements.update(mask)
+        const values: Kept[] = []
+        for (const at of columns) values.push(row[at] as Kept)
+        values.push(row[table.bodyAt] as Kept)
+        statement.run(...values, ...key)
+      }
+    }
+    for (let at = table.bodyAt + 1; at < table.width; at++)
+      if (before === undefined || before[at] !== row[at]) {
+        statements.putTexts.run(...key, ...row.slice(table.bodyAt + 1))
+        break
+      }
+    this.#know(table, scope, row)
+  }
+
+  /** Rows this body has read or written whole: what is put again needs to name only what changed. */
+  #know(table: Table, scope: Scope, row: Row): void {
+    let rows = this.#known.get(table)
+    if (rows === undefined) {
+      rows = new Map()
+      this.#known.set(table, rows)
+    }
+    rows.set(scope + keyText(row, table.keyWidth), row)
+  }
+}
