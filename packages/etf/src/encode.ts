@@ -10,6 +10,7 @@
 import { Buffer } from 'node:buffer'
 import { deflate } from './inflate.ts'
 import { type Limits, resolveLimits, tooDeep, tooMany } from './limits.ts'
+import { printf20e } from './printf.ts'
 import { refuse } from './refusal.ts'
 import { tag } from './tags.ts'
 import {
@@ -126,6 +127,9 @@ let idle: WorkingBuffer | undefined
 /** Up to this many UTF-16 units a string is written by a loop here, above by the runtime. */
 const shortText = 32
 
+/** Up to this many bytes a message is copied quicker by a loop than by `slice`. */
+const shortMessage = 64
+
 class TermWriter {
   private readonly buffer: WorkingBuffer
   private bytes: Uint8Array
@@ -150,7 +154,13 @@ class TermWriter {
     if (term instanceof LocalTerm) this.raw(term.encoded)
     else this.term(term, this.limits.depth)
     this.bounded(this.at)
-    return this.bytes.slice(0, this.at)
+    return this.at <= shortMessage ? this.shortCopy() : this.bytes.slice(0, this.at)
+  }
+
+  private shortCopy(): Uint8Array {
+    const copy = new Uint8Array(this.at)
+    for (let i = 0; i < copy.length; i++) copy[i] = this.bytes[i] as number
+    return copy
   }
 
   private term(term: Term, depth: number): void {
@@ -512,21 +522,6 @@ function allBytes(list: Term[]): boolean {
     if (typeof item !== 'number' || (item & 0xff) !== item) return false
   }
   return true
-}
-
-/**
- * C's `%.20e`: 21 digits, and an exponent of at least two. JavaScript rounds an exact half up and C to the even
- * digit, so that one case (a float of exactly 22 digits) is decided here.
- */
-function printf20e(value: number): string {
-  const exact = /^(-?)(\d\.\d{20})(\d+)e([+-])(\d+)$/.exec(value.toExponential(100))
-  if (exact === null) return refuse('not-a-term', 'float', 'a finite number', `${value}`)
-  const [, sign = '', digits = '', rest = '', exponentSign = '+', exponent = '0'] = exact
-  const tied = /^50*$/.test(rest) && Number(digits.at(-1)) % 2 === 0
-  const minus = sign === '-' || Object.is(value, -0) ? '-' : ''
-  if (tied) return `${minus}${digits}e${exponentSign}${exponent.padStart(2, '0')}`
-  const [mantissa = '', power = '+0'] = Math.abs(value).toExponential(20).split('e')
-  return `${minus}${mantissa}e${power[0]}${power.slice(1).padStart(2, '0')}`
 }
 
 function notATerm(value: unknown): never {
