@@ -150,7 +150,14 @@ export const dataSuites: readonly DataSuite[] = [
       { doc: '{"t:v":{"u64r":"18446744073709551614"}}', verdict: 'ok' },
       { doc: '{"t:v":{"i64":"1.0"}}', verdict: ['type /t:v/i64'] },
       { doc: '{"t:v":{"i64":""}}', verdict: ['type /t:v/i64'] },
-      { doc: '{"t:v":{"i64":"0x10"}}', verdict: ['type /t:v/i64'] },
+      {
+        doc: '{"t:v":{"i64":"0x10"}}',
+        verdict: ['type /t:v/i64'],
+        yanglint: {
+          ok: true,
+          why: "it takes hexadecimal and octal everywhere; RFC 7950 9.2.1 allows them in a module's defaults only",
+        },
+      },
     ],
   },
   {
@@ -179,7 +186,11 @@ export const dataSuites: readonly DataSuite[] = [
       { doc: '{"t:v":{"str":"a"}}', verdict: 'ok' },
       { doc: '{"t:v":{"str":""}}', verdict: ['type /t:v/str'] },
       { doc: '{"t:v":{"str":"abcd"}}', verdict: ['type /t:v/str'] },
-      { doc: '{"t:v":{"str":"\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00"}}', verdict: 'ok' },
+      {
+        doc: '{"t:v":{"str":"\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00"}}',
+        verdict: 'ok',
+        yanglint: { ok: false, why: 'it refuses surrogate pairs in escapes, which RFC 8259 7 prescribes' },
+      },
       { doc: '{"t:v":{"str":"\u00e9\u00e9\u00e9\u00e9\u00e9"}}', verdict: 'ok' },
       { doc: '{"t:v":{"str":1}}', verdict: ['type /t:v/str'] },
       { doc: '{"t:v":{"any":"tab\\tand\\nline"}}', verdict: 'ok' },
@@ -229,7 +240,11 @@ export const dataSuites: readonly DataSuite[] = [
       { doc: '{"t:v":{"idr":"plant"}}', verdict: ['type /t:v/idr'] },
       { doc: '{"t:v":{"idr":"u:dog"}}', verdict: ['type /t:v/idr'] },
       { doc: '{"t:v":{"both":"moss"}}', verdict: 'ok' },
-      { doc: '{"t:v":{"both":"dog"}}', verdict: ['type /t:v/both'] },
+      {
+        doc: '{"t:v":{"both":"dog"}}',
+        verdict: ['type /t:v/both'],
+        yanglint: { ok: true, why: 'it is content with one base; RFC 7950 9.10.2 asks for all of them' },
+      },
       { doc: '{"t:v":{"uni":5}}', verdict: 'ok' },
       { doc: '{"t:v":{"uni":10}}', verdict: ['type /t:v/uni'] },
       { doc: '{"t:v":{"uni":"none"}}', verdict: 'ok' },

@@ -66,8 +66,11 @@ export type Expr =
 
 export type ParsedXPath = { readonly ok: true; readonly expr: Expr } | ({ readonly ok: false } & XPathFault)
 
-/** Longest text in UTF-16 units, most tokens, deepest nesting of parentheses and predicates. */
-export const xpathLimits = { length: 65_536, tokens: 10_000, depth: 100 } as const
+/**
+ * Longest text in UTF-16 units, most tokens, most binary operators (a chain of them is a deep tree), and
+ * deepest nesting of parentheses and predicates.
+ */
+export const xpathLimits = { length: 65_536, tokens: 10_000, operators: 1_000, depth: 100 } as const
 
 /** Reads an expression whole; the first offence is the refusal. */
 export function parseXPath(text: string): ParsedXPath {
@@ -79,7 +82,7 @@ export function parseXPath(text: string): ParsedXPath {
       expected: `at most ${xpathLimits.length}`,
     }
   try {
-    const parser: Parser = { tokens: tokenize(text, xpathLimits.tokens), next: 0, depth: 0 }
+    const parser: Parser = { tokens: tokenize(text, xpathLimits.tokens), next: 0, depth: 0, operators: 0 }
     const expr = parseExpr(parser)
     if (peek(parser).kind !== 'end') refuse(parser, 'an operator or the end')
     return { ok: true, expr }
@@ -89,7 +92,7 @@ export function parseXPath(text: string): ParsedXPath {
   }
 }
 
-type Parser = { readonly tokens: readonly Token[]; next: number; depth: number }
+type Parser = { readonly tokens: readonly Token[]; next: number; depth: number; operators: number }
 
 const lastToken: Token = { kind: 'end', text: '', prefix: undefined, at: 0 }
 
@@ -139,16 +142,24 @@ function parseLevel(parser: Parser, level: number): Expr {
     const token = peek(parser)
     const operator = token.kind === 'operator' ? operators.find((name) => name === token.text) : undefined
     if (!operator) return left
+    countOperator(parser)
     parser.next++
     left = { kind: 'binary', operator, left, right: parseLevel(parser, level + 1) }
   }
+}
+
+function countOperator(parser: Parser): void {
+  if (++parser.operators > xpathLimits.operators) refuse(parser, `at most ${xpathLimits.operators} operators`)
 }
 
 function parseUnary(parser: Parser): Expr {
   let minuses = 0
   while (accept(parser, '-')) minuses++
   let expr = parsePath(parser)
-  while (accept(parser, '|')) expr = { kind: 'binary', operator: '|', left: expr, right: parsePath(parser) }
+  while (accept(parser, '|')) {
+    countOperator(parser)
+    expr = { kind: 'binary', operator: '|', left: expr, right: parsePath(parser) }
+  }
   if (minuses === 0) return expr
   // Two signs still make a number of the operand.
   const negated: Expr = { kind: 'negate', operand: expr }
