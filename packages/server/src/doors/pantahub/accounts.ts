@@ -1,0 +1,117 @@
+/**
+ * Accounts (Pantahub wire facts 2.3). Where no mail server is configured nobody could confirm an address, so an account
+ * counts as confirmed at once. With one configured it waits for its confirmation, and logging in waits with it.
+ */
+import {
+  createAccount,
+  createSession,
+  type DirectoryRefusal,
+  Instant,
+  type Principal,
+  principals,
+  refuse,
+} from '@waymark/domain'
+import { Prn } from '@waymark/pantahub'
+import { hex, ownerPrn } from '../../access.ts'
+import type { House } from '../../house.ts'
+import { maxPasswordBytes } from '../../passwords.ts'
+import { networkOf } from '../../throttle.ts'
+import { type Handlers, say, sayArray } from './answer.ts'
+import { objectOf, textAt } from './bodies.ts'
+import type { DoorRefusal } from './errors.ts'
+import { tokenReply } from './login.ts'
+import { pages } from './paging.ts'
+
+export function accountHandlers(
+  house: House,
+): Pick<Handlers, 'ownAccount' | 'listAccounts' | 'createAccount' | 'createSession'> {
+  return {
+    async ownAccount({ caller }) {
+      return say(account(caller.principal))
+    },
+
+    async listAccounts({ caller, query }) {
+      if (query.asadmin === undefined) return say([account(caller.principal)])
+      if (!caller.principal.houseAdmin)
+        return refuse({ kind: 'not-allowed', thing: 'all accounts', wanted: 'an administrator', got: 'none' })
+      return sayArray(everyAccount())
+    },
+
+    async createAccount({ body, peer }) {
+      const asked = objectOf(body, 'account')
+      if (!asked.ok) return asked
+      const nick = textAt(asked.value, 'nick')
+      if (!nick.ok) return nick
+      const email = textAt(asked.value, 'email')
+      if (!email.ok) return email
+      const password = textAt(asked.value, 'password', maxPasswordBytes)
+      if (!password.ok) return password
+      if (email.value === undefined) return unfit('email', 'an address', 'none')
+      if (nick.value === undefined) return unfit('nick', 'a name of 3 to 23 characters', 'none')
+      if (password.value === undefined) return unfit('password', 'one', 'none')
+      if (Buffer.byteLength(password.value) > maxPasswordBytes)
+        return unfit('password', `at most ${maxPasswordBytes} bytes`, 'more')
+
+      const retryAfterMs = house.registrations.take(networkOf(peer))
+      if (retryAfterMs > 0) return refuse({ kind: 'too-many-registrations', retryAfterMs })
+      const wanted = {
+        nick: nick.value,
+        email: email.value,
+        passwordHash: await house.passwords.hash(password.value),
+        verified: house.config.smtp === undefined,
+      }
+      const made = await house.store.transactHouse((tx) => createAccount(tx, house.env(), wanted))
+      return made.ok ? say(account(made.value.principal)) : refuse(unfitAccount(made.refusal))
+    },
+
+    async createSession({ peer }) {
+      const retryAfterMs = house.registrations.take(networkOf(peer))
+      if (retryAfterMs > 0) return refuse({ kind: 'too-many-registrations', retryAfterMs })
+      const made = await house.store.transactHouse((tx) => createSession(tx, house.env()))
+      if (!made.ok) return refuse(unfitAccount(made.refusal))
+      return tokenReply(house.access.tokenFor(made.value.principal))
+    },
+  }
+
+  async function* everyAccount(): AsyncGenerator<string> {
+    for await (const page of pages(house.store.readHouse(), principals, { order: ['id'] }))
+      for (const principal of page) yield JSON.stringify(account(principal), null, 2)
+  }
+}
+
+/** An account as it is told. Credentials are kept apart from principals: there is nothing here to blank. */
+function account(principal: Principal): Record<string, unknown> {
+  const session = principal.kind === 'session'
+  return {
+    type: session ? 'SESSION' : principal.kind === 'service' ? 'SERVICE' : 'USER',
+    email: principal.email ?? '',
+    nick: principal.nick,
+    prn: session ? Prn.session(hex(principal.id)) : ownerPrn(principal.home),
+    'time-created': Instant.format(principal.createdAt),
+    'time-modified': Instant.format(principal.modifiedAt),
+  }
+}
+
+function unfit(thing: string, wanted: string, got: string) {
+  return refuse({ kind: 'unfit-account', thing, wanted, got })
+}
+
+/** What of the directory's refusals concerns a new account, told as Base does: 412. */
+function unfitAccount(refusal: DirectoryRefusal): DoorRefusal {
+  const kind = 'unfit-account'
+  switch (refusal.kind) {
+    case 'bad-nick':
+      return {
+        kind,
+        thing: 'nick',
+        wanted: `a name of 3 to 23 characters (${refusal.wanted})`,
+        got: refusal.got,
+      }
+    case 'nick-taken':
+      return { kind, thing: 'nick', wanted: 'one that is free', got: `${refusal.got}, which is taken` }
+    case 'email-taken':
+      return { kind, thing: 'email', wanted: 'one that is free', got: `${refusal.got}, which is taken` }
+    default:
+      return { kind, thing: 'email', wanted: 'an address', got: refusal.got }
+  }
+}

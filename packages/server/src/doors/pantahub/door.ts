@@ -1,0 +1,53 @@
+/**
+ * The Pantahub door: what unmodified pvr clients and Pantavisor devices talk to.
+ *
+ * A table of routes (`routes.ts`), handlers by section, and one dispatcher that lets callers in, speaks each mount's
+ * dialect and tells refusals (`dispatch.ts`, `errors.ts`). The door decides nothing about devices and trails: that is
+ * the domain's, reached through the house.
+ */
+import type { Door } from '../../house.ts'
+import { accountHandlers } from './accounts.ts'
+import type { Handlers } from './answer.ts'
+import { deviceChangeHandlers } from './device-changes.ts'
+import { deviceReadHandlers } from './device-reads.ts'
+import { openMounts } from './dispatch.ts'
+import { byteHandlers } from './local-s3.ts'
+import { loginHandlers } from './login.ts'
+import { logHandlers } from './logs.ts'
+import { metadataHandlers } from './metadata.ts'
+import { createObjectUrls } from './object-urls.ts'
+import { objectHandlers } from './objects.ts'
+import { registerHandlers } from './register.ts'
+import { stepChangeHandlers } from './step-changes.ts'
+import { stepObjectHandlers } from './step-objects.ts'
+import { stepReadHandlers } from './steps.ts'
+import { summaryHandlers } from './summary.ts'
+import { trailHandlers } from './trails.ts'
+
+const minuteMs = 60_000
+
+export const pantahubDoor: Door = async (http, house) => {
+  const urls = createObjectUrls({
+    key: house.keys.objectUrls,
+    clock: house.clock,
+    lifeMs: house.config.objectUrlLife * minuteMs,
+    publicUrl: () => house.publicUrl(),
+  })
+  const handlers: Handlers = {
+    ...loginHandlers(house),
+    ...accountHandlers(house),
+    ...registerHandlers(house),
+    ...deviceReadHandlers(house),
+    ...deviceChangeHandlers(house),
+    ...metadataHandlers(house),
+    ...objectHandlers(house, urls),
+    ...byteHandlers(house, urls),
+    ...trailHandlers(house),
+    ...stepReadHandlers(house),
+    ...stepChangeHandlers(house),
+    ...stepObjectHandlers(house, urls),
+    ...summaryHandlers(house),
+    ...logHandlers(house),
+  }
+  await openMounts(http, house, handlers)
+}

@@ -1,0 +1,177 @@
+/**
+ * The Pantahub door's one table: what may be asked, by whom, with which scope, and who answers it.
+ *
+ * Routing, the check of the bearer and its scope, the 401 that pvr needs, CORS, 405s, the page of routes and the tests of
+ * visibility are all read from here; a route that is not in the table does not exist. What a handler does is its
+ * own file's business.
+ *
+ * Scopes are Pantahub Base's: creating and listing join tokens asks only for reading, disabling one for `change`.
+ */
+import type { Right } from '@waymark/domain'
+import type { ScopeWanted } from '@waymark/pantahub'
+
+/**
+ * Who may call. `none` alone: a bearer is not looked at. `none` among others: a bearer may be left out, but one that is
+ * sent has to be good. Without `none`: no bearer, no answer.
+ */
+export type Who = 'user' | 'session' | 'device' | 'anonymous' | 'none'
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+export interface Row {
+  readonly method: Method
+  readonly path: string
+  readonly who: readonly Who[]
+  /** One match among the token's scopes is enough; absent: scopes are not looked at. */
+  readonly scope?: ScopeWanted
+  readonly handler: string
+  /** What it is for, in words for people. */
+  readonly says: string
+}
+
+/** How a mount speaks. Every mount ends in a slash; without it it is answered 301. */
+export interface Mount {
+  /** How its JSON is written: as it comes, indented by two, or canonical (and announced so). */
+  readonly format: 'plain' | 'indented' | 'canonical'
+  /** One slash more at the end of any path is tolerated. */
+  readonly looseSlash?: true
+  /** A body that is not declared to be JSON in UTF-8 is refused with 415. */
+  readonly jsonOnly?: true
+  /** Bodies are bytes: streamed, of any size, never parsed. */
+  readonly bytes?: true
+}
+
+export const mounts = {
+  '/auth/': { format: 'indented', jsonOnly: true },
+  '/devices/': { format: 'plain' },
+  '/objects/': { format: 'plain' },
+  '/trails/': { format: 'canonical', looseSlash: true },
+  '/logs/': { format: 'plain' },
+  '/local-s3/': { format: 'plain', bytes: true },
+} as const satisfies Record<`/${string}/`, Mount>
+export type MountPath = keyof typeof mounts
+
+const anyone = ['user', 'session', 'device', 'anonymous'] as const
+const people = ['user', 'session'] as const
+const members = ['user', 'session', 'device'] as const
+const deviceOnly = ['device'] as const
+const nobody = ['none'] as const
+
+// biome-ignore format: one route, one line
+export const routes = [
+  { method: 'GET', path: '/auth/', who: people, scope: 'user.readonly', handler: 'ownAccount', says: 'the own account' },
+  { method: 'POST', path: '/auth/login', who: nobody, handler: 'login', says: 'a token for name and password' },
+  { method: 'GET', path: '/auth/login', who: anyone, handler: 'refresh', says: 'a new token for one that is still good' },
+  { method: 'GET', path: '/auth/auth_status', who: anyone, handler: 'authStatus', says: 'what the token says' },
+  { method: 'GET', path: '/auth/accounts', who: people, scope: 'user.readonly', handler: 'listAccounts', says: 'the own account; with asadmin all' },
+  { method: 'POST', path: '/auth/accounts', who: nobody, handler: 'createAccount', says: 'a new account' },
+  { method: 'POST', path: '/auth/sessions', who: nobody, handler: 'createSession', says: 'a token of a new account without a password' },
+
+  { method: 'GET', path: '/devices/', who: members, scope: 'devices.readonly', handler: 'listDevices', says: 'own devices, or the public ones of an owner' },
+  { method: 'POST', path: '/devices/', who: ['user', 'session', 'none'], scope: 'devices.write', handler: 'registerDevice', says: 'a new device' },
+  { method: 'GET', path: '/devices/auth_status', who: anyone, handler: 'authStatus', says: 'what the token says' },
+  { method: 'GET', path: '/devices/tokens', who: people, scope: 'devices.readonly', handler: 'listJoinTokens', says: 'own join tokens' },
+  { method: 'POST', path: '/devices/tokens', who: people, scope: 'devices.readonly', handler: 'createJoinToken', says: 'a new join token, shown once' },
+  { method: 'DELETE', path: '/devices/tokens/:id', who: people, scope: 'devices.change', handler: 'disableJoinToken', says: 'disables a join token' },
+  { method: 'GET', path: '/devices/np/:usernick/:devicenick', who: anyone, scope: 'devices.readonly', handler: 'readDeviceByNicks', says: 'one device, by its owner’s nick and its own' },
+  { method: 'GET', path: '/devices/:id', who: anyone, scope: 'devices.readonly', handler: 'readDevice', says: 'one device, by id or nick' },
+  { method: 'PUT', path: '/devices/:id', who: members, scope: 'devices.write', handler: 'putDevice', says: 'claims with ?challenge=, or overlays the record' },
+  { method: 'PATCH', path: '/devices/:id', who: members, scope: 'devices.write', handler: 'patchDevice', says: 'renames' },
+  { method: 'DELETE', path: '/devices/:id', who: people, scope: 'devices.write', handler: 'deleteDevice', says: 'deletes' },
+  { method: 'PUT', path: '/devices/:id/public', who: people, scope: 'devices.write', handler: 'publishDevice', says: 'lets everybody who is logged in read it' },
+  { method: 'DELETE', path: '/devices/:id/public', who: people, scope: 'devices.write', handler: 'unpublishDevice', says: 'takes that back' },
+  { method: 'GET', path: '/devices/:id/user-meta', who: members, scope: 'devices.readonly', handler: 'readUserMeta', says: 'what the device is to know' },
+  { method: 'PUT', path: '/devices/:id/user-meta', who: members, scope: 'devices.write', handler: 'putUserMeta', says: 'replaces what the device is to know' },
+  { method: 'PATCH', path: '/devices/:id/user-meta', who: people, scope: 'devices.write', handler: 'patchUserMeta', says: 'merges into what the device is to know' },
+  { method: 'PUT', path: '/devices/:id/device-meta', who: deviceOnly, scope: 'devices.write', handler: 'putDeviceMeta', says: 'replaces what the device says of itself' },
+  { method: 'PATCH', path: '/devices/:id/device-meta', who: deviceOnly, scope: 'devices.write', handler: 'patchDeviceMeta', says: 'merges into what the device says of itself' },
+
+  { method: 'GET', path: '/objects/', who: members, scope: 'objects.readonly', handler: 'listObjects', says: 'own objects' },
+  { method: 'POST', path: '/objects/', who: members, scope: 'objects.write', handler: 'registerObject', says: 'registers an object; 409 when its bytes are here' },
+  { method: 'GET', path: '/objects/auth_status', who: anyone, handler: 'authStatus', says: 'what the token says' },
+  { method: 'GET', path: '/objects/:sha', who: members, scope: 'objects.readonly', handler: 'readObject', says: 'one object with its signed URLs' },
+  { method: 'PUT', path: '/objects/:sha', who: members, scope: 'objects.write', handler: 'renameObject', says: 'renames' },
+  { method: 'DELETE', path: '/objects/:sha', who: people, scope: 'objects.write', handler: 'removeObject', says: 'removes one that no step needs' },
+  { method: 'GET', path: '/objects/:sha/blob', who: members, scope: 'objects.readonly', handler: 'redirectToObject', says: '302 to the bytes' },
+
+  { method: 'GET', path: '/local-s3/:token', who: nobody, handler: 'sendBytes', says: 'the bytes of an object, or a range of them' },
+  { method: 'PUT', path: '/local-s3/:token', who: nobody, handler: 'takeBytes', says: 'takes the bytes of an object' },
+  { method: 'POST', path: '/local-s3/:token', who: nobody, handler: 'takeBytes', says: 'takes the bytes of an object' },
+  { method: 'HEAD', path: '/local-s3/:token', who: nobody, handler: 'refuseBytes', says: 'always 403, as for any other method' },
+  { method: 'PATCH', path: '/local-s3/:token', who: nobody, handler: 'refuseBytes', says: 'always 403' },
+  { method: 'DELETE', path: '/local-s3/:token', who: nobody, handler: 'refuseBytes', says: 'always 403' },
+
+  { method: 'GET', path: '/trails/', who: members, scope: 'trails.readonly', handler: 'listTrails', says: 'own trails' },
+  { method: 'POST', path: '/trails/', who: deviceOnly, scope: 'trails.write', handler: 'announceTrail', says: 'a device announces its factory state' },
+  { method: 'GET', path: '/trails/auth_status', who: anyone, handler: 'authStatus', says: 'what the token says' },
+  { method: 'GET', path: '/trails/summary', who: people, scope: 'trails.readonly', handler: 'listSummaries', says: 'how far each own device is' },
+  { method: 'GET', path: '/trails/:id', who: anyone, scope: 'trails.readonly', handler: 'readTrail', says: 'one trail' },
+  { method: 'GET', path: '/trails/:id/summary', who: anyone, scope: 'trails.readonly', handler: 'readSummary', says: 'how far one device is' },
+  { method: 'GET', path: '/trails/:id/.pvrremote', who: anyone, scope: 'trails.readonly', handler: 'trailRemote', says: 'where pvr reads and posts: the newest step' },
+  { method: 'GET', path: '/trails/:id/steps', who: anyone, scope: 'trails.readonly', handler: 'listSteps', says: 'steps, oldest first' },
+  { method: 'POST', path: '/trails/:id/steps', who: members, scope: 'trails.write', handler: 'postStep', says: 'posts a step' },
+  { method: 'GET', path: '/trails/:id/steps/:rev', who: anyone, scope: 'trails.readonly', handler: 'readStep', says: 'one step' },
+  { method: 'GET', path: '/trails/:id/steps/:rev/.pvrremote', who: anyone, scope: 'trails.readonly', handler: 'stepRemote', says: 'where pvr reads and posts: this step' },
+  { method: 'GET', path: '/trails/:id/steps/:rev/state', who: anyone, scope: 'trails.readonly', handler: 'readState', says: 'its state alone' },
+  { method: 'PUT', path: '/trails/:id/steps/:rev/state', who: people, scope: 'trails.write', handler: 'putState', says: 'replaces the state of a step that is NEW' },
+  { method: 'GET', path: '/trails/:id/steps/:rev/meta', who: anyone, scope: 'trails.readonly', handler: 'readStepMeta', says: 'its meta alone' },
+  { method: 'PUT', path: '/trails/:id/steps/:rev/meta', who: people, scope: 'trails.write', handler: 'putStepMeta', says: 'replaces its meta' },
+  { method: 'PUT', path: '/trails/:id/steps/:rev/progress', who: deviceOnly, scope: 'trails.write', handler: 'putProgress', says: 'the device reports' },
+  { method: 'PUT', path: '/trails/:id/steps/:rev/cancel', who: people, scope: 'trails.write', handler: 'cancelStep', says: 'takes back a step that is NEW' },
+  { method: 'PUT', path: '/trails/:id/steps/:rev/wontgo', who: people, scope: 'trails.write', handler: 'abandonStep', says: 'gives up on a step that is INPROGRESS' },
+  { method: 'GET', path: '/trails/:id/steps/:rev/objects', who: anyone, scope: 'trails.readonly', handler: 'listStepObjects', says: 'the objects it needs' },
+  { method: 'POST', path: '/trails/:id/steps/:rev/objects', who: members, scope: 'trails.write', handler: 'registerStepObject', says: 'registers an object under its owner' },
+  { method: 'GET', path: '/trails/:id/steps/:rev/objects/:sha', who: anyone, scope: 'trails.readonly', handler: 'readStepObject', says: 'one object it needs' },
+  { method: 'GET', path: '/trails/:id/steps/:rev/objects/:sha/blob', who: anyone, scope: 'trails.readonly', handler: 'redirectToStepObject', says: '302 to the bytes' },
+
+  { method: 'GET', path: '/logs/', who: people, handler: 'listLogs', says: 'log lines of own devices' },
+  { method: 'POST', path: '/logs/', who: deviceOnly, handler: 'postLogs', says: 'a device’s log lines' },
+  { method: 'GET', path: '/logs/cursor', who: people, handler: 'continueLogs', says: 'the next page behind ?next-cursor=' },
+  { method: 'POST', path: '/logs/cursor', who: people, handler: 'continueLogs', says: 'the next page behind a cursor' },
+] as const satisfies readonly Row[]
+
+export type Route = (typeof routes)[number]
+export type HandlerName = Route['handler']
+
+/** The mount a path lies under. */
+export function mountOf(path: string): MountPath {
+  const found = (Object.keys(mounts) as MountPath[]).find((mount) => path.startsWith(mount))
+  if (found === undefined) throw new Error(`${path} lies under no mount`)
+  return found
+}
+
+/** The methods a mount answers, for CORS. */
+export function methodsOf(mount: MountPath): readonly Method[] {
+  return [...new Set(routes.filter(({ path }) => path.startsWith(mount)).map(({ method }) => method))]
+}
+
+const rights: Partial<Record<string, { readonly read: Right; readonly write: Right }>> = {
+  devices: { read: 'devices.read', write: 'devices.write' },
+  objects: { read: 'objects.read', write: 'objects.write' },
+  trails: { read: 'trails.read', write: 'trails.write' },
+}
+
+/** The right a user needs in the own tenant: derived from mount and method. Undefined: none beyond being known. */
+export function rightFor({ method, path }: Row): Right | undefined {
+  const section = path.split('/')[1] ?? ''
+  const found = rights[section === 'logs' ? 'devices' : section]
+  return method === 'GET' || section === 'logs' ? found?.read : found?.write
+}
+
+/** The table as a page for people. */
+export function routesPage(): string {
+  const rows = (routes as readonly Row[]).map(
+    ({ method, path, who, scope, says }) =>
+      `| ${method} | \`${path}\` | ${who.join(', ')} | ${scope ?? ''} | ${says} |`,
+  )
+  return [
+    '# The Pantahub door: routes',
+    '',
+    'Made from `routes.ts`; a test keeps it so. `none` alone: a bearer is not looked at; among others: it may be left out.',
+    '',
+    '| method | path | who | scope | |',
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
+    '',
+  ].join('\n')
+}
