@@ -93,5 +93,5 @@ export async function openTestHouse(
 function configOf(flags: readonly string[], env: Record<string, string> = {}): Config {
   const parsed = parseConfig({ flags, env: { WAYMARK_ADMIN_PASSWORD: adminPassword, ...env } })
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.refusal))
-  return parsed.value.config
+  return parsed.value
 }
