@@ -29,6 +29,16 @@ export function checkForm(root: Statement, report: Report, options: FormOptions)
   check.checkBelow(root, rule)
 }
 
+/** The same for the inside of an extension use whose substatements are YANG. */
+export function checkExtensionForm(
+  statement: Statement,
+  rule: StatementRule,
+  report: Report,
+  options: FormOptions & { readonly is11: boolean },
+): void {
+  new FormCheck(report, options, options.is11).checkBelow(statement, rule)
+}
+
 // Statements that the published modules carry where they may not (exosense facts 13.2).
 const toleratedInLenientMode: ReadonlySet<string> = new Set([
   'leaf-list mandatory',

@@ -154,11 +154,10 @@ const rows: Readonly<Record<string, readonly [string, ArgumentForm | undefined, 
 
 /** The rule of each statement of the language, by keyword. */
 export const grammar: ReadonlyMap<string, StatementRule> = new Map(
-  Object.entries(rows).map(([keyword, [clause, argument, substatements]]) => {
-    const cardinalities = parseSubstatements(substatements)
-    const required = [...cardinalities].filter(([, { min }]) => min === 1).map(([sub]) => sub)
-    return [keyword, { clause, argument, substatements: cardinalities, required }]
-  }),
+  Object.entries(rows).map(([keyword, [clause, argument, substatements]]) => [
+    keyword,
+    ruleOf(clause, argument, substatements),
+  ]),
 )
 
 /** Substatements of each kind of `deviate` (RFC 7950 14). */
@@ -184,6 +183,25 @@ export const sectionOf: ReadonlyMap<string, number> = new Map([
   ['revision', 3],
 ])
 export const sectionNames = ['header', 'linkage', 'meta', 'revision', 'body'] as const
+
+/**
+ * Extensions whose substatements are YANG themselves, by `module:extension`: RFC 8040 8, RFC 7952 3, RFC 8791 4.
+ */
+export const extensionGrammar: ReadonlyMap<string, StatementRule> = new Map(
+  (
+    [
+      ['ietf-restconf:yang-data', '8', definitions],
+      ['ietf-yang-metadata:annotation', '3', `${common} type units?`],
+      ['ietf-yang-structure-ext:structure', '4', `must* ${meta} ${scopes} ${definitions}`],
+    ] as const
+  ).map(([name, clause, substatements]) => [name, ruleOf(clause, 'identifier', substatements)]),
+)
+
+function ruleOf(clause: string, argument: ArgumentForm | undefined, text: string): StatementRule {
+  const substatements = parseSubstatements(text)
+  const required = [...substatements].filter(([, { min }]) => min === 1).map(([keyword]) => keyword)
+  return { clause, argument, substatements, required }
+}
 
 function parseSubstatements(text: string): Map<string, Cardinality> {
   const cardinalities = new Map<string, Cardinality>()

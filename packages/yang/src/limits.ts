@@ -14,7 +14,7 @@ export interface Limits {
   /** Files that one compilation may load. 2000. */
   readonly maxFiles: number
   /**
-   * Nodes that uses and augment may make beyond `nodesPerByte` times the text that was loaded. 50 000. Together
+   * Nodes that uses and augment may make beyond `nodesPerByte` times the text that was loaded. 20 000. Together
    * the two bound memory by a multiple of the input.
    */
   readonly freeNodes: number
@@ -34,7 +34,7 @@ export const defaultLimits: Limits = {
   maxTextBytes: 8 * 1024 * 1024,
   maxDepth: 100,
   maxFiles: 2000,
-  freeNodes: 50_000,
+  freeNodes: 20_000,
   nodesPerByte: 0.25,
   maxChain: 100,
   maxUnionMembers: 2000,

@@ -70,7 +70,7 @@ class Reader {
     const text = this.#text
     for (;;) {
       this.#skipSeparators(parent)
-      if (this.#at >= text.length) break
+      if (this.#at >= text.length || this.#report.isFull) break
       const code = text.charCodeAt(this.#at)
       if (code === closeBrace) {
         if (!parent) this.#complain(this.#at, parent, 'a closing brace', 'a statement', '6.3')
@@ -95,7 +95,7 @@ class Reader {
         parent = statement
       }
     }
-    if (parent)
+    if (parent && !this.#report.isFull)
       this.#complain(
         text.length,
         parent,
@@ -305,45 +305,37 @@ class Reader {
   /** Trims lines as RFC 7950 6.1.3 says, then carries out the escapes. */
   #cook(raw: string, open: number): string {
     const indent = raw.includes('\n') ? this.#columnAfter(open) : 0
-    let cooked = ''
-    let at = 0
-    while (at < raw.length) {
-      const code = raw.charCodeAt(at)
-      if (code === backslash) {
-        const letter = raw[at + 1] ?? ''
-        const meaning = escapes.get(letter)
-        cooked += meaning ?? `\\${letter}`
-        if (meaning === undefined)
-          this.#onlyIn10.push({
-            at: open + 1 + at,
-            finding: {
-              code: 'syntax',
-              found: `the escape "\\${letter}"`,
-              expected: String.raw`one of \n, \t, \", \\; or single quotes`,
-              rfc: 'RFC 7950 6.1.3',
-            },
-          })
-        at += 2
-      } else if (code === lineFeed) {
-        // White space before the break goes, but not what an escape put there.
-        cooked = cooked.endsWith('\r')
-          ? `${trimEnd(cooked.slice(0, -1), raw, at)}\r\n`
-          : `${trimEnd(cooked, raw, at)}\n`
-        at = skipIndent(raw, at + 1, indent, (spaces) => {
-          cooked += ' '.repeat(spaces)
-        })
-      } else {
-        let end = at + 1
-        while (end < raw.length) {
-          const next = raw.charCodeAt(end)
-          if (next === backslash || next === lineFeed) break
-          end++
-        }
-        cooked += raw.slice(at, end)
-        at = end
-      }
+    const lines: string[] = []
+    for (let start = 0; start <= raw.length; ) {
+      const end = raw.indexOf('\n', start)
+      const isLast = end === -1
+      const stop = isLast ? raw.length : end
+      const { from, spaces } = start === 0 ? { from: 0, spaces: 0 } : skipIndent(raw, start, stop, indent)
+      const to = isLast ? stop : trimEnd(raw, from, stop)
+      const lineEnd = !isLast && raw.charCodeAt(stop - 1) === carriageReturn ? '\r\n' : isLast ? '' : '\n'
+      lines.push(' '.repeat(spaces) + this.#unescape(raw.slice(from, to), open + 1 + from) + lineEnd)
+      if (isLast) break
+      start = end + 1
     }
-    return cooked
+    return lines.join('')
+  }
+
+  #unescape(line: string, offset: number): string {
+    if (!line.includes('\\')) return line
+    return line.replace(/\\(.?)/gs, (whole, letter: string, at: number) => {
+      const meaning = escapes.get(letter)
+      if (meaning === undefined)
+        this.#onlyIn10.push({
+          at: offset + at,
+          finding: {
+            code: 'syntax',
+            found: `the escape "\\${letter}"`,
+            expected: String.raw`one of \n, \t, \", \\; or single quotes`,
+            rfc: 'RFC 7950 6.1.3',
+          },
+        })
+      return meaning ?? whole
+    })
   }
 
   /** The column, counted from 0 with tabs as eight, of the first character after the quote. */
@@ -385,18 +377,12 @@ const escapes = new Map([
   ['\\', '\\'],
 ])
 
-/** `cooked` without the white space at its end, as far as that white space stands before `at` in `raw` itself. */
-function trimEnd(cooked: string, raw: string, at: number): string {
-  let start = at
-  while (start > 0 && isBlank(raw.charCodeAt(start - 1))) start--
-  // An escape that ends in a blank letter does not exist, so the blanks in `raw` are those in `cooked`.
-  return cooked.slice(0, Math.max(0, cooked.length - countBlanks(cooked, at - start)))
-}
-
-function countBlanks(cooked: string, most: number): number {
-  let count = 0
-  while (count < most && isBlank(cooked.charCodeAt(cooked.length - 1 - count))) count++
-  return count
+/** The end of a line without the blanks, and without the CR, before its LF. */
+function trimEnd(raw: string, from: number, to: number): number {
+  let end = to
+  if (end > from && raw.charCodeAt(end - 1) === carriageReturn) end--
+  while (end > from && isBlank(raw.charCodeAt(end - 1))) end--
+  return end
 }
 
 function isBlank(code: number): boolean {
@@ -404,17 +390,19 @@ function isBlank(code: number): boolean {
 }
 
 /** Skips up to `indent` columns of white space; a tab that reaches past leaves spaces behind. */
-function skipIndent(raw: string, from: number, indent: number, leave: (spaces: number) => void): number {
+function skipIndent(
+  raw: string,
+  start: number,
+  stop: number,
+  indent: number,
+): { from: number; spaces: number } {
   let column = 0
-  let at = from
-  while (column < indent && at < raw.length) {
-    const code = raw.charCodeAt(at)
-    if (code !== space && code !== tab) break
-    column += code === tab ? 8 : 1
-    at++
+  let from = start
+  while (column < indent && from < stop && isBlank(raw.charCodeAt(from))) {
+    column += raw.charCodeAt(from) === tab ? 8 : 1
+    from++
   }
-  if (column > indent) leave(column - indent)
-  return at
+  return { from, spaces: Math.max(0, column - indent) }
 }
 
 function decode(

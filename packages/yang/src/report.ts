@@ -32,6 +32,11 @@ export class Report {
     this.#most = most
   }
 
+  /** True once no more findings are kept: there are enough of them, or the same ones come again and again. */
+  get isFull(): boolean {
+    return this.problems.length >= this.#most || this.errors > 10 * this.#most
+  }
+
   error(place: Place, finding: Finding): void {
     this.add('error', place, finding)
   }
@@ -43,7 +48,7 @@ export class Report {
   /** Groupings are read once per use; a fault inside one is still reported once. */
   add(severity: Severity, place: Place, finding: Finding): void {
     if (severity === 'error') this.errors++
-    if (this.problems.length >= this.#most) {
+    if (this.isFull) {
       this.dropped++
       return
     }

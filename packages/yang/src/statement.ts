@@ -102,8 +102,8 @@ export class Statement implements Position {
 
 /** A text cut to what a message can carry, on one line. */
 export function brief(text: string, most = 60): string {
-  const line = text.replace(/\s+/g, ' ')
-  return line.length <= most ? line : `${line.slice(0, most - 1)}…`
+  const line = text.slice(0, 4 * most).replace(/\s+/g, ' ')
+  return line.length <= most && text.length <= 4 * most ? line : `${line.slice(0, most - 1)}…`
 }
 
 function findLineStarts(text: string): number[] {

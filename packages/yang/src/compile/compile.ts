@@ -22,7 +22,7 @@ import { brief, type Statement } from '../statement.ts'
 import type { ModuleFile, Unit } from '../unit.ts'
 import { Builder, type Tools } from './build.ts'
 import { Context, type FeatureChoice, LimitReached } from './context.ts'
-import { checkDefinitions, type GroupingPlace } from './definitions.ts'
+import { checkDefinitions, type Unplaced } from './definitions.ts'
 import { deviate } from './deviate.ts'
 import type { DraftModule, DraftNode } from './draft.ts'
 import { Features } from './features.ts'
@@ -142,7 +142,7 @@ class Run {
     const types = new Types(context, identities.of, features.allow)
     const tools: Tools = { context, types, features }
     const builder = new Builder(tools)
-    const groupings: GroupingPlace[] = asked.flatMap((unit) => checkDefinitions(unit, tools))
+    const unplaced: Unplaced[] = asked.flatMap((unit) => checkDefinitions(unit, tools))
     for (const unit of asked) this.#implement(unit, context)
     for (let at = 0; at < this.#queue.length; at++) {
       const unit = this.#queue[at]
@@ -156,7 +156,7 @@ class Run {
     this.#checkMandatoryAugments(context)
     const settler = new Settler(context, this.#implemented)
     settler.run(modules.flatMap((module) => [...module.children, ...module.rpcs, ...module.notifications]))
-    for (const place of groupings) this.#checkUnused(place, builder, settler)
+    for (const place of unplaced) this.#checkUnused(place, builder, settler)
     for (const unit of units) this.#fillModule(context.module(unit), tools)
   }
 
@@ -295,13 +295,14 @@ class Run {
   }
 
   /** A grouping that nobody uses is built once, so that its faults are found. */
-  #checkUnused({ statement, file }: GroupingPlace, builder: Builder, settler: Settler): void {
+  #checkUnused({ statement, file }: Unplaced, builder: Builder, settler: Settler): void {
     const { context } = builder.tools
     if (context.usedGroupings.has(statement)) return
     context.usedGroupings.add(statement)
     const scope: Scope = { file, home: context.module(file.unit), groupings: [statement] }
     const members = builder.membersOf(statement, scope)
     const nodes = [...members.definitions, ...members.actions, ...members.notifications]
+    if (statement.keyword.endsWith(':yang-data')) refuseUnlessContainer(statement, nodes, context)
     finishUnused(nodes, context)
     settler.runUnused(nodes)
   }
@@ -322,6 +323,22 @@ class Run {
     const warnings = this.#report.problems
     return { modules: new Map(this.#implemented), allModules, identities, warnings }
   }
+}
+
+/** RFC 8040 8: the body of `yang-data` is one container, or a choice with one container in every case. */
+function refuseUnlessContainer(statement: Statement, nodes: readonly DraftNode[], context: Context): void {
+  const isContainer = (node: DraftNode): boolean =>
+    node.kind === 'container' ||
+    (node.kind === 'choice' &&
+      node.cases.every(({ children }) => children.length === 1 && children.every(isContainer)))
+  if (nodes.length === 1 && nodes.every(isContainer)) return
+  const found = `"${statement.keyword}" with ${nodes.map(({ kind, name }) => `${kind} "${name}"`).join(', ') || 'nothing'} in it`
+  context.report.error(statement, {
+    code: 'tree',
+    found,
+    expected: 'exactly one container',
+    rfc: 'RFC 8040 8',
+  })
 }
 
 function draftModule(unit: Unit): DraftModule {

@@ -3,18 +3,21 @@
  * others, typedefs and features that are wrong in themselves, extension uses that lead nowhere.
  */
 
+import { checkExtensionForm } from '../check-form.ts'
+import { extensionGrammar } from '../grammar.ts'
 import { brief, type Statement } from '../statement.ts'
 import type { DefinitionKind, ModuleFile, Unit } from '../unit.ts'
 import type { Tools } from './build.ts'
 
-export interface GroupingPlace {
+/** A grouping, or an extension use with data definitions in it: what is built only to see that it can be. */
+export interface Unplaced {
   readonly statement: Statement
   readonly file: ModuleFile
 }
 
-/** Reports the faults of a unit's definitions; returns its groupings, outer ones first. */
-export function checkDefinitions(unit: Unit, tools: Tools): GroupingPlace[] {
-  const groupings: GroupingPlace[] = []
+/** Reports the faults of a unit's definitions; returns its groupings and the like, outer ones first. */
+export function checkDefinitions(unit: Unit, tools: Tools): Unplaced[] {
+  const groupings: Unplaced[] = []
   refuseDuplicates(unit, tools)
   for (const file of unit.files) new Walk(file, tools, groupings).below(file.root)
   for (const { statement, file } of unit.definitions('feature').values())
@@ -44,9 +47,9 @@ function refuseDuplicates(unit: Unit, { context }: Tools): void {
 class Walk {
   readonly #file: ModuleFile
   readonly #tools: Tools
-  readonly #groupings: GroupingPlace[]
+  readonly #groupings: Unplaced[]
 
-  constructor(file: ModuleFile, tools: Tools, groupings: GroupingPlace[]) {
+  constructor(file: ModuleFile, tools: Tools, groupings: Unplaced[]) {
     this.#file = file
     this.#tools = tools
     this.#groupings = groupings
@@ -91,6 +94,22 @@ class Walk {
       )
   }
 
+  /** Some extensions hold YANG statements; those are held against their own rules. */
+  #inside(statement: Statement, module: string): void {
+    const { context, types } = this.#tools
+    const { lenient } = context.settings
+    const name = `${module}:${statement.keyword.slice(statement.keyword.indexOf(':') + 1)}`
+    const rule = extensionGrammar.get(name)
+    if (!rule) return
+    const before = context.report.errors
+    checkExtensionForm(statement, rule, context.report, { lenient, is11: this.#file.is11 })
+    if (context.report.errors > before) return
+    if (name === 'ietf-yang-metadata:annotation') {
+      const type = statement.find('type')
+      if (type) types.ofNode(type, this.#file, context.module(this.#file.unit))
+    } else this.#groupings.push({ statement, file: this.#file })
+  }
+
   /** RFC 7950 6.3.1, 7.19: the extension must exist, and have an argument exactly when its use has one. */
   #extensionUse(statement: Statement): void {
     const { context } = this.#tools
@@ -106,6 +125,7 @@ class Walk {
           wants ? 'an argument' : 'no argument',
           '7.19.2',
         )
+      this.#inside(statement, found.definition.file.unit.name)
       return
     }
     const what =

@@ -172,12 +172,13 @@ class Finisher {
   }
 
   #keysOf(list: DraftList, key: Statement): DraftLeaf[] {
-    const keys: DraftLeaf[] = []
+    const keys = new Set<DraftLeaf>()
+    const children = new Map<string, DraftNode>()
+    for (const child of list.children)
+      if (child.module.name === list.module.name) children.set(child.name, child)
     for (const word of splitWords(key.text)) {
       const { name } = splitName(word)
-      const leaf = list.children.find(
-        (child) => child.name === name && child.module.name === list.module.name,
-      )
+      const leaf = children.get(name)
       const refuse = (found: string, expected: string) =>
         this.#context.error(key, 'tree', found, expected, '7.8.2')
       if (leaf?.kind !== 'leaf') {
@@ -187,7 +188,7 @@ class Finisher {
         )
         continue
       }
-      if (keys.includes(leaf)) {
+      if (keys.has(leaf)) {
         refuse(`the key "${name}" twice`, 'each key once')
         continue
       }
@@ -202,9 +203,9 @@ class Finisher {
       )
         refuse(`a condition on the key "${name}"`, 'neither "when" nor "if-feature" on a key')
       leaf.isKey = true
-      keys.push(leaf)
+      keys.add(leaf)
     }
-    return keys
+    return [...keys]
   }
 
   #uniqueLeafs(list: DraftList, statement: Statement, scope: Parameters<typeof pathSteps>[1]): DraftLeaf[] {

@@ -123,7 +123,13 @@ function narrow(
       )
     intervals.push({ from, to })
   }
-  const wide = intervals.find(({ from, to }) => !base.some((outer) => outer.from <= from && to <= outer.to))
+  // Both lists ascend, so one pass over each is enough.
+  let at = 0
+  const wide = intervals.find(({ from, to }) => {
+    while (at < base.length && (base[at]?.to ?? 0n) < from) at++
+    const outer = base[at]
+    return !outer || from < outer.from || outer.to < to
+  })
   if (wide) return refuse(`${wide.from}..${wide.to} in "${text}"`, `a part of ${describe(base)}`)
   return intervals
 }

@@ -34,8 +34,6 @@ export interface Typed {
 
 interface Typedef extends Typed {
   readonly status: Status
-  /** How many typedefs are below it. */
-  readonly depth: number
 }
 
 const anyString: StringType = { kind: 'string', typedefs: [], length: undefined, patterns: [] }
@@ -78,6 +76,8 @@ export class Types {
   readonly #feature: FeatureTest
   readonly #typedefs = new Map<Statement, Typedef | 'open'>()
   readonly #unionSizes = new WeakMap<ResolvedType, number>()
+  /** How many typedefs a type went through, members of unions counted at their deepest. */
+  readonly #depths = new WeakMap<ResolvedType, number>()
   #chain = 0
 
   constructor(context: Context, identity: (definition: Definition) => Identity, feature: FeatureTest) {
@@ -120,8 +120,17 @@ export class Types {
     this.#typedefs.set(statement, 'open')
     const below = this.#read(typeStatement, file)
     this.#chain--
+    const depth = 1 + (this.#depths.get(below.type) ?? 0)
+    if (depth > maxChain)
+      this.#context.stop(
+        statement,
+        `typedefs built on each other ${depth} deep`,
+        `no more than ${maxChain}`,
+        'maxChain',
+      )
     const name = `${file.unit.name}:${statement.text}`
     const type = named(below.type, name)
+    this.#depths.set(type, depth)
     const size = this.#unionSizes.get(below.type)
     if (size !== undefined) this.#unionSizes.set(type, size)
     const own = statement.find('default')
@@ -130,7 +139,6 @@ export class Types {
       default: own ? this.#context.defaultValue(own, file) : below.default,
       units: statement.argumentOf('units') ?? below.units,
       status: statusOf(statement),
-      depth: this.#chain,
     }
     this.#typedefs.set(statement, typedef)
     this.#checkTypedefDefault(typedef, own, typeStatement)
@@ -155,6 +163,7 @@ export class Types {
     if (!typedef) return unknown
     checkStatus(this.#context, statement, file, typedef.status, definition, `typedef "${name}"`)
     const type = this.#restrict(typedef.type, statement, file)
+    this.#depths.set(type, this.#depths.get(typedef.type) ?? 0)
     return type === typedef.type ? typedef : { type, default: typedef.default, units: typedef.units }
   }
 
@@ -327,6 +336,7 @@ export class Types {
     this.#required('type', statement, '9.12')
     const types: ResolvedType[] = []
     let size = 0
+    let depth = 0
     for (const member of statement.all('type')) {
       const { type } = this.#read(member, file)
       if (!file.is11 && (type.kind === 'empty' || type.kind === 'leafref')) {
@@ -335,6 +345,7 @@ export class Types {
       }
       types.push(type)
       size += this.#unionSizes.get(type) ?? 1
+      depth = Math.max(depth, this.#depths.get(type) ?? 0)
     }
     const { maxUnionMembers } = this.#context.settings.limits
     if (size > maxUnionMembers)
@@ -347,6 +358,7 @@ export class Types {
     if (types.length === 0) return anyString
     const union: UnionType = { kind: 'union', typedefs: [], types }
     this.#unionSizes.set(union, size)
+    this.#depths.set(union, depth)
     return union
   }
 
@@ -439,6 +451,7 @@ export function statusOf(statement: Statement): Status {
   return text === 'deprecated' || text === 'obsolete' ? text : 'current'
 }
 
+const partsOfDefinitions: ReadonlySet<string> = new Set(['type', 'base', 'if-feature'])
 const statusRank: Readonly<Record<Status, number>> = { current: 0, deprecated: 1, obsolete: 2 }
 
 /** RFC 7950 7.21.2: within one module a definition may not lean on one of a worse status. */
@@ -451,11 +464,10 @@ export function checkStatus(
   name: string,
 ): void {
   if (used === 'current' || definition.file.unit !== file.unit) return
-  let own: Status = 'current'
-  for (let at: Statement | undefined = user; at; at = at.parent) {
-    const status = statusOf(at)
-    if (statusRank[status] > statusRank[own]) own = status
-  }
+  // Status is not inherited: what counts is what the definition that refers says of itself.
+  let referrer: Statement | undefined = user
+  while (referrer && partsOfDefinitions.has(referrer.keyword)) referrer = referrer.parent
+  const own = referrer ? statusOf(referrer) : 'current'
   if (statusRank[used] > statusRank[own])
     context.error(
       user,
