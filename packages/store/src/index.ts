@@ -1,5 +1,7 @@
 /** The menu of the store: its homes, its errors, and the bytes of objects. */
 export { StoreError, type StoreErrorKind, type StoreLog } from './errors.ts'
 export { createMemoryStore, type MemoryOptions } from './memory.ts'
+export { createMemoryObjectBytes } from './memory-object-bytes.ts'
 export type { Migration, MigrationSql } from './migrate.ts'
+export { type BytesRefusal, createObjectBytes, type ObjectBytes } from './object-bytes.ts'
 export { openSqliteStore, type SqliteOptions } from './sqlite.ts'
