@@ -1,13 +1,13 @@
 /**
  * The short way for documents that are plainly right.
  *
- * For schemas without conditions, references and choices, a document can be judged in one pass over its
- * members, with no tree built. The functions here answer true only when the full judgement would find no
- * fault; anything they are not sure of they leave to it by answering false. They never say what is wrong.
+ * Where a schema has no conditions and references, a document can be judged in one pass over its members
+ * with no tree built. The functions here answer true only when the full judgement would find no fault;
+ * whatever they are not sure of they leave to it by answering false. They never say what is wrong.
  */
-import { isJsonObject, type JsonValue } from './json.ts'
+import { isJsonObject, JsonDecimal, type JsonValue } from './json.ts'
 import { isTypeFault, type LeafCodec } from './leaf-types.ts'
-import type { LeafListPlan, LeafPlan, ListPlan, ParentPlan, Plan, RootPlan } from './plan.ts'
+import type { LeafListPlan, ListPlan, ParentPlan, Plan, RootPlan } from './plan.ts'
 
 /** True: certainly valid. False: not known here. */
 export type Acceptor = (json: JsonValue) => boolean
@@ -17,75 +17,68 @@ export function compileAcceptor(root: RootPlan): Acceptor | undefined {
   return compileMembers(root)
 }
 
+/** How a member is judged, and whether it is one of those that must be there. */
+type Member = { readonly name: string; readonly accept: Acceptor; readonly counts: 0 | 1 }
+
 function compileMembers(plan: ParentPlan): Acceptor | undefined {
   if (plan.musts.length > 0 || plan.choices.some((choice) => choice.mandatory)) return undefined
-  const accepts = new Map<string, { readonly accept: Acceptor; readonly counts: number }>()
-  const takers = new Map<Plan, { readonly accept: Acceptor; readonly counts: number }>()
+  const members = new Map<string, Member>()
   let required = 0
   for (const child of plan.children) {
-    const isRequired = mustBeThere(child)
-    // A child whose absence may break a rule that cannot be judged here closes the short way.
-    if (hidesDuty(child) || (isRequired && (child.cases.length > 0 || child.whens.length > 0)))
-      return undefined
-    if (isRequired) required++
-    takers.set(child, { accept: compilePlan(child) ?? refuse, counts: isRequired ? 1 : 0 })
-  }
-  for (const [name, child] of plan.members) {
-    const taker = takers.get(child)
+    const accept = compilePlan(child)
+    const isRequired = asksForSomething(child)
+    if (isRequired) {
+      // Its absence, or its default, would have to be judged: there is no short way around it.
+      if (!accept) return undefined
+      required++
+    }
     // Only one spelling is taken, so that no member can come twice unnoticed.
-    if (taker && name === child.jsonName) accepts.set(name, taker)
+    if (accept) members.set(child.jsonName, { name: child.jsonName, accept, counts: isRequired ? 1 : 0 })
   }
+  const order: Member[] = []
   return (json) => {
-    if (!isJsonObject(json)) return false
+    if (typeof json !== 'object' || json === null || Array.isArray(json) || json instanceof JsonDecimal)
+      return false
     let there = 0
-    for (const name of Object.keys(json)) {
-      const taker = accepts.get(name)
+    let place = 0
+    for (const name in json) {
+      // Documents of one kind tend to name their members in one order: the last order is tried first.
+      let member = order[place]
+      if (member === undefined || member.name !== name) {
+        member = members.get(name)
+        if (member === undefined) return false
+        order[place] = member
+      }
       const value = json[name]
-      if (taker === undefined || value === undefined || !taker.accept(value)) return false
-      there += taker.counts
+      if (value === undefined || !member.accept(value)) return false
+      there += member.counts
+      place++
     }
     return there === required
   }
 }
 
-function refuse(): boolean {
-  return false
-}
-
-/** Whether the absence of the node alone is a fault, as can be counted here. */
-function mustBeThere(plan: Plan): boolean {
+/** Whether documents without the node may be at fault: then the short way is for those that have it. */
+function asksForSomething(plan: Plan): boolean {
   switch (plan.kind) {
     case 'leaf':
-      return plan.mandatory || plan.isKey
+      return plan.mandatory || plan.isKey || (plan.default !== undefined && hasRules(plan.codec, plan))
     case 'any':
       return plan.mandatory
     case 'leaf-list':
+      return plan.schema.minElements > 0 || (plan.defaults.length > 0 && hasRules(plan.codec, plan))
     case 'list':
       return plan.schema.minElements > 0
-    case 'container':
-      return false
-  }
-}
-
-/**
- * Whether the absence of the node may be a fault in a way that cannot be counted here: what a container
- * without presence asks for stands even when nobody wrote it, and so do the rules of a default.
- */
-function hidesDuty(plan: Plan): boolean {
-  switch (plan.kind) {
-    case 'leaf':
-      return plan.default !== undefined && (plan.musts.length > 0 || refersAnywhere(plan.codec))
-    case 'leaf-list':
-      return plan.defaults.length > 0 && (plan.musts.length > 0 || refersAnywhere(plan.codec))
     case 'container': {
       if (plan.presence) return false
       const { musts, choices, children } = plan
-      const asks = children.some((child) => mustBeThere(child) || hidesDuty(child))
-      return asks || musts.length > 0 || choices.some((choice) => choice.mandatory)
+      return musts.length > 0 || choices.some((choice) => choice.mandatory) || children.some(asksForSomething)
     }
-    default:
-      return false
   }
+}
+
+function hasRules(codec: LeafCodec, plan: Plan): boolean {
+  return plan.musts.length > 0 || refersAnywhere(codec)
 }
 
 function refersAnywhere(codec: LeafCodec): boolean {
@@ -98,7 +91,7 @@ function compilePlan(plan: Plan): Acceptor | undefined {
   if (plan.whens.length > 0 || plan.musts.length > 0 || plan.cases.length > 0) return undefined
   switch (plan.kind) {
     case 'leaf':
-      return refersAnywhere(plan.codec) ? undefined : compileLeaf(plan)
+      return refersAnywhere(plan.codec) ? undefined : plan.codec.fits
     case 'leaf-list':
       return refersAnywhere(plan.codec) ? undefined : compileLeafList(plan)
     case 'any':
@@ -110,52 +103,66 @@ function compilePlan(plan: Plan): Acceptor | undefined {
   }
 }
 
-function compileLeaf({ codec }: LeafPlan): Acceptor {
-  return (json) => !isTypeFault(codec.read(json, false))
-}
+/** Up to so many values are compared one by one rather than gathered in a set. */
+const fewEntries = 8
 
 function compileLeafList({ codec, schema }: LeafListPlan): Acceptor {
   const { minElements, maxElements } = schema
   const most = maxElements ?? Infinity
   const unique = schema.config && schema.inTree
+  const { fits } = codec
   return (json) => {
     if (!Array.isArray(json) || json.length < minElements || json.length > most) return false
-    const seen = unique && json.length > 1 ? new Set<string>() : undefined
-    for (const item of json) {
-      const result = codec.read(item, false)
-      if (isTypeFault(result)) return false
-      seen?.add(result.text)
-    }
-    return seen === undefined || seen.size === json.length
+    for (const item of json) if (!fits(item)) return false
+    return !unique || json.length < 2 || allDiffer(json, codec)
   }
 }
 
+function allDiffer(values: readonly JsonValue[], codec: LeafCodec): boolean {
+  // Plain strings are their own canonical text.
+  if (codec.type.kind === 'string' && values.length <= fewEntries) {
+    for (let i = 1; i < values.length; i++)
+      for (let j = 0; j < i; j++) if (values[i] === values[j]) return false
+    return true
+  }
+  const texts = values.map((value) => canonicalText(codec, value))
+  return new Set(texts).size === texts.length
+}
+
+function canonicalText(codec: LeafCodec, json: JsonValue): string | undefined {
+  if (codec.type.kind === 'string' && typeof json === 'string') return json
+  const result = codec.read(json, false)
+  return isTypeFault(result) ? undefined : result.text
+}
+
 function compileList(plan: ListPlan): Acceptor | undefined {
-  if (plan.uniques.length > 0) return undefined
-  const members = compileMembers(plan)
+  const members = plan.uniques.length > 0 ? undefined : compileMembers(plan)
   if (!members) return undefined
   const { minElements, maxElements } = plan.schema
   const most = maxElements ?? Infinity
   const { keys } = plan
-  const keyTextOf = (item: JsonValue): string | undefined => {
-    if (!isJsonObject(item)) return undefined
-    let text = ''
-    for (const key of keys) {
-      const value = item[key.jsonName]
-      const result = value === undefined ? undefined : key.codec.read(value, false)
-      if (!result || isTypeFault(result)) return undefined
-      text = text === '' ? result.text : `${text}\0${result.text}`
-    }
-    return text
-  }
   return (json) => {
     if (!Array.isArray(json) || json.length < minElements || json.length > most) return false
-    const seen = keys.length > 0 && json.length > 1 ? new Set<string>() : undefined
-    for (const item of json) {
-      if (!members(item)) return false
-      const text = seen ? keyTextOf(item) : undefined
-      if (text !== undefined) seen?.add(text)
-    }
-    return seen === undefined || seen.size === json.length
+    for (const item of json) if (!members(item)) return false
+    return keys.length === 0 || json.length < 2 || allKeysDiffer(plan, json)
   }
+}
+
+function allKeysDiffer({ keys }: ListPlan, entries: readonly JsonValue[]): boolean {
+  const [only] = keys
+  if (only && keys.length === 1 && only.codec.type.kind === 'string' && entries.length <= fewEntries) {
+    const { jsonName } = only
+    for (let i = 1; i < entries.length; i++)
+      for (let j = 0; j < i; j++)
+        if (member(entries[i], jsonName) === member(entries[j], jsonName)) return false
+    return true
+  }
+  const texts = entries.map((entry) =>
+    keys.map(({ codec, jsonName }) => canonicalText(codec, member(entry, jsonName) ?? null)).join('\0'),
+  )
+  return new Set(texts).size === texts.length
+}
+
+function member(entry: JsonValue | undefined, name: string): JsonValue | undefined {
+  return isJsonObject(entry) ? entry[name] : undefined
 }

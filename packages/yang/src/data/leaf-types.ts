@@ -42,6 +42,8 @@ export type LeafCodec = {
   readonly type: ResolvedType
   /** The value of a JSON value, or why there is none. With `loose`, the wider forms are taken too. */
   read(json: JsonValue, loose: boolean): LeafValue | TypeFault
+  /** Whether `read` (not loose) would find a value; quicker where that is simple. */
+  fits(this: void, json: JsonValue): boolean
   /** The value of a text as a module writes it (defaults). */
   readText(text: string, names: ValueNames): LeafValue | TypeFault
   /** Canonical text to JSON (RFC 7951 6). With `bare`, whole numbers of all sizes are JSON numbers. */
@@ -99,12 +101,19 @@ export function compileLeafType(type: ResolvedType, module: string, readPath: In
 
 // Building. ----------------------------------------------------------------------------------------
 
-type Parts = Pick<LeafCodec, 'read' | 'readText' | 'write'>
+type Parts = Pick<LeafCodec, 'read' | 'readText' | 'write'> & Partial<Pick<LeafCodec, 'fits'>>
 
 function codec(type: ResolvedType, build: (value: (text: string) => LeafValue) => Parts): LeafCodec {
   const value = (text: string): LeafValue => ({ text, codec: made })
   const parts = build(value)
-  const made: LeafCodec & { members: LeafCodec[] } = { type, ...parts, reference: undefined, members: [] }
+  const fits = parts.fits ?? ((json) => !isTypeFault(parts.read(json, false)))
+  const made: LeafCodec & { members: LeafCodec[] } = {
+    type,
+    ...parts,
+    fits,
+    reference: undefined,
+    members: [],
+  }
   made.members.push(made)
   return made
 }
@@ -192,7 +201,10 @@ function integerCodec(type: IntegerType): LeafCodec {
       const whole = BigInt(text.startsWith('+') ? text.slice(1) : text)
       return inWideRange(whole) ? value(whole.toString()) : outside(text)
     }
+    const fits = (json: JsonValue): boolean =>
+      typeof json === 'number' && Number.isSafeInteger(json) && inRange(json)
     return {
+      ...(isWide ? {} : { fits }),
       read: (json, loose) => {
         if (typeof json === 'number' && (!isWide || loose)) return readNumber(json)
         if (typeof json === 'string' && (isWide || loose)) return readWhole(json)
@@ -274,15 +286,18 @@ const unlawful = /[\0-\x08\x0b\x0c\x0e-\x1f\ufdd0-\ufdef\ufffe\uffff]/
 
 function stringCodec(type: StringType): LeafCodec {
   const lengthTest = compileLength(type.length)
+  const least = type.length?.intervals[0]?.from ?? 0
+  const most = type.length?.intervals.at(-1)?.to ?? Infinity
+  const isGapped = (type.length?.intervals.length ?? 0) > 1
   const patterns = type.patterns.map((pattern) => {
     const compiled = compilePattern(pattern.source, { looseEscapes: true })
     return { pattern, match: compiled.ok ? compiled.match : () => 'mismatch' as const }
   })
   return codec(type, (value) => {
     const check = (text: string): LeafValue | TypeFault => {
-      if (unlawful.test(text) || !text.isWellFormed())
-        return fault(text, 'characters that YANG allows', 'RFC 7950 9.4')
-      if (lengthTest && !lengthTest(characterCount(text)))
+      const count = lawfulCount(text)
+      if (count < 0) return fault(text, 'characters that YANG allows', 'RFC 7950 9.4')
+      if (lengthTest && !lengthTest(count))
         return fault(text, describeLength(type.length, 'characters'), 'RFC 7950 9.4.4', type.length)
       for (const { pattern, match } of patterns) {
         const verdict = match(text)
@@ -295,6 +310,16 @@ function stringCodec(type: StringType): LeafCodec {
       return value(text)
     }
     return {
+      fits: (json) => {
+        if (typeof json !== 'string') return false
+        const count = lawfulCount(json)
+        if (count < least || count > most || (isGapped && !lengthTest?.(count))) return false
+        for (const { pattern, match } of patterns) {
+          const verdict = match(json)
+          if (verdict === 'costly' || (verdict === 'match') === pattern.invert) return false
+        }
+        return true
+      },
       read: (json) => (typeof json === 'string' ? check(json) : wrongKind(json, 'a string', '6.2')),
       readText: check,
       write: (text) => text,
@@ -302,7 +327,18 @@ function stringCodec(type: StringType): LeafCodec {
   })
 }
 
-function characterCount(text: string): number {
+/** The number of characters; -1 when one is among them that YANG strings cannot hold. */
+function lawfulCount(text: string): number {
+  const { length } = text
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit < 32 ? unit !== 9 && unit !== 10 && unit !== 13 : unit >= 0xd800) return carefulCount(text)
+  }
+  return length
+}
+
+function carefulCount(text: string): number {
+  if (unlawful.test(text) || !text.isWellFormed()) return -1
   let count = text.length
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i)
@@ -354,6 +390,7 @@ function booleanCodec(type: ResolvedType): LeafCodec {
   return codec(type, (value) => {
     const shared = sharedValues(value)
     return {
+      fits: (json) => typeof json === 'boolean',
       read: (json, loose) => {
         if (typeof json === 'boolean') return shared(json ? 'true' : 'false')
         const form = loose ? looseForms.get(json) : undefined
@@ -376,6 +413,7 @@ function enumerationCodec(type: EnumerationType): LeafCodec {
     const readText = (text: string): LeafValue | TypeFault =>
       type.enums.has(text) ? value(text) : fault(text, expected, 'RFC 7950 9.6')
     return {
+      fits: (json) => typeof json === 'string' && type.enums.has(json),
       read: (json, loose) => {
         if (typeof json === 'string' && (!loose || type.enums.has(json))) return readText(json)
         const named =
@@ -478,6 +516,7 @@ function unionCodec(
   }
   return {
     type,
+    fits: (json) => members.some((member) => member.fits(json)),
     read: (json, loose) => {
       // Strict forms first: in a union of a number and a string, "10" is the string.
       const strict = firstOf(describeJson(json), (member) => member.read(json, false))

@@ -150,25 +150,29 @@ function createMachinery(plan: SchemaPlan): Machinery {
 
 function run(machinery: Machinery, json: JsonValue, options: ValidateOptions): Validation {
   const type = options.type ?? 'data'
-  const judge = (): Validation => judgeWhole(machinery, json, options, type)
   // Documents that are plainly right need no tree until somebody asks for it.
-  if (type === 'data' && options.loose !== true && machinery.accept?.(json)) return new Accepted(judge)
-  return judge()
+  if (type === 'data' && options.loose !== true && machinery.accept?.(json))
+    return new Accepted(machinery, json, options)
+  return judgeWhole(machinery, json, options, type)
 }
 
-/** A verdict known before the document is. */
+/** A verdict known before the document is: the tree is made when it is asked for. */
 class Accepted {
   readonly ok = true
-  private readonly judge: () => Validation
+  private readonly machinery: Machinery
+  private readonly json: JsonValue
+  private readonly options: ValidateOptions
   private known: DataDocument | undefined = undefined
 
-  constructor(judge: () => Validation) {
-    this.judge = judge
+  constructor(machinery: Machinery, json: JsonValue, options: ValidateOptions) {
+    this.machinery = machinery
+    this.json = json
+    this.options = options
   }
 
   get document(): DataDocument {
     if (!this.known) {
-      const validation = this.judge()
+      const validation = judgeWhole(this.machinery, this.json, this.options, 'data')
       if (!validation.ok) throw new Error('a document was accepted that is not valid')
       this.known = validation.document
     }
