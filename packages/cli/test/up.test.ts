@@ -13,12 +13,16 @@ interface Started {
 }
 
 function start(...flags: string[]): Started {
+  return startWith({}, ...flags)
+}
+
+function startWith(env: NodeJS.ProcessEnv, ...flags: string[]): Started {
   const folder = mkdtempSync(join(tmpdir(), 'waymark-up-'))
   const program = fileURLToPath(new URL('./bare-server.ts', import.meta.url))
   const args = ['--conditions=source', program, 'up', '--data', join(folder, 'data'), '--http', '0', ...flags]
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, ...env },
   })
   let out = ''
   let err = ''
@@ -101,4 +105,11 @@ test('[CL2] wrong usage ends with 2 before anything is made', async () => {
     out: '',
     err: 'waymark: --htpp: unknown flag (did you mean --http?)\n',
   })
+})
+
+test('[CL7] what a command left open does not hold the process', async () => {
+  const { child, ended, ready } = startWith({ LEAVE_OPEN: '1' })
+  await ready
+  child.kill('SIGTERM')
+  expect(await ended).toMatchObject({ code: 0 })
 })

@@ -5,13 +5,14 @@
  * (absolute-form request targets, HTTP/1.0), and how to stop without dropping anybody mid-answer. It knows no route
  * and no door: answers, statuses and bodies are theirs; where they say nothing, problem+json answers.
  */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { readFileSync } from 'node:fs'
 import {
   createServer,
+  type Server as HttpServer,
   type IncomingMessage,
   type RequestListener,
-  type Server,
-  type ServerResponse,
+  ServerResponse,
 } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, isIPv6, type Socket } from 'node:net'
@@ -119,12 +120,12 @@ export function createHttpApp({
       keepAliveTimeout: config.keepAlive * 1000,
       connectionsCheckingInterval: sweepMs,
       noDelay: true,
+      ServerResponse: Answer,
     }
     const made: Server = tls
       ? createTlsServer({ ...options, ...tls, handshakeTimeout: config.headerTimeout * 1000 }, receive)
       : createServer(options, receive)
     made.maxConnections = config.maxConnections
-    made.setTimeout(config.idleTimeout * 1000)
     made.on(tls ? 'secureConnection' : 'connection', (socket: Socket) => {
       connections.set(socket, {})
       socket.once('close', () => connections.delete(socket))
@@ -134,7 +135,9 @@ export function createHttpApp({
     return made
   }
 
-  function receive(request: IncomingMessage, response: ServerResponse): void {
+  function receive(request: IncomingMessage, response: Answer): void {
+    response.owner = app
+    response.beganMs = performance.now()
     const connection = connections.get(request.socket)
     if (connection) {
       connection.request = request
@@ -181,35 +184,33 @@ export function createHttpApp({
   app.setErrorHandler(createErrorHandler(log))
   app.setNotFoundHandler(notFound)
   app.addHook('onRequest', (request, reply, done) => {
+    if (reply.raw instanceof Answer) reply.raw.route = request.routeOptions.url
     const target = redirects.target(request.raw.url ?? '/')
     if (target === undefined) done()
     else reply.code(301).header('location', target).send()
   })
+
   const logged = requestSampler(config)
-  app.addHook('onResponse', (request, reply, done) => {
-    const { url } = request.routeOptions
-    metrics.countRequest(url, request.method, reply.statusCode, reply.elapsedTime)
-    if (logged(reply.statusCode))
-      log.info(
-        {
-          method: request.method,
-          url: request.raw.url,
-          route: url,
-          status: reply.statusCode,
-          ms: Math.round(reply.elapsedTime * 10) / 10,
-          peer: peers.address(request.raw),
-        },
-        'request',
-      )
-    done()
-  })
+  // Node's own channel: the framework's hook would add and remove listeners on every answer.
+  const onFinish = (message: unknown): void => {
+    const answer = answerOf(message)
+    if (answer?.owner !== app) return
+    const { req, route: pattern, statusCode: status, beganMs } = answer
+    const ms = performance.now() - beganMs
+    const method = req.method ?? ''
+    metrics.countRequest(pattern, method, status, ms)
+    if (!logged(status)) return
+    const peer = peers.address(req)
+    log.info({ method, url: req.url, route: pattern, status, ms: Math.round(ms * 10) / 10, peer }, 'request')
+  }
+  subscribe(finishChannel, onFinish)
 
   const sweeper = setInterval(() => {
-    for (const [socket, connection] of connections)
-      if (tooSlow(connection, (config.bodyRate * sweepMs) / 1000)) {
-        countSlow()
-        socket.destroy()
-      }
+    for (const [socket, connection] of connections) {
+      const { slow, silentMs } = sweep(connection, (config.bodyRate * sweepMs) / 1000, sweepMs)
+      if (slow) countSlow()
+      if (slow || silentMs >= config.idleTimeout * 1000) socket.destroy()
+    }
   }, sweepMs)
   sweeper.unref()
 
@@ -246,6 +247,7 @@ export function createHttpApp({
     const cut = connections.size
     for (const socket of connections.keys()) socket.destroy()
     clearInterval(sweeper)
+    unsubscribe(finishChannel, onFinish)
     await app.close()
     return { cut }
   }
@@ -266,24 +268,62 @@ export function readTls(files: { cert: string; key: string }): { cert: Buffer; k
   return { cert: readFileSync(files.cert), key: readFileSync(files.key) }
 }
 
+type Server = HttpServer<typeof IncomingMessage, typeof Answer>
+
+/** A response that knows when its request came, which app it belongs to, and which route answers. */
+class Answer extends ServerResponse<IncomingMessage> {
+  owner: FastifyInstance | undefined
+  route: string | undefined
+  beganMs = 0
+}
+
+/** Published by Node after each response that was written to its end (not by `inject`, which has no server). */
+const finishChannel = 'http.server.response.finish'
+
+function answerOf(message: unknown): Answer | undefined {
+  if (typeof message !== 'object' || message === null || !('response' in message)) return undefined
+  return message.response instanceof Answer ? message.response : undefined
+}
+
 /** The newest exchange on a connection, and what the last sweep saw of it. */
 interface Connection {
   request?: IncomingMessage
-  response?: ServerResponse
-  swept?: { readonly request: IncomingMessage; readonly bytes: number; readonly waiting: boolean }
+  response?: Answer
+  swept?: Swept
+}
+
+interface Swept {
+  readonly request: IncomingMessage
+  readonly read: number
+  readonly written: number
+  /** All that came was taken: what is missing has not been sent. */
+  readonly waiting: boolean
+  /** How long nothing moved within this request. */
+  readonly silentMs: number
 }
 
 /**
- * Whether a peer has been sending a body more slowly than allowed since the last sweep. While there is something that
- * it sent and we have not taken, at either end of the window, the slowness may be ours and nobody is blamed.
+ * Looks at a connection once per interval. `slow`: the peer has been sending a body more slowly than allowed. While
+ * there is something that it sent and we have not taken, at either end of the interval, the slowness may be ours and
+ * nobody is blamed. `silentMs`: how long no byte moved while an answer was owed.
  */
-function tooSlow(connection: Connection, leastBytes: number): boolean {
-  const { request, swept } = connection
-  if (request === undefined || request.complete || request.destroyed) return false
-  const bytes = request.socket.bytesRead
+function sweep(
+  connection: Connection,
+  leastBytes: number,
+  intervalMs: number,
+): { slow: boolean; silentMs: number } {
+  const { request, response, swept } = connection
+  if (request === undefined || response === undefined || response.writableFinished)
+    return { slow: false, silentMs: 0 }
+  const { bytesRead: read, bytesWritten: written } = request.socket
   const waiting = request.readableLength === 0
-  connection.swept = { request, bytes, waiting }
-  return swept?.request === request && swept.waiting && waiting && bytes - swept.bytes < leastBytes
+  const before = swept?.request === request ? swept : undefined
+  const moved = before === undefined || before.read !== read || before.written !== written
+  const silentMs = moved ? 0 : before.silentMs + intervalMs
+  connection.swept = { request, read, written, waiting, silentMs }
+  const sending = !request.complete && !request.destroyed
+  const slow = before?.waiting === true && waiting && sending && read - before.read < leastBytes
+  return { slow, silentMs }
 }
 
 /** `https://host:443/devices/?a=1` → `/devices/?a=1`, and the target's authority replaces Host (RFC 9112 3.2.2). */

@@ -51,12 +51,12 @@ for (const { says, health, status, type } of states)
   })
 
 test('[HM3] requests are counted by route pattern, method and status class; foreign paths make no label', async () => {
-  const { http, metrics } = await startHttp(({ app }) => {
+  const { at, metrics } = await startHttp(({ app }) => {
     app.get('/devices/:id', () => 'x')
   })
   for (let i = 0; i < 50; i++) {
-    await http.app.inject(`/devices/${i}`)
-    await http.app.inject(`/unknown-${i}`)
+    await (await fetch(`${at.url}/devices/${i}`)).text()
+    await (await fetch(`${at.url}/unknown-${i}`)).text()
   }
   const { body, contentType } = await metrics.text()
   expect(contentType).toMatch('text/plain')

@@ -195,6 +195,16 @@ test('[HT7] a body that we are slow to take is not cut off', async () => {
   expect(await all).toContain('{"bytes":1000000}')
 })
 
+test('[HT7] a connection that is silent while an answer is owed is closed', async () => {
+  const { at } = await startHttp(
+    ({ app }) => {
+      app.get('/never', () => new Promise(() => {}))
+    },
+    { flags: ['--idle-timeout', '1'], sweepMs: 100 },
+  )
+  expect(await exchange(at.port, 'GET /never HTTP/1.1\r\nHost: h\r\n\r\n')).toBe('')
+})
+
 test('[HT8] connections over the limit are refused and counted', async () => {
   const { at, metrics } = await startHttp(routes, { flags: ['--max-connections', '1'] })
   const first = open(at.port)
@@ -357,8 +367,8 @@ test('[HT12] the same routes answer over TLS, and the scheme is told', async () 
 })
 
 test('[LG4] requests are logged as configured, without the secrets of their URLs', async () => {
-  const { http, lines } = await startHttp(routes, { flags: ['--log-requests', 'all'] })
-  await http.app.inject('/local-s3/abc.def.ghi?token=geheim')
+  const { at, lines } = await startHttp(routes, { flags: ['--log-requests', 'all'] })
+  await fetch(`${at.url}/local-s3/abc.def.ghi?token=geheim`)
   await until(() => lines.length > 0)
   expect(lines[0]).toMatchObject({ msg: 'request', status: 404, url: '/local-s3/[token]?token=[redacted]' })
 })
