@@ -32,6 +32,7 @@ import { detailOf, type FleetRefusal, statusOf } from './refusals.ts'
 import { Problem } from './schemas.ts'
 import { bearerOf, sessionOperations } from './session.ts'
 import { trailOperations } from './trails.ts'
+import { compileValidator } from './validate.ts'
 
 /** Everything the fleet door can be asked. */
 export const fleetOperations: readonly Operation[] = [
@@ -62,6 +63,7 @@ export async function fleetDoor({ app }: HttpApp, house: House): Promise<void> {
   await app.register(
     async (door) => {
       await describe(door)
+      door.setValidatorCompiler(compileValidator)
       // Bytes of objects pass by unparsed; everything else here is JSON.
       door.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
       for (const operation of fleetOperations) door.route(routeOf(operation, house))
