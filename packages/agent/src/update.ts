@@ -11,6 +11,7 @@
  * revision means it succeeded, any other that it did not.
  */
 
+import { statusPercent } from '@waymark/pantahub'
 import type { Failure, Final, Input, Job, Machine, Moment, Needed, Turn } from './model.ts'
 import type { RunningRevision } from './ports.ts'
 import { revisionOf } from './revision.ts'
@@ -32,8 +33,6 @@ type EnterIdle = (machine: Machine, pollAfterMs?: number) => Turn
 
 /** So many last words are kept; older steps are never offered again. */
 const finalsKept = 32
-
-const percentOf = { QUEUED: 5, DOWNLOADING: 25, INPROGRESS: 50 } as const
 
 /** Decides about a step that the hub offers. */
 export function offer(machine: Machine, step: OfferedStep, moment: Moment): Turn {
@@ -346,13 +345,18 @@ function markSent(machine: Machine, final: Final): Turn {
 
 // ── helpers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-function report(machine: Machine, job: Job, status: keyof typeof percentOf, message: string): Turn {
+function report(
+  machine: Machine,
+  job: Job,
+  status: 'QUEUED' | 'DOWNLOADING' | 'INPROGRESS',
+  message: string,
+): Turn {
   const { trail } = machine
   if (trail === undefined) return turn(machine)
   const progress: Progress = {
     status,
     'status-msg': message,
-    progress: percentOf[status],
+    progress: statusPercent[status],
     retries: job.retries,
     ...(status === 'QUEUED' ? {} : { downloads: { total: totalOf(job, job.startedAt) } }),
   }
@@ -363,7 +367,7 @@ function downloadingProgress(job: Job, moment: Moment): Progress {
   return {
     status: 'DOWNLOADING',
     'status-msg': 'Downloading objects',
-    progress: percentOf.DOWNLOADING,
+    progress: statusPercent.DOWNLOADING,
     retries: job.retries,
     downloads: { total: totalOf(job, moment.now) },
   }
