@@ -29,6 +29,8 @@ export type StoreErrorKind =
   | 'newer-format'
   /** The declared collections differ from the kept ones in a way that needs a numbered migration. */
   | 'needs-migration'
+  /** The database server is too old. */
+  | 'unsupported'
   /** A record is larger than a store keeps. */
   | 'too-large'
 
