@@ -1,0 +1,523 @@
+// Generated from docs/openapi.json by tools/generate-sdk.ts: change the schemas of the fleet door instead.
+
+export type Token = {
+  readonly token: string
+  readonly expiresAt: string
+}
+
+export type Me = {
+  readonly id: string
+  readonly nick: string
+  readonly tenant: string
+  readonly roles: readonly string[]
+  readonly admin: boolean
+  readonly expiresAt: string
+}
+
+export type JoinToken = {
+  /** 24 hex digits */
+  readonly id: string
+  readonly nick: string
+  readonly disabled: boolean
+  readonly defaultUserMeta: { readonly [key: string]: unknown }
+  readonly createdAt: string
+}
+
+export type Device = {
+  /** 24 hex digits */
+  readonly id: string
+  readonly nick: string
+  /** names the link that carries its transactions */
+  readonly type: string
+  /** up to 64 */
+  readonly labels: { readonly [key: string]: string }
+  readonly public: boolean
+  readonly createdAt: string
+  readonly modifiedAt: string
+  readonly claimedAt?: string
+  readonly lastSeenAt?: string
+  /** where it was last seen from */
+  readonly address?: string
+}
+
+export type LogLine = {
+  readonly id: string
+  readonly at: string
+  readonly source: string
+  readonly level: string
+  readonly platform: string
+  readonly revision: string
+  readonly message: string
+}
+
+export type Step = {
+  /** 24 hex digits */
+  readonly device: string
+  readonly generation: number
+  readonly rev: number
+  /** 24 hex digits */
+  readonly transaction: string
+  readonly commitMsg: string
+  /** sha256, hex */
+  readonly stateSha: string
+  /** the device’s latest word, verbatim */
+  readonly status: string
+  readonly report: { readonly [key: string]: unknown }
+  /** ours: the first final word fixes it */
+  readonly outcome: 'queued' | 'sent' | 'in-progress' | 'done' | 'failed' | 'timed-out' | 'cancelled'
+  readonly percent: number
+  /** how we know that it is done */
+  readonly proof?: 'claimed' | 'seen' | 'verified'
+  readonly reason?: string
+  readonly meta: { readonly [key: string]: unknown }
+  readonly createdAt: string
+  readonly modifiedAt: string
+  readonly reportedAt?: string
+}
+
+export type Trail = {
+  /** 24 hex digits */
+  readonly device: string
+  readonly generation: number
+  readonly createdAt: string
+  readonly head: Step
+  /** the newest revision that ended done */
+  readonly running?: number
+  readonly touchedAt?: string
+}
+
+export type StoredObject = {
+  /** sha256, hex */
+  readonly sha256: string
+  readonly size: number
+  readonly name: string
+  readonly mimeType: string
+  /** its bytes are here and agree with the sha256 */
+  readonly stored: boolean
+  readonly createdAt: string
+  readonly modifiedAt: string
+}
+
+export type ObjectUsage = {
+  readonly bytes: number
+  readonly count: number
+  /** bytes; absent: none */
+  readonly quota?: number
+}
+
+export type JournalEntry = {
+  readonly cursor: string
+  readonly kind: string
+  readonly at: string
+  readonly by: {
+    readonly kind: string
+    readonly id: string
+  }
+  /** 24 hex digits */
+  readonly device?: string
+  readonly data: { readonly [key: string]: unknown }
+}
+
+export type Transaction = {
+  /** 24 hex digits */
+  readonly id: string
+  readonly kind: string
+  /** 24 hex digits */
+  readonly device?: string
+  readonly lane: string
+  readonly seq: number
+  /** ours: the first final word fixes it */
+  readonly state: 'queued' | 'sent' | 'in-progress' | 'done' | 'failed' | 'timed-out' | 'cancelled'
+  readonly percent: number
+  readonly reason?: string
+  readonly proof?: string
+  readonly attempts: number
+  readonly createdAt: string
+  readonly endedAt?: string
+  readonly expiresAt?: string
+}
+
+/** What each operation is asked, and what it answers. Members of paths and queries stand side by side. */
+export interface Operations {
+  /** Name and password for a token. */
+  readonly login: {
+    readonly asked: {
+      readonly body: {
+        /** nick or e-mail address */
+        readonly name: string
+        readonly password: string
+      }
+    }
+    readonly answer: Token
+  }
+  /** A fresh token for one that is still good. */
+  readonly refreshToken: {
+    readonly asked: Record<string, never>
+    readonly answer: Token
+  }
+  /** Who the token stands for. */
+  readonly whoAmI: {
+    readonly asked: Record<string, never>
+    readonly answer: Me
+  }
+  /** Join tokens, without the tokens themselves. */
+  readonly listJoinTokens: {
+    readonly asked: Record<string, never>
+    readonly answer: {
+      readonly items: readonly JoinToken[]
+    }
+  }
+  /** A token by which devices register straight into the tenant; shown this once. */
+  readonly createJoinToken: {
+    readonly asked: {
+      readonly body: {
+        readonly nick?: string | undefined
+        readonly defaultUserMeta?: { readonly [key: string]: unknown } | undefined
+      }
+    }
+    readonly answer: {
+      readonly joinToken: JoinToken
+      /** shown this once */
+      readonly token: string
+    }
+  }
+  /** Lets nobody in by this token any more. */
+  readonly disableJoinToken: {
+    readonly asked: {
+      /** 24 hex digits */
+      readonly id: string
+    }
+    readonly answer: JoinToken
+  }
+  /** Devices, by nick; or those with a label. */
+  readonly listDevices: {
+    readonly asked: {
+      /** items a page */
+      readonly limit?: number | undefined
+      /** `next` of the page before */
+      readonly cursor?: string | undefined
+      /** begins so, whatever the case */
+      readonly nick?: string | undefined
+      readonly type?: string | undefined
+      /** `label=value` */
+      readonly label?: string | undefined
+    }
+    readonly answer: {
+      readonly items: readonly Device[]
+      readonly next?: string
+    }
+  }
+  /** Makes a device of the tenant; its secret is shown this once. */
+  readonly createDevice: {
+    readonly asked: {
+      readonly body: {
+        readonly nick?: string | undefined
+        /** up to 64 */
+        readonly labels?: { readonly [key: string]: string } | undefined
+      }
+    }
+    readonly answer: {
+      readonly device: Device
+      /** shown this once */
+      readonly secret: string
+    }
+  }
+  /** One device. */
+  readonly getDevice: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+    }
+    readonly answer: Device
+  }
+  /** Sets nick, labels or whether it is public. */
+  readonly changeDevice: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+      readonly body: {
+        readonly nick?: string | undefined
+        /** null takes one away */
+        readonly labels?: { readonly [key: string]: string | null } | undefined
+        readonly public?: boolean | undefined
+      }
+    }
+    readonly answer: Device
+  }
+  /** Deletes a device: gone from every list, refused at login. */
+  readonly deleteDevice: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+    }
+    readonly answer: Device
+  }
+  /** Claims an unclaimed device, by its id and challenge. */
+  readonly claimDevice: {
+    readonly asked: {
+      /** 24 hex digits */
+      readonly device: string
+      readonly body: {
+        readonly challenge: string
+      }
+    }
+    readonly answer: Device
+  }
+  /** What the owner wants the device to know. */
+  readonly getUserMeta: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+    }
+    readonly answer: { readonly [key: string]: unknown }
+  }
+  /** Replaces what the owner wants the device to know. */
+  readonly putUserMeta: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+      readonly body: { readonly [key: string]: unknown }
+    }
+    readonly answer: { readonly [key: string]: unknown }
+  }
+  /** Merges into what the owner wants the device to know. */
+  readonly patchUserMeta: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+      readonly body: { readonly [key: string]: unknown }
+    }
+    readonly answer: { readonly [key: string]: unknown }
+  }
+  /** What the device says of itself. */
+  readonly getDeviceMeta: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+    }
+    readonly answer: { readonly [key: string]: unknown }
+  }
+  /** Log lines in the order of arrival: the newest ones, or those after a line. */
+  readonly listLogs: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+      readonly limit?: number | undefined
+      /** id of a line: what came later */
+      readonly after?: string | undefined
+      readonly level?: string | undefined
+      readonly source?: string | undefined
+    }
+    readonly answer: {
+      readonly items: readonly LogLine[]
+    }
+  }
+  /** Where a device’s trail stands. */
+  readonly getTrail: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+    }
+    readonly answer: Trail
+  }
+  /** The steps of a trail, newest first. */
+  readonly listSteps: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+      /** items a page */
+      readonly limit?: number | undefined
+      /** `next` of the page before */
+      readonly cursor?: string | undefined
+      /** only those that have not ended */
+      readonly open?: boolean | undefined
+    }
+    readonly answer: {
+      readonly items: readonly Step[]
+      readonly next?: string
+    }
+  }
+  /** Posts a step behind the newest one. */
+  readonly postStep: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+      readonly body: {
+        /** paths to documents or object sha256s, with #spec */
+        readonly state: { readonly [key: string]: unknown }
+        /** must be the next one; absent: append */
+        readonly rev?: number | undefined
+        readonly commitMsg?: string | undefined
+        readonly meta?: { readonly [key: string]: unknown } | undefined
+      }
+    }
+    readonly answer: Step
+  }
+  /** One step. */
+  readonly getStep: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+      readonly rev: number
+    }
+    readonly answer: Step
+  }
+  /** The state a step asks for. */
+  readonly getState: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+      readonly rev: number
+    }
+    readonly answer: { readonly [key: string]: unknown }
+  }
+  /** Takes back a step that no device has taken yet. */
+  readonly cancelStep: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+      readonly rev: number
+    }
+    readonly answer: Step
+  }
+  /** Objects of the tenant, longest unchanged first. */
+  readonly listObjects: {
+    readonly asked: {
+      /** items a page */
+      readonly limit?: number | undefined
+      /** `next` of the page before */
+      readonly cursor?: string | undefined
+    }
+    readonly answer: {
+      readonly items: readonly StoredObject[]
+      readonly next?: string
+    }
+  }
+  /** How much of the quota is used. */
+  readonly getObjectUsage: {
+    readonly asked: Record<string, never>
+    readonly answer: ObjectUsage
+  }
+  /** Stores bytes: they appear once size and sha256 agree. Bytes already stored are answered at once. */
+  readonly putObject: {
+    readonly asked: {
+      /** sha256, hex */
+      readonly sha256: string
+      readonly name?: string | undefined
+      readonly mimeType?: string | undefined
+      readonly body: Blob
+    }
+    readonly answer: StoredObject
+  }
+  /** The bytes of an object; a Range of them to resume. */
+  readonly getObject: {
+    readonly asked: {
+      /** sha256, hex */
+      readonly sha256: string
+    }
+    readonly answer: Uint8Array
+  }
+  /** Removes an object that no step refers to. */
+  readonly deleteObject: {
+    readonly asked: {
+      /** sha256, hex */
+      readonly sha256: string
+    }
+    readonly answer: StoredObject
+  }
+  /** What is known of an object. */
+  readonly getObjectInfo: {
+    readonly asked: {
+      /** sha256, hex */
+      readonly sha256: string
+    }
+    readonly answer: StoredObject
+  }
+  /** What happened, in order. */
+  readonly readJournal: {
+    readonly asked: {
+      /** a cursor; absent: the oldest kept */
+      readonly after?: string | undefined
+      /** id or nick: only what concerns it */
+      readonly device?: string | undefined
+      readonly limit?: number | undefined
+    }
+    readonly answer: {
+      readonly items: readonly JournalEntry[]
+      /** go on from here with `after`, also when nothing came */
+      readonly next: string
+    }
+  }
+  /** The journal as server-sent events; resumes from Last-Event-ID or `after`. */
+  readonly followJournal: {
+    readonly asked: {
+      /** a cursor; absent: from now on */
+      readonly after?: string | undefined
+      /** id or nick: only what concerns it */
+      readonly device?: string | undefined
+    }
+    readonly answer: JournalEntry
+  }
+  /** What was asked of devices. */
+  readonly listTransactions: {
+    readonly asked: {
+      /** items a page */
+      readonly limit?: number | undefined
+      /** `next` of the page before */
+      readonly cursor?: string | undefined
+      readonly device?: string | undefined
+      readonly open?: boolean | undefined
+      /** 24 hex digits */
+      readonly parent?: string | undefined
+    }
+    readonly answer: {
+      readonly items: readonly Transaction[]
+      readonly next?: string
+    }
+  }
+  /** One thing that was asked. */
+  readonly getTransaction: {
+    readonly asked: {
+      /** 24 hex digits */
+      readonly id: string
+    }
+    readonly answer: Transaction
+  }
+}
+
+/** How each operation goes over the wire. */
+export const operations = {
+  login: { method: 'POST', path: '/fleet/v1/login', params: [], query: [], body: 'json', answer: 'json', paged: false, key: false, open: true },
+  refreshToken: { method: 'POST', path: '/fleet/v1/token', params: [], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  whoAmI: { method: 'GET', path: '/fleet/v1/me', params: [], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  listJoinTokens: { method: 'GET', path: '/fleet/v1/join-tokens', params: [], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  createJoinToken: { method: 'POST', path: '/fleet/v1/join-tokens', params: [], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  disableJoinToken: { method: 'DELETE', path: '/fleet/v1/join-tokens/{id}', params: ['id'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  listDevices: { method: 'GET', path: '/fleet/v1/devices', params: [], query: ['limit', 'cursor', 'nick', 'type', 'label'], body: 'none', answer: 'json', paged: true, key: false, open: false },
+  createDevice: { method: 'POST', path: '/fleet/v1/devices', params: [], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  getDevice: { method: 'GET', path: '/fleet/v1/devices/{device}', params: ['device'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  changeDevice: { method: 'PATCH', path: '/fleet/v1/devices/{device}', params: ['device'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
+  deleteDevice: { method: 'DELETE', path: '/fleet/v1/devices/{device}', params: ['device'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  claimDevice: { method: 'POST', path: '/fleet/v1/devices/{device}/claim', params: ['device'], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  getUserMeta: { method: 'GET', path: '/fleet/v1/devices/{device}/user-meta', params: ['device'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  putUserMeta: { method: 'PUT', path: '/fleet/v1/devices/{device}/user-meta', params: ['device'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
+  patchUserMeta: { method: 'PATCH', path: '/fleet/v1/devices/{device}/user-meta', params: ['device'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
+  getDeviceMeta: { method: 'GET', path: '/fleet/v1/devices/{device}/device-meta', params: ['device'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  listLogs: { method: 'GET', path: '/fleet/v1/devices/{device}/logs', params: ['device'], query: ['limit', 'after', 'level', 'source'], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  getTrail: { method: 'GET', path: '/fleet/v1/devices/{device}/trail', params: ['device'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  listSteps: { method: 'GET', path: '/fleet/v1/devices/{device}/steps', params: ['device'], query: ['limit', 'cursor', 'open'], body: 'none', answer: 'json', paged: true, key: false, open: false },
+  postStep: { method: 'POST', path: '/fleet/v1/devices/{device}/steps', params: ['device'], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  getStep: { method: 'GET', path: '/fleet/v1/devices/{device}/steps/{rev}', params: ['device', 'rev'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  getState: { method: 'GET', path: '/fleet/v1/devices/{device}/steps/{rev}/state', params: ['device', 'rev'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  cancelStep: { method: 'POST', path: '/fleet/v1/devices/{device}/steps/{rev}/cancel', params: ['device', 'rev'], query: [], body: 'none', answer: 'json', paged: false, key: true, open: false },
+  listObjects: { method: 'GET', path: '/fleet/v1/objects', params: [], query: ['limit', 'cursor'], body: 'none', answer: 'json', paged: true, key: false, open: false },
+  getObjectUsage: { method: 'GET', path: '/fleet/v1/objects/usage', params: [], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  putObject: { method: 'PUT', path: '/fleet/v1/objects/{sha256}', params: ['sha256'], query: ['name', 'mimeType'], body: 'bytes', answer: 'json', paged: false, key: false, open: false },
+  getObject: { method: 'GET', path: '/fleet/v1/objects/{sha256}', params: ['sha256'], query: [], body: 'none', answer: 'bytes', paged: false, key: false, open: false },
+  deleteObject: { method: 'DELETE', path: '/fleet/v1/objects/{sha256}', params: ['sha256'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  getObjectInfo: { method: 'GET', path: '/fleet/v1/objects/{sha256}/info', params: ['sha256'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  readJournal: { method: 'GET', path: '/fleet/v1/journal', params: [], query: ['after', 'device', 'limit'], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  followJournal: { method: 'GET', path: '/fleet/v1/events', params: [], query: ['after', 'device'], body: 'none', answer: 'events', paged: false, key: false, open: false },
+  listTransactions: { method: 'GET', path: '/fleet/v1/transactions', params: [], query: ['limit', 'cursor', 'device', 'open', 'parent'], body: 'none', answer: 'json', paged: true, key: false, open: false },
+  getTransaction: { method: 'GET', path: '/fleet/v1/transactions/{id}', params: ['id'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+} as const
