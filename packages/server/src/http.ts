@@ -271,7 +271,7 @@ export function readTls(files: { cert: string; key: string }): { cert: Buffer; k
 type Server = HttpServer<typeof IncomingMessage, typeof Answer>
 
 /** A response that knows when its request came, which app it belongs to, and which route answers. */
-class Answer extends ServerResponse<IncomingMessage> {
+class Answer<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
   owner: FastifyInstance | undefined
   route: string | undefined
   beganMs = 0
