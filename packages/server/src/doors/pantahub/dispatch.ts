@@ -35,6 +35,7 @@ import {
 } from './routes.ts'
 
 const json = 'application/json; charset=utf-8'
+const notFound = 'Resource not found'
 const everyMethod = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
 /** Binds handlers to the routes of the table, on an app where slashes are put right. */
@@ -89,7 +90,7 @@ export async function openMounts(
       handler: (request, reply) =>
         isPreflight(request)
           ? preflight(allowed, request, reply)
-          : sendFrameworkError(mount, reply, 404, 'Resource not found'),
+          : sendFrameworkError(mount, reply, 404, notFound),
     })
   }
 
@@ -101,6 +102,8 @@ export async function openMounts(
 
     return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
       const began = performance.now()
+      const params = request.params as Record<string, string>
+      if (lacksParam(params)) return sendFrameworkError(mount, reply, 404, notFound)
       if (mount.jsonOnly && !isTakenType(request))
         return sendFrameworkError(
           mount,
@@ -126,7 +129,7 @@ export async function openMounts(
       const asked: Asked<Caller | undefined> = {
         caller,
         bearer: bearer ?? '',
-        params: request.params as Record<string, string>,
+        params,
         query: queryOf(request.query),
         body: Buffer.isBuffer(request.body) ? request.body : undefined,
         headers: request.headers,
@@ -217,6 +220,8 @@ export async function openMounts(
 
   function otherMethod(mount: Mount, allowed: string, request: FastifyRequest, reply: FastifyReply) {
     if (isPreflight(request)) return preflight(allowed, request, reply)
+    if (lacksParam(request.params as Record<string, string>))
+      return sendFrameworkError(mount, reply, 404, notFound)
     return sendFrameworkError(mount, reply, 405, 'Method not allowed')
   }
 
@@ -227,6 +232,8 @@ export async function openMounts(
       reply.raw.destroy()
       return reply
     }
+    // A sender that is gone has nobody to tell.
+    if (request.raw.destroyed && !request.raw.complete) return reply.code(400).send('')
     const told = toldOf(error, house.config.bodyLimit)
     if (told) return sendTold(mount, request, reply, told, error)
     const incident = incidentOf()
@@ -288,6 +295,12 @@ function firstValues(given: Record<string, string | string[]>): Record<string, s
   const first: Record<string, string | undefined> = Object.create(null) as Record<string, string | undefined>
   for (const [key, value] of Object.entries(given)) first[key] = typeof value === 'string' ? value : value[0]
   return first
+}
+
+/** Whether a name in the path is empty: `/devices/tokens/` is one slash too many, not a token without a name. */
+function lacksParam(params: Record<string, string>): boolean {
+  for (const name in params) if (params[name] === '') return true
+  return false
 }
 
 /** Whether a body under `/auth/` may be looked at: none, or JSON in UTF-8. */

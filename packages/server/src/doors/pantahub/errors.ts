@@ -161,6 +161,18 @@ const onTheWire: Teller = {
     msg: `object ${sha}: step ${device}-${rev} needs it`,
   }),
 
+  // A body that ends early says nothing of the sender's intent: Base's 500 makes clients try again.
+  'too-short': ({ wanted, got }) => ({ status: 500, msg: `object: wanted ${wanted} bytes, got ${got}` }),
+  'too-long': ({ wanted, got }) => ({
+    status: 400,
+    msg: `object: wanted ${wanted} bytes, got ${got} or more`,
+  }),
+  'wrong-hash': ({ wanted, got }) => bad({ thing: 'object', wanted: `sha256 ${wanted}`, got }),
+  'disk-full': ({ wanted, got }) => ({
+    status: 507,
+    msg: `object: wanted room for ${wanted} bytes, got ${got}`,
+  }),
+
   'not-json': bad,
   'not-an-object': bad,
   'too-many-paths': bad,
