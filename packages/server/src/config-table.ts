@@ -130,3 +130,6 @@ export const otherEnvironment = [
   'WAYMARK_SERVER',
   'WAYMARK_TOKEN',
 ] as const
+
+/** Names of our other programs, which may share an environment with a server. */
+export const otherPrograms = ['WAYMARK_AGENT_', 'WAYMARK_NODE_', 'WAYMARK_SIM_', 'WAYMARK_BENCH_'] as const

@@ -13,6 +13,7 @@ import {
   type Config,
   environmentName,
   otherEnvironment,
+  otherPrograms,
   propertyOf,
   type Row,
   type SettingName,
@@ -217,7 +218,7 @@ function readEnvironment(env: ConfigInput['env']): Read {
     if (!thing.startsWith('WAYMARK_') || text === undefined) continue
     const name = byEnvironment.get(thing)
     if (name === undefined) {
-      if (!(otherEnvironment as readonly string[]).includes(thing))
+      if (!isOthers(thing))
         read.refusals.push({ kind: 'unknown-environment', thing, ...maybeNearest(thing, known) })
       continue
     }
@@ -225,6 +226,13 @@ function readEnvironment(env: ConfigInput['env']): Read {
     if (text !== '') read.values.set(name, { text, source: 'environment', thing })
   }
   return read
+}
+
+function isOthers(thing: string): boolean {
+  return (
+    (otherEnvironment as readonly string[]).includes(thing) ||
+    otherPrograms.some((prefix) => thing.startsWith(prefix))
+  )
 }
 
 function readFileContent(file: ConfigInput['file']): Read {

@@ -252,6 +252,17 @@ test('[CF8] the admin password comes from the environment, and a wrong secret is
   expect(parsed({ env: { WAYMARK_ADMIN_PASSWORD: 'x' } }).adminPassword).toBe('x')
 })
 
+test('[CF3] names of our other programs in the same environment are left to them', () => {
+  const env = {
+    WAYMARK_AGENT_HUB: 'x',
+    WAYMARK_TOKEN: 'x',
+    WAYMARK_SERVER: 'x',
+    WAYMARK_DEBUG: '1',
+    OTHER: 'x',
+  }
+  expect(refusals({ env })).toEqual([])
+})
+
 test('[CF9] an empty environment variable counts as not set', () => {
   expect(parsed({ env: { WAYMARK_HTTP: '', WAYMARK_DATABASE: '' } })).toMatchObject({
     http: 8080,
