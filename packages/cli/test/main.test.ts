@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
@@ -158,10 +158,21 @@ test('[CL8] config check tells everything a start would stumble over', async () 
   ]
   const { code, err } = await waymark(argv)
   expect(code).toBe(1)
-  expect(err.split('\n')).toHaveLength(3)
+  expect(err.split('\n')).toHaveLength(4)
   expect(JSON.parse((await waymark([...argv, '--json'])).out)).toMatchObject({
     ok: false,
-    findings: { length: 3 },
+    findings: { length: 4 },
+  })
+})
+
+test('[CL8] config check tells of a master key that is open to others', async () => {
+  const data = folder()
+  mkdirSync(join(data, 'keys'))
+  writeFileSync(join(data, 'keys', 'master.key'), 'x', { mode: 0o644 })
+  const { code, err } = await waymark(['config', 'check', '--data', data])
+  expect({ code, err }).toEqual({
+    code: 1,
+    err: `waymark: master key ${join(data, 'keys', 'master.key')}: wanted none, or a file with one that only its owner can read, got mode 644`,
   })
 })
 

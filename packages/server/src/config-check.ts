@@ -2,8 +2,9 @@
  * What a configuration finds on this machine, looked at without starting or making anything: `waymark config check`.
  */
 import { accessSync, constants, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Config } from './config-table.ts'
+import { readMasterKey } from './keys.ts'
 
 export interface Finding {
   readonly thing: string
@@ -28,6 +29,11 @@ export function checkSurroundings(config: Config): Finding[] {
     const existing = firstExisting(resolve(config.data))
     if (!statSync(existing).isDirectory()) throw new Error(`${existing} is no folder`)
     accessSync(existing, constants.W_OK | constants.X_OK)
+  })
+  const keyFile = config.masterKeyFile ?? join(config.data, 'keys', 'master.key')
+  find(`master key ${keyFile}`, 'none, or a file with one that only its owner can read', () => {
+    const key = readMasterKey(keyFile)
+    if (key !== 'absent' && !key.ok) throw new Error(key.refusal.got)
   })
   return findings
 }

@@ -141,7 +141,8 @@ export function describeKeyFileRefusal({ thing, wanted, got }: KeyFileRefusal): 
   return `master key ${thing}: wanted ${wanted}, got ${got}`
 }
 
-function readMasterKey(path: string): Result<Uint8Array, KeyFileRefusal> | 'absent' {
+/** The key in the file, why it is not taken, or `absent`. Makes nothing; throws the file system's error. */
+export function readMasterKey(path: string): Result<Uint8Array, KeyFileRefusal> | 'absent' {
   let file: number
   try {
     file = openSync(path, constants.O_RDONLY)
