@@ -8,6 +8,7 @@ import { type CarrySettings, createCarrier } from './carry.ts'
 import { type AgentEvent, describeEvent } from './events.ts'
 import { createFilesDriver } from './files-driver.ts'
 import { type Answer, createHub, type HubFailure } from './hub.ts'
+import { linkedController } from './linked.ts'
 import { createLogSpool } from './logs.ts'
 import { advance, newMachine } from './machine.ts'
 import { deviceMeta, keepUserMeta, metaFingerprint, presentKeys } from './meta.ts'
@@ -70,8 +71,8 @@ export function createAgent(config: AgentConfig, ports: AgentPorts): Agent {
 
 async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal): Promise<Outcome> {
   const { clock, disk, luck } = ports
-  const halt = new AbortController()
-  const signal = AbortSignal.any([outer, halt.signal])
+  const { controller: halt, unlink } = linkedController(outer)
+  const { signal } = halt
   const inputs: Input[] = [{ kind: 'start' }]
   let ring: () => void = () => undefined
   const post = (input: Input): void => {
@@ -123,10 +124,14 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
 
   function wake(timer: TimerName, afterMs: number): void {
     timers.get(timer)?.abort()
-    const cancel = new AbortController()
-    timers.set(timer, cancel)
-    const either = AbortSignal.any([signal, cancel.signal])
-    during(clock.sleep(afterMs, either).then(() => either.aborted || post({ kind: 'timer', timer })))
+    const { controller, unlink } = linkedController(signal)
+    timers.set(timer, controller)
+    during(
+      clock.sleep(afterMs, controller.signal).then(() => {
+        unlink()
+        if (!controller.signal.aborted) post({ kind: 'timer', timer })
+      }),
+    )
   }
 
   let outcome: Outcome | undefined
@@ -183,6 +188,7 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
   }
   if (outcome?.kind === 'idle' && config.logPush) await ship().catch(() => false)
   outer.removeEventListener('abort', onAbort)
+  unlink()
   const ended: Outcome = outcome ?? { kind: 'stopped' }
   halt.abort()
   tell({ event: 'stopped', why: describeOutcome(ended) })

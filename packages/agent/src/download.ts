@@ -6,6 +6,7 @@
  * growing pauses; every byte that arrives sets the counts back.
  */
 import type { Hub, HubFailure } from './hub.ts'
+import { linkedController } from './linked.ts'
 import type { Failure } from './model.ts'
 import type { Pool } from './pool.ts'
 import type { Clock, Luck } from './ports.ts'
@@ -108,8 +109,8 @@ export async function downloadObjects(
   watch: DownloadWatch,
   signal: AbortSignal,
 ): Promise<Failure | undefined> {
-  const halt = new AbortController()
-  const inner = AbortSignal.any([signal, halt.signal])
+  const { controller: halt, unlink } = linkedController(signal)
+  const inner = halt.signal
   const left = [...objects]
   let failure: Failure | undefined
   async function work(): Promise<void> {
@@ -122,6 +123,7 @@ export async function downloadObjects(
     }
   }
   await Promise.all(Array.from({ length: Math.min(settings.parallel, left.length) }, work))
+  unlink()
   if (failure === undefined && signal.aborted) return { kind: 'unreachable', detail: 'stopped' }
   return failure
 }
@@ -182,7 +184,15 @@ async function attempt(
     return stored.kind === 'corrupt' ? { ...stored, bytes: have } : { kind: 'stored' }
   }
   const opened = await hub.objectBytes(object.getUrl, have, signal)
-  if (!opened.ok) return cutBy(opened.failure, 0)
+  if (!opened.ok) {
+    const { failure } = opened
+    // Another range than asked for, or none: what is here does not fit what is there, so begin anew.
+    if (have > 0 && failure.kind === 'refused' && [206, 416].includes(failure.status)) {
+      await pool.discardPartial(object.sha)
+      watch.onDiscarded(have)
+    }
+    return cutBy(failure)
+  }
   const { from, bytes } = opened.value
   if (from > 0) watch.onResumed(object.sha, from, object.size)
   else if (have > 0) watch.onDiscarded(have)
@@ -204,9 +214,9 @@ async function attempt(
   return { kind: 'cut', bytes: came, answered: broken === undefined, detail }
 }
 
-function cutBy(failure: HubFailure, bytes: number): Attempted {
+function cutBy(failure: HubFailure): Attempted {
   const answered = failure.kind === 'refused' || failure.kind === 'garbled'
-  return { kind: 'cut', bytes, answered, detail: describeFailure(failure) }
+  return { kind: 'cut', bytes: 0, answered, detail: describeFailure(failure) }
 }
 
 /** Ends quietly where the source breaks, so that what came before is kept; the break itself is told apart. */

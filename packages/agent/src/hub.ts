@@ -7,6 +7,7 @@
  *
  * The secret and the token never leave this file but towards the hub's own address.
  */
+import { linkedController } from './linked.ts'
 import type { Bytes, Clock, Json, Transport, TransportReply, TransportRequest } from './ports.ts'
 import {
   asObject,
@@ -409,21 +410,23 @@ async function* endingWith(bytes: Bytes, release: () => void): Bytes {
  * silent hub costs a simulated world nothing.
  */
 function watchSilence(clock: Clock, patienceMs: number, outer: AbortSignal) {
-  const cut = new AbortController()
-  const over = new AbortController()
-  const signal = AbortSignal.any([outer, cut.signal])
+  const request = linkedController(outer)
+  const watching = linkedController(outer)
   let deadline = clock.now() + patienceMs
-  const stop = AbortSignal.any([outer, over.signal])
   void (async () => {
-    while (!stop.aborted) {
+    while (!watching.controller.signal.aborted) {
       const left = deadline - clock.now()
-      if (left <= 0) return cut.abort(new Error(`no byte within ${patienceMs} ms`))
-      await clock.sleep(left, stop)
+      if (left <= 0) return request.controller.abort(new Error(`no byte within ${patienceMs} ms`))
+      await clock.sleep(left, watching.controller.signal)
     }
   })()
   return {
-    signal,
-    end: () => over.abort(),
+    signal: request.controller.signal,
+    end(): void {
+      watching.controller.abort()
+      watching.unlink()
+      request.unlink()
+    },
     async *over(body: Bytes): Bytes {
       for await (const part of body) {
         deadline = clock.now() + patienceMs

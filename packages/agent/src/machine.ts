@@ -122,9 +122,6 @@ function did(machine: Machine, input: Extract<Input, { kind: 'did' }>, moment: M
 function loaded(machine: Machine, found: Found): Turn {
   const { identity, factory, ...rest } = found
   const known = { ...machine, ...rest, me: identity, hasFactory: factory }
-  const wanted = machine.settings.trailId
-  if (identity && wanted !== undefined && wanted !== identity.identity.id)
-    return refuse(known, 'trail.id', wanted, `the trail of this device, ${identity.identity.id}`)
   if (known.running === undefined && factory) return begin(known, { do: 'install-factory' })
   return enterRegister(known)
 }
@@ -166,9 +163,6 @@ function registerAnew(machine: Machine, failure: Failure, moment: Moment): Turn 
 function identityKept(machine: Machine): Turn {
   const { me, task } = machine
   if (!me || task?.do !== 'keep-identity') return turn(machine)
-  const wanted = machine.settings.trailId
-  if (wanted !== undefined && wanted !== me.identity.id)
-    return refuse(machine, 'trail.id', wanted, `the trail of this device, ${me.identity.id}`)
   // The owner is frozen into a token at login, so a device logs in anew once it is claimed.
   if (me.claimed) return begin(machine, { do: 'login' })
   const told = tell(machine, { event: 'registered', id: me.identity.id, prn: me.identity.prn })
@@ -196,6 +190,9 @@ function askDevice(machine: Machine): Turn {
 function deviceSeen(machine: Machine, record: DeviceRecord): Turn {
   const { me, settings } = machine
   if (!me) return enterRegister(machine)
+  // A trail has the id of its device, so a wrong one is known before anybody claims.
+  if (settings.trailId !== undefined && settings.trailId !== record.id)
+    return refuse(machine, 'trail.id', settings.trailId, `the trail of device ${record.id}`)
   if (record.owner === '') {
     const task = { do: 'ask-device', id: me.identity.id } as const
     return andThen(enterClaim(machine, record.challenge), (m) => beginLater(m, task, settings.pollMs))

@@ -212,18 +212,41 @@ describe('[AG29] a power cut at any write leaves the old revision or the new one
   })
 })
 
+test('[AG29] a power cut while the owner’s step 0 replaces the own factory state leaves one of the two, whole', async () => {
+  for (let at = 1; ; at++) {
+    const world = await createWorld(at)
+    const { hub } = world
+    const device = hub.register(owner)
+    const { id, prn, secret } = device
+    Object.assign(world.config, { identity: { id, prn, secret } })
+    const disk = createMemoryDisk()
+    expect(await world.live(() => disk)).toBe('idle')
+    const own = (await truthOf(disk))?.stateSha
+    const wanted = newState(hub.putObject(Buffer.from('what the owner wants')))
+    const [zero] = device.steps ?? []
+    if (zero) zero.state = wanted
+    const ended = await world.live((onCut) => cuttingDisk(disk, at, onCut).disk)
+    if (ended === 'stopped') disk.powerCut(seededLuck(at))
+    expect([own, stateSha(canonicalJson(wanted))], `cut ${at}`).toContain((await truthOf(disk))?.stateSha)
+    expect(await world.live(() => disk), `cut ${at}`).toBe('idle')
+    expect(await truthOf(disk)).toEqual({ rev: 0, stateSha: stateSha(canonicalJson(wanted)) })
+    if (ended === 'idle') {
+      expect(at).toBeGreaterThan(20)
+      return
+    }
+  }
+})
+
 test('[AG22] a disk that fills up on the way ends ERROR, and the last word still finds room', async () => {
-  const { world, step } = await beforeUpdate(1, true)
-  const small = createMemoryDisk({ capacityBytes: 40_000 })
-  const { hub } = world
-  const device = hub.device()
-  const [zero] = device.steps ?? []
-  if (zero) zero.progress = { status: 'DONE' }
-  // The disk says there is room, and then there is not.
-  const lying: Disk = { ...small, freeBytes: async () => 1_000_000 }
-  expect(await world.live(() => lying)).toBe('idle')
-  expect(step.progress).toMatchObject({ status: 'ERROR' })
-  expect(String(step.progress['status-msg'])).toContain('ENOSPC')
+  for (let capacityBytes = 34_000; capacityBytes < 60_000; capacityBytes += 400) {
+    const { world, step } = await beforeUpdate(1, true)
+    const small = createMemoryDisk({ capacityBytes })
+    // The disk says there is room, and then there is not.
+    const lying: Disk = { ...small, freeBytes: async () => 1_000_000 }
+    expect(await world.live(() => lying), `${capacityBytes} B`).toBe('idle')
+    expect(step.progress, `${capacityBytes} B`).toMatchObject({ status: 'ERROR' })
+    expect(String(step.progress['status-msg'])).toContain('ENOSPC')
+  }
 })
 
 describe('generated misfortune', () => {

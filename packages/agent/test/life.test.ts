@@ -272,6 +272,32 @@ test('[AG11] a lost token costs one login, not one per call', async () => {
   expect(one.requests('POST', /login/).length - before).toBe(2)
 })
 
+test('[AG12] a hub that is silent counts as one that gave no answer', async () => {
+  await using one = await life({ patienceMs: 40 })
+  let silent = 0
+  one.hub.onRequest(({ path }) => (path === '/trails/' && silent++ === 0 ? { silent: true } : undefined))
+  expect(await one.run()).toEqual({ kind: 'idle', rev: 0 })
+  expect(one.events).toContainEqual(
+    expect.objectContaining({ event: 'trouble', detail: 'no reply from the hub: no byte within 40 ms' }),
+  )
+})
+
+test('[AG40] device-meta is not sent again while nothing worth telling has changed, but for now and then', async () => {
+  await using one = await life({ untilIdle: false, deviceMetaMs: 5 })
+  const stop = new AbortController()
+  let looks = 0
+  const facts = async () => {
+    if (++looks === 60) stop.abort()
+    return { time: looks, sysinfo: looks, storage: looks }
+  }
+  await createAgent(one.config, { ...one.ports, facts }).run(stop.signal)
+  const idle = one
+    .requests('PUT', /device-meta$/)
+    .filter((each) => each.body.includes('"pantahub.state":"idle"'))
+  expect(idle.length).toBeGreaterThanOrEqual(2)
+  expect(idle.length).toBeLessThanOrEqual(60 / 5)
+})
+
 test('[AG40] device-meta names state, revision and the facts of the machine', async () => {
   await using one = await life()
   await one.run()

@@ -142,7 +142,77 @@ test('[AG23] a hub that sends the whole again is taken at its word', async () =>
   )
   await one.run()
   expect(step.progress.status).toBe('DONE')
+  expect(one.ports.events.map((event) => event.event)).not.toContain('corrupt')
   expect((await readFile(join(one.folder, 'current/app/root'))).equals(content)).toBe(true)
+})
+
+test('[AG23] another range than asked for, or none, makes the download begin anew', async () => {
+  for (const answer of [{ shiftRange: 7 }, { status: 416 }]) {
+    await using one = await walker()
+    const content = bytesOf(300_000)
+    const step = one.post({ 'app/root': one.hub.putObject(content) })
+    let asked = 0
+    one.hub.onRequest(({ path, headers }) => {
+      if (!path.includes('/get-')) return undefined
+      if (asked++ === 0) return { cutAfter: 100_000 }
+      return headers.range === undefined ? undefined : answer
+    })
+    expect(await one.run()).toEqual({ kind: 'idle', rev: 2 })
+    expect(step.progress.status).toBe('DONE')
+    expect(one.ports.events.map((event) => event.event)).not.toContain('corrupt')
+  }
+})
+
+test('[AG23] an address that has run out is asked for afresh', async () => {
+  await using one = await walker()
+  one.hub.signWith('-old')
+  const step = one.post({ 'app/root': one.hub.putObject(bytesOf(1000)) })
+  one.hub.onRequest(({ path }) => {
+    if (!path.endsWith('-old')) return undefined
+    one.hub.signWith('-new')
+    return { status: 403 }
+  })
+  await one.run()
+  expect(step.progress.status).toBe('DONE')
+})
+
+test('[AG24] a description of another object than asked for is not followed', async () => {
+  await using one = await walker()
+  const other = one.hub.putObject(bytesOf(1000, 'other'))
+  const sha = one.hub.putObject(bytesOf(1000))
+  const step = one.post({ 'app/root': sha })
+  const record = { sha256sum: other, size: '1000', 'signed-geturl': `${one.hub.base}/local-s3/get-${other}` }
+  one.hub.onRequest(({ path }) =>
+    path === `/objects/${sha}` ? { status: 200, body: JSON.stringify(record) } : undefined,
+  )
+  await one.run()
+  expect(one.last(step)).toMatchObject({ status: 'ERROR' })
+  expect(one.ranges()).toEqual([])
+})
+
+test('[AG24] a hub that sends without end fills no disk', async () => {
+  await using one = await walker()
+  const sha = one.hub.putObject(bytesOf(1000))
+  const step = one.post({ 'app/root': sha })
+  one.hub.onRequest(({ path }) => (path.includes('/get-') ? { bytes: Buffer.alloc(3_000_000) } : undefined))
+  let written = 0
+  const disk: AgentPorts['disk'] = {
+    ...one.ports.disk,
+    async open(path, how) {
+      const file = await one.ports.disk.open(path, how)
+      const count = path.includes(sha)
+      return {
+        ...file,
+        write(bytes) {
+          if (count) written += bytes.length
+          return file.write(bytes)
+        },
+      }
+    },
+  }
+  await one.run({ disk })
+  expect(one.last(step)).toMatchObject({ status: 'ERROR' })
+  expect(written).toBeLessThanOrEqual(3 * 1000)
 })
 
 describe('[AG24] corrupt bytes never become a revision', () => {

@@ -43,6 +43,8 @@ export interface BytesFault {
   bytes?: Buffer
   cutAfter?: number
   ignoreRange?: boolean
+  /** Answer with a range that begins so many bytes later than asked. */
+  shiftRange?: number
 }
 
 /** What a test may do to a request. `loseReply`: the hub does as asked, but the answer is lost. */
@@ -75,6 +77,7 @@ export async function startFakeHub({ listen = true } = {}) {
   const seen: Seen[] = []
   let look: (seen: Seen) => Fault | Promise<Fault> = () => undefined
   let made = 0
+  let signature = ''
   const fresh = (length: number): string => sha256(`fake hub ${++made}`).slice(0, length)
 
   const server = createServer((request, response) => void serve(request, response))
@@ -221,7 +224,7 @@ export async function startFakeHub({ listen = true } = {}) {
   }
 
   function answerBytes({ url, headers }: Seen, raw: Buffer, fault: BytesFault | undefined): Answered {
-    const [, verb, sha = ''] = /^\/local-s3\/(get|put)-([0-9a-f]{64})$/.exec(url.pathname) ?? []
+    const [, verb, sha = ''] = /^\/local-s3\/(get|put)-([0-9a-f]{64})/.exec(url.pathname) ?? []
     const object = objects.get(sha)
     if (!object) return reply(404, {})
     if (verb === 'put') {
@@ -232,7 +235,8 @@ export async function startFakeHub({ listen = true } = {}) {
     }
     const whole = fault?.bytes ?? object.bytes ?? Buffer.alloc(0)
     const range = /^bytes=(\d+)-$/.exec(String(headers.range ?? ''))?.[1]
-    const from = fault?.ignoreRange ? 0 : Number(range ?? 0)
+    const asked = fault?.ignoreRange ? 0 : Number(range ?? 0)
+    const from = asked > 0 ? asked + (fault?.shiftRange ?? 0) : 0
     const part = whole.subarray(from)
     return {
       status: from > 0 ? 206 : 200,
@@ -293,7 +297,7 @@ export async function startFakeHub({ listen = true } = {}) {
       id: sha,
       sha256sum: sha,
       size: String(objects.get(sha)?.size ?? 0),
-      'signed-geturl': `${base}/local-s3/get-${sha}`,
+      'signed-geturl': `${base}/local-s3/get-${sha}${signature}`,
       // A hub may know itself by another name than the device does.
       'signed-puturl': `http://elsewhere.invalid/local-s3/put-${sha}`,
     }
@@ -342,6 +346,10 @@ export async function startFakeHub({ listen = true } = {}) {
       return device
     },
     dropTokens: () => tokens.clear(),
+    /** From now on get URLs end in this. */
+    signWith(next: string) {
+      signature = next
+    },
     async [Symbol.asyncDispose]() {
       if (!listen) return
       server.closeAllConnections()
