@@ -12,6 +12,7 @@
  */
 import {
   type Actor,
+  type AnyCollection,
   type Collection,
   Defect,
   type Find,
@@ -25,7 +26,7 @@ import {
   type Where,
 } from '@waymark/domain'
 import { type Ask, askOf, countOf } from './ask.ts'
-import { type AnyCollection, keepText, type Row, type Table, unkeepText } from './table.ts'
+import { keepText, type Row, type Table, unkeepText } from './table.ts'
 
 /** The house, or a tenant by its id. */
 export type Scope = TenantId | 'house'

@@ -3,6 +3,11 @@ export { StoreError, type StoreErrorKind, type StoreLog } from './errors.ts'
 export { createMemoryStore, type MemoryOptions } from './memory.ts'
 export { createMemoryObjectBytes } from './memory-object-bytes.ts'
 export type { Migration, MigrationSql } from './migrate.ts'
-export { type BytesRefusal, createObjectBytes, type ObjectBytes } from './object-bytes.ts'
+export {
+  type BytesRefusal,
+  createObjectBytes,
+  type ObjectBytes,
+  type ObjectBytesOptions,
+} from './object-bytes.ts'
 export { openPostgresStore, type PostgresOptions } from './postgres.ts'
 export { openSqliteStore, type SqliteOptions } from './sqlite.ts'

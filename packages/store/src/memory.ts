@@ -6,6 +6,7 @@
  * body ends well, and dropped when it does not, so that readers outside never see what may yet be refused.
  */
 import {
+  type AnyCollection,
   type Collection,
   Defect,
   type Find,
@@ -37,7 +38,7 @@ import {
 } from './body.ts'
 import { cursorOf, journalReadMax, seqAfter } from './cursor.ts'
 import { StoreError, type StoreLog, silent } from './errors.ts'
-import { type AnyCollection, type Kept, keyText, type Row, type Table, tablesOf } from './table.ts'
+import { type Kept, keyText, type Row, type Table, tablesOf } from './table.ts'
 
 export interface MemoryOptions {
   readonly collections: readonly AnyCollection[]

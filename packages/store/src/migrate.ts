@@ -4,9 +4,10 @@
  * (rows are written again in the new layout, so no value is lost either way); whatever changes a key, a scope or a
  * column's type needs a numbered migration and is refused until there is one.
  */
+import type { AnyCollection } from '@waymark/domain'
 import { StoreError } from './errors.ts'
 import { indexName } from './sql.ts'
-import { type AnyCollection, Table } from './table.ts'
+import { Table } from './table.ts'
 
 /** A migration written by hand; all with a version above the kept format run, in order, in one transaction. */
 export interface Migration {

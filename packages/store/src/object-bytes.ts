@@ -1,184 +1,291 @@
 /**
- * The bytes of objects as files named by their sha256: `ab/cd/<sha256>`.
+ * The bytes of objects: files named by their sha256, in folders `ab/cd/`.
  *
- * Bytes are streamed to a file without such a name, hashed on the way, synced, and get their name only once size and
- * sha256 agree: what has a name is whole. Writing the same object twice at the same time is harmless. Throwing away
- * goes in two phases: to the trash, from where an object can be brought back, and later for good.
+ * Bytes appear under their name only after size and hash agreed and the disk has them: they are written to `incoming/`
+ * on the same file system while they are hashed, synced, renamed, and the folder synced. Memory stays constant: one
+ * piece of the source at a time. Deletion has two phases, so that a collector of unreferenced objects can be wrong for
+ * a while without harm: `toTrash` hides, `restore` brings back, `emptyTrash` deletes what has lain there long enough.
+ *
+ * Knows no tenant, no quota and no database; who may see which bytes is decided elsewhere.
  */
-import { createHash, randomBytes } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  opendir,
+  readdir,
+  rename,
+  rm,
+  stat,
+  unlink,
+  utimes,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Readable } from 'node:stream'
-import { ok, type Result, refuse } from '@waymark/domain'
+import { Readable } from 'node:stream'
+import { Defect, ObjectSha, ok, type Result, refuse } from '@waymark/domain'
+import { messageOf, StoreError } from './errors.ts'
 
 /** Why bytes were not taken. Sizes in bytes. */
 export type BytesRefusal =
-  | { readonly kind: 'too-short'; readonly wanted: number; readonly got: number }
-  | { readonly kind: 'too-long'; readonly wanted: number; readonly got: number }
+  | { readonly kind: 'too-short' | 'too-long'; readonly wanted: number; readonly got: number }
   | { readonly kind: 'wrong-hash'; readonly wanted: string; readonly got: string }
+  /** No room left: `wanted` bytes, `got` of them came. */
   | { readonly kind: 'disk-full'; readonly wanted: number; readonly got: number }
 
 export interface ObjectBytes {
-  /** Takes exactly `size` bytes whose sha256 is `sha`; answers after they are on disk under that name. */
+  /**
+   * Takes exactly `size` bytes whose sha256 is `sha` (64 lower-case hex digits, else a defect); answers after they are
+   * on disk under that name. Stops reading as soon as there are too many. What the source throws is thrown.
+   */
   write(
     sha: string,
     size: number,
     source: AsyncIterable<Uint8Array>,
   ): Promise<Result<undefined, BytesRefusal>>
-  /** The bytes, or a range of them (`end` inclusive); undefined when there are none. */
+  /** The bytes, or a range of them (`end` inclusive, both cut to the size); undefined when there are none. */
   open(
     sha: string,
     range?: { readonly start: number; readonly end: number },
   ): Promise<{ readonly size: number; readonly stream: Readable } | undefined>
   /** The size, when the bytes are there. */
   stat(sha: string): Promise<number | undefined>
+  /** Everything that can be opened, in no order, with the time it was written (ms). */
   list(): AsyncIterable<{ readonly sha: string; readonly size: number; readonly modifiedAt: number }>
-  /** Takes the name away; the bytes can be restored until the trash is emptied. */
+  /** Hides the bytes as of now; answers whether there were any. */
   toTrash(sha: string): Promise<boolean>
+  /** Brings them back as they were; answers whether they were in the trash. */
   restore(sha: string): Promise<boolean>
-  /** Drops what was thrown away before this instant (ms); answers how many. */
+  /** Drops for good what was thrown away before this instant (ms); answers how many. */
   emptyTrash(before: number): Promise<number>
 }
 
-/** Bytes read from disk at once: large enough that the disk and the socket, not the calls, are the limit. */
-const readAtOnce = 512 * 1024
+export interface ObjectBytesOptions {
+  /** Made when missing. `incoming/` and `trash/` inside are ours. */
+  readonly folder: string
+  /** The clock, milliseconds since 1970: when bytes were written, and when they came into the trash. */
+  readonly now?: () => number
+}
 
-/** Opens the folder (made when absent); leftovers of uploads that a crash cut off are removed. */
-export async function createObjectBytes({ folder }: { folder: string }): Promise<ObjectBytes> {
-  const incoming = join(folder, 'incoming')
-  const trash = join(folder, 'trash')
-  await rm(incoming, { recursive: true, force: true })
-  for (const path of [folder, incoming, trash]) await mkdir(path, { recursive: true, mode: 0o700 })
-  const made = new Set<string>()
-  const pathOf = (sha: string): string => join(folder, sha.slice(0, 2), sha.slice(2, 4), sha)
+/** Opens a folder of objects, removing what crashed uploads left. One process at a time writes to a folder. */
+export async function createObjectBytes(options: ObjectBytesOptions): Promise<ObjectBytes> {
+  const { folder } = options
+  try {
+    await rm(join(folder, 'incoming'), { recursive: true, force: true })
+    await mkdir(join(folder, 'incoming'), { recursive: true, mode: 0o700 })
+    await mkdir(join(folder, 'trash'), { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new StoreError('io', `objects in ${folder}: ${messageOf(cause)}`, cause)
+  }
+  return new ObjectFiles(folder, options.now ?? Date.now)
+}
 
-  return {
-    async write(sha, size, source) {
-      const unnamed = join(incoming, `${sha.slice(0, 12)}-${randomBytes(8).toString('hex')}`)
-      const file = await open(unnamed, 'wx', 0o600)
-      let got = 0
-      try {
-        const hash = createHash('sha256')
-        try {
-          for await (const bytes of source) {
-            got += bytes.length
-            if (got > size) return refuse({ kind: 'too-long', wanted: size, got })
-            hash.update(bytes)
-            await writeWhole(file, bytes)
-          }
-          if (got < size) return refuse({ kind: 'too-short', wanted: size, got })
-          const digest = hash.digest('hex')
-          if (digest !== sha) return refuse({ kind: 'wrong-hash', wanted: sha, got: digest })
-          await file.sync()
-        } catch (error) {
-          if (isFull(error)) return refuse({ kind: 'disk-full', wanted: size, got })
-          throw error
-        }
-        const path = pathOf(sha)
-        await makeFolders(path)
-        await rename(unnamed, path)
-        await syncFolder(dirname(path))
-        return ok(undefined)
-      } finally {
-        await file.close()
-        await rm(unnamed, { force: true })
-      }
-    },
+/** Pieces are gathered to about this size before they are written. */
+const pieceBytes = 512 * 1024
 
-    async open(sha, range) {
-      const path = pathOf(sha)
-      const file = await open(path, 'r').catch(absent)
-      if (!file) return undefined
+class ObjectFiles implements ObjectBytes {
+  readonly #folder: string
+  readonly #now: () => number
+  readonly #made = new Set<string>()
+  #incoming = 0
+
+  constructor(folder: string, now: () => number) {
+    this.#folder = folder
+    this.#now = now
+  }
+
+  async write(
+    sha: string,
+    size: number,
+    source: AsyncIterable<Uint8Array>,
+  ): Promise<Result<undefined, BytesRefusal>> {
+    const path = this.#path(sha)
+    const incoming = join(this.#folder, 'incoming', `${++this.#incoming}-${sha}`)
+    let file: FileHandle | undefined
+    const progress = { got: 0 }
+    try {
+      file = await open(incoming, 'wx', 0o600)
+      const refusal = await receive(file, { sha, size, source, progress })
+      if (refusal !== undefined) return refuse(refusal)
+      const seconds = this.#now() / 1000
+      await file.utimes(seconds, seconds)
+      await file.sync()
+      await file.close()
+      file = undefined
+      await this.#publish(incoming, path)
+      return ok(undefined)
+    } catch (error) {
+      if (isFull(error)) return refuse({ kind: 'disk-full', wanted: size, got: progress.got })
+      throw error
+    } finally {
+      await file?.close().catch(() => {})
+      await rm(incoming, { force: true }).catch(() => {})
+    }
+  }
+
+  async open(sha: string, range?: { readonly start: number; readonly end: number }) {
+    const file = await present(open(this.#path(sha), 'r'))
+    if (file === undefined) return undefined
+    try {
       const { size } = await file.stat()
-      const stream = createReadStream(path, { fd: file, highWaterMark: readAtOnce, ...range })
-      return { size, stream }
-    },
+      const start = Math.max(range?.start ?? 0, 0)
+      const end = Math.min(range?.end ?? size - 1, size - 1)
+      if (start <= end)
+        return { size, stream: file.createReadStream({ start, end, highWaterMark: pieceBytes }) }
+      await file.close()
+      return { size, stream: Readable.from([], { objectMode: false }) }
+    } catch (error) {
+      await file.close().catch(() => {})
+      throw error
+    }
+  }
 
-    async stat(sha) {
-      return (await stat(pathOf(sha)).catch(absent))?.size
-    },
+  async stat(sha: string): Promise<number | undefined> {
+    return (await present(stat(this.#path(sha))))?.size
+  }
 
-    async *list() {
-      for await (const path of filesBelow(folder, 2)) {
-        const sha = path.slice(path.lastIndexOf('/') + 1)
-        const found = await stat(path).catch(absent)
-        if (found && /^[0-9a-f]{64}$/.test(sha)) yield { sha, size: found.size, modifiedAt: found.mtimeMs }
+  async *list() {
+    for (const first of await hexFolders(this.#folder))
+      for (const second of await hexFolders(join(this.#folder, first))) {
+        const folder = await present(opendir(join(this.#folder, first, second)))
+        if (folder === undefined) continue
+        for await (const { name } of folder) {
+          if (ObjectSha.parse(name) === undefined) continue
+          const found = await present(stat(join(this.#folder, first, second, name)))
+          if (found !== undefined) yield { sha: name, size: found.size, modifiedAt: found.mtimeMs }
+        }
       }
-    },
-
-    toTrash: (sha) => moved(pathOf(sha), join(trash, sha)),
-
-    async restore(sha) {
-      await makeFolders(pathOf(sha))
-      return moved(join(trash, sha), pathOf(sha))
-    },
-
-    async emptyTrash(before) {
-      let dropped = 0
-      for await (const path of filesBelow(trash, 0)) {
-        const found = await stat(path).catch(absent)
-        // What is thrown away keeps its times but the one of the change of its name.
-        if (!found || found.ctimeMs >= before) continue
-        await rm(path, { force: true })
-        dropped += 1
-      }
-      return dropped
-    },
   }
 
-  async function makeFolders(path: string): Promise<void> {
-    const inner = dirname(path)
-    if (made.has(inner)) return
-    await mkdir(inner, { recursive: true, mode: 0o700 })
-    await syncFolder(dirname(inner))
-    await syncFolder(folder)
-    made.add(inner)
+  async toTrash(sha: string): Promise<boolean> {
+    const path = this.#path(sha)
+    const found = await present(stat(path))
+    if (found === undefined) return false
+    // The time of the last reading, which means nothing here, says when it came; the time of writing stays.
+    await present(utimes(path, this.#now() / 1000, found.mtimeMs / 1000))
+    const moved = await present(rename(path, join(this.#folder, 'trash', sha)).then(() => true))
+    return moved === true
+  }
+
+  async restore(sha: string): Promise<boolean> {
+    const trash = join(this.#folder, 'trash', sha)
+    const path = this.#path(sha)
+    if ((await present(stat(trash))) === undefined) return false
+    return (await present(this.#publish(trash, path).then(() => true))) === true
+  }
+
+  async emptyTrash(before: number): Promise<number> {
+    let gone = 0
+    for (const name of await readdir(join(this.#folder, 'trash'))) {
+      const path = join(this.#folder, 'trash', name)
+      const found = await present(stat(path))
+      if (found === undefined || found.atimeMs >= before) continue
+      if ((await present(unlink(path).then(() => true))) === true) gone++
+    }
+    return gone
+  }
+
+  /** Gives a complete, synced file its name, and makes the name itself durable. */
+  async #publish(from: string, path: string): Promise<void> {
+    const second = dirname(path)
+    if (!this.#made.has(second)) {
+      await mkdir(second, { recursive: true, mode: 0o700 })
+      await syncFolder(dirname(second))
+      await syncFolder(this.#folder)
+      this.#made.add(second)
+    }
+    await rename(from, path)
+    await syncFolder(second)
+  }
+
+  #path(sha: string): string {
+    if (ObjectSha.parse(sha) === undefined)
+      throw new Defect(`an object named ${JSON.stringify(sha.slice(0, 80))}`)
+    return join(this.#folder, sha.slice(0, 2), sha.slice(2, 4), sha)
   }
 }
 
-async function writeWhole(file: Awaited<ReturnType<typeof open>>, bytes: Uint8Array): Promise<void> {
-  for (let from = 0; from < bytes.length; ) from += (await file.write(bytes, from)).bytesWritten
+/**
+ * Writes what the source gives and hashes exactly what is written: two pieces of our own, one being filled while the
+ * other is on its way to the disk.
+ */
+async function receive(
+  file: FileHandle,
+  wanted: {
+    readonly sha: string
+    readonly size: number
+    readonly source: AsyncIterable<Uint8Array>
+    readonly progress: { got: number }
+  },
+): Promise<BytesRefusal | undefined> {
+  const { sha, size, source, progress } = wanted
+  const hash = createHash('sha256')
+  let [filling, other] = [Buffer.allocUnsafe(pieceBytes), Buffer.allocUnsafe(pieceBytes)]
+  let filled = 0
+  let writing: Promise<void> = Promise.resolve()
+  const send = async () => {
+    const piece = filling.subarray(0, filled)
+    await writing
+    writing = writeWhole(file, piece).then(() => {
+      progress.got += piece.length
+    })
+    // Told where it is awaited; until then it must not count as unseen.
+    writing.catch(() => {})
+    hash.update(piece)
+    ;[filling, other] = [other, filling]
+    filled = 0
+  }
+  let got = 0
+  for await (const bytes of source) {
+    got += bytes.length
+    if (got > size) return { kind: 'too-long', wanted: size, got }
+    for (let from = 0; from < bytes.length; ) {
+      const part = bytes.subarray(from, from + pieceBytes - filled)
+      filling.set(part, filled)
+      filled += part.length
+      from += part.length
+      if (filled === pieceBytes) await send()
+    }
+  }
+  await send()
+  await writing
+  if (got < size) return { kind: 'too-short', wanted: size, got }
+  const hashed = hash.digest('hex')
+  return hashed === sha ? undefined : { kind: 'wrong-hash', wanted: sha, got: hashed }
 }
 
-async function moved(from: string, to: string): Promise<boolean> {
+async function writeWhole(file: FileHandle, piece: Uint8Array): Promise<void> {
+  for (let from = 0; from < piece.length; ) from += (await file.write(piece, from)).bytesWritten
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
   try {
-    await rename(from, to)
-  } catch (error) {
-    return absent(error) !== undefined
-  }
-  await syncFolder(dirname(from))
-  await syncFolder(dirname(to))
-  return true
-}
-
-async function* filesBelow(folder: string, depth: number): AsyncIterable<string> {
-  for await (const entry of await opendir(folder)) {
-    const path = `${folder}/${entry.name}`
-    if (entry.isFile() && depth === 0) yield path
-    else if (entry.isDirectory() && depth > 0 && /^[0-9a-f]{2}$/.test(entry.name))
-      yield* filesBelow(path, depth - 1)
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
+    await handle.sync()
   } finally {
-    await folder.close()
+    await handle.close()
   }
 }
 
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
+/** The answer, or undefined where there is no such file. */
+async function present<A>(answer: Promise<A>): Promise<A | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+async function hexFolders(folder: string): Promise<string[]> {
+  const names = (await present(readdir(folder))) ?? []
+  return names.filter((name) => /^[0-9a-f]{2}$/.test(name))
 }
 
 function isFull(error: unknown): boolean {
-  return ['ENOSPC', 'EDQUOT'].includes(String(codeOf(error)))
+  return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(error))
 }
 
-function absent(error: unknown): undefined {
-  if (codeOf(error) !== 'ENOENT') throw error
-  return undefined
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }

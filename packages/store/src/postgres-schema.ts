@@ -4,7 +4,9 @@
  * transaction that wrote each entry. How it is made, recognised, backed up and brought to the declared collections:
  * in one transaction, under an advisory lock, so that processes that start together do it once.
  */
+
 import { createHash } from 'node:crypto'
+import type { AnyCollection } from '@waymark/domain'
 import type pg from 'pg'
 import { messageOf, StoreError, type StoreLog } from './errors.ts'
 import {
@@ -20,7 +22,7 @@ import {
 } from './migrate.ts'
 import { run, statement } from './postgres-connection.ts'
 import { createIndex, type Dialect, keyColumns, quoted } from './sql.ts'
-import type { AnyCollection, Kept, Row, Table } from './table.ts'
+import type { Kept, Row, Table } from './table.ts'
 
 const types = { text: 'text', int: 'bigint', bool: 'boolean' } as const
 

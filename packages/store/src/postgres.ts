@@ -6,6 +6,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import type {
+  AnyCollection,
   Collection,
   Find,
   HouseTx,
@@ -37,7 +38,7 @@ import { Lane } from './postgres-lane.ts'
 import { prepareSchema } from './postgres-schema.ts'
 import { Statements } from './postgres-session.ts'
 import { filled } from './sql.ts'
-import { type AnyCollection, type Row, type Table, tablesOf } from './table.ts'
+import { type Row, type Table, tablesOf } from './table.ts'
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`. */

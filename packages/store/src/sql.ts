@@ -4,10 +4,12 @@
  * Every collection is one table: `_tenant` first (tenant scope), a column per key field and per declared column, the
  * remaining fields as JSON in `_body`. Names of ours begin with an underscore, which no field can.
  */
+
 import { createHash } from 'node:crypto'
+import type { AnyCollection } from '@waymark/domain'
 import { type Ask, type Order, parseShape, type Shape, type Term, takesValue } from './ask.ts'
 import type { Scope } from './body.ts'
-import type { AnyCollection, Column, Kept, Table } from './table.ts'
+import type { Column, Kept, Table } from './table.ts'
 
 export interface Dialect {
   /** The nth value of a statement, from 1. */

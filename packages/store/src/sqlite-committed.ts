@@ -133,7 +133,11 @@ export class Committed {
   letGo(): void {
     if (!this.#snapshot) return
     this.#snapshot = false
-    if (this.#connection.db.isTransaction) this.#unlook.run()
+    try {
+      if (this.#connection.db.isTransaction) this.#unlook.run()
+    } catch {
+      // Ending a read changes nothing; what is wrong with the file shows at the next one.
+    }
   }
 
   close(): void {

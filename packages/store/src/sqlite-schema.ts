@@ -5,7 +5,9 @@
  * Long texts live in a table of their own, `_texts_<name>`: SQLite writes a whole row again when any column of it
  * changes, and a step's state must not be written again with every report of progress.
  */
+
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
+import type { AnyCollection } from '@waymark/domain'
 import type { Shape } from './ask.ts'
 import { messageOf, StoreError, type StoreLog } from './errors.ts'
 import {
@@ -20,7 +22,7 @@ import {
   type TableChange,
 } from './migrate.ts'
 import { bestIndex, createIndex, type Dialect, keyColumns, quoted } from './sql.ts'
-import type { AnyCollection, Row, Table } from './table.ts'
+import type { Row, Table } from './table.ts'
 
 /** "Wymk": PRAGMA application_id of our files. */
 const applicationId = 0x57796d6b

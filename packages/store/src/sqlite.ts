@@ -13,6 +13,7 @@
  */
 import { DatabaseSync } from 'node:sqlite'
 import {
+  type AnyCollection,
   type HouseTx,
   type Journal,
   ok,
@@ -30,7 +31,7 @@ import { arrays, translated } from './sqlite-connection.ts'
 import { type FileLock, lockFile, realFile } from './sqlite-lock.ts'
 import { metaOf, prepareFile } from './sqlite-schema.ts'
 import { SqliteSession } from './sqlite-session.ts'
-import { type AnyCollection, type Table, tablesOf } from './table.ts'
+import { type Table, tablesOf } from './table.ts'
 
 export interface SqliteOptions {
   /** The database file; beside it appear `-wal`, `-shm`, `-lock` and backups. The folder has to exist. */

@@ -12,19 +12,8 @@
  *    U+FFFF, and so is any text that itself begins with U+FFFF: every JavaScript string survives, and two different
  *    ones stay different. They sort last.
  */
-import { type ColumnType, Defect } from '@waymark/domain'
+import { type AnyCollection, type ColumnType, Defect } from '@waymark/domain'
 import { StoreError } from './errors.ts'
-
-/** A collection as any of them can be seen, whatever its record's type. */
-export interface AnyCollection {
-  readonly name: string
-  readonly scope: 'house' | 'tenant'
-  readonly key: readonly string[]
-  readonly columns: Readonly<Partial<Record<string, ColumnType>>>
-  readonly texts: readonly string[]
-  readonly indexes: readonly { readonly on: readonly string[]; readonly unique?: true }[]
-  readonly journaled: boolean
-}
 
 export type Kept = string | number | null
 export type Row = Kept[]

@@ -111,3 +111,12 @@ export async function follow(
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
+
+/** Waits until something is so, for at most ten seconds. */
+export async function until(so: () => boolean | Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 2000; i++) {
+    if (await so()) return
+    await pause(5)
+  }
+  throw new Error(`waited in vain for ${so}`)
+}

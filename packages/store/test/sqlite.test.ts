@@ -1,16 +1,230 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+/** SQLite: the port's suite, and what only a file can promise (RULES.md, SQ). */
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openSqliteStore } from '@waymark/store'
-import { afterAll } from 'vitest'
-import { collections } from './fixture.ts'
+import { DatabaseSync } from 'node:sqlite'
+import { promisify } from 'node:util'
+import { ok } from '@waymark/domain'
+import { openSqliteStore, StoreError } from '@waymark/store'
+import { afterAll, expect, test } from 'vitest'
+import { ann, bob, collections, entry, follow, keep, notes, things } from './fixture.ts'
+import { expectAllKept, killWriter } from './killed.ts'
+import { expectLikeMemory } from './model.ts'
 import { storeSuite } from './store-suite.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'waymark-store-'))
 let files = 0
+const newFile = () => join(folder, `${++files}.db`)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-storeSuite({
-  name: 'SQLite',
-  open: () => openSqliteStore({ file: join(folder, `${++files}.db`), collections }),
+storeSuite({ name: 'SQLite', open: () => openSqliteStore({ file: newFile(), collections }) })
+
+test('[ST22] generated histories answer as in memory', async () => {
+  await expectLikeMemory(() => openSqliteStore({ file: newFile(), collections }), 60)
+}, 60_000)
+
+test('[SQ1] the second on a file is told who holds it; afterwards the file is free', async () => {
+  const file = newFile()
+  const first = await openSqliteStore({ file, collections })
+  await expect(openSqliteStore({ file, collections })).rejects.toMatchObject({
+    kind: 'held-elsewhere',
+    message: `store ${file} is held by this very process: one process at a time`,
+  })
+  await keep(first, ann, { id: 'x' })
+  await first.close()
+  const second = await openSqliteStore({ file, collections })
+  expect(await second.read(ann).count(things, {})).toBe(1)
+  await second.close()
+})
+
+test('[SQ1] another process is named by its id', async () => {
+  const file = newFile()
+  const store = await openSqliteStore({ file, collections })
+  const script = `
+    import { openSqliteStore } from '@waymark/store'
+    await openSqliteStore({ file: process.argv[1], collections: [] }).catch((error) => console.log(error.message))`
+  const args = ['--conditions=source', '--input-type=module', '-e', script, file]
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: import.meta.dirname })
+  expect(stdout).toContain(`is held by process ${process.pid} on `)
+  await store.close()
+})
+
+test('[SQ2] every acknowledged write is found after SIGKILL at any moment', async () => {
+  const file = newFile()
+  for (let run = 0; run < 12; run++) {
+    const acknowledged = await killWriter(['sqlite', file, `r${run}`], {
+      rows: run * 40,
+      ms: (run * 37) % 60,
+    })
+    const store = await openSqliteStore({ file, collections })
+    await expectAllKept(store, `r${run}`, acknowledged)
+    await store.close()
+  }
+}, 120_000)
+
+test('[SQ3] a full disk refuses by name, loses nothing acknowledged, and passes', async () => {
+  const file = newFile()
+  let store = await openSqliteStore({ file, collections, maxPages: 150 })
+  const kept: string[] = []
+  let full = 0
+  for (let round = 0; round < 12; round++) {
+    const ids = Array.from({ length: 30 }, (_, i) => `${round}.${i}`)
+    const answers = await Promise.allSettled(
+      ids.map((id) => keep(store, ann, { id, state: 'x'.repeat(1500) })),
+    )
+    answers.forEach((answer, i) => {
+      if (answer.status === 'fulfilled') kept.push(ids[i] as string)
+      else {
+        full++
+        expect(answer.reason).toBeInstanceOf(StoreError)
+        expect(answer.reason).toMatchObject({ kind: 'disk-full' })
+      }
+    })
+  }
+  expect(full).toBeGreaterThan(0)
+  expect(kept.length).toBeGreaterThan(0)
+  const found = () => store.read(ann).find(things, { without: 'texts' })
+  expect((await found()).map(({ id }) => id).sort()).toEqual([...kept].sort())
+  expect((await follow(store, ann, undefined, 500)).map(({ data }) => data.id).sort()).toEqual(
+    [...kept].sort(),
+  )
+  const removed = await store.transact(ann, async (tx) => {
+    for (const id of kept.slice(0, 20)) await tx.remove(things, { id })
+    tx.journal(entry('room made'))
+    return ok(undefined)
+  })
+  expect(removed.ok).toBe(true)
+  await keep(store, ann, { id: 'after', state: 'x'.repeat(1500) })
+  await store.close()
+  store = await openSqliteStore({ file, collections })
+  await keep(store, ann, { id: 'room' })
+  expect((await found()).map(({ id }) => id).sort()).toEqual([...kept.slice(20), 'after', 'room'].sort())
+  await store.close()
+})
+
+test('[SQ4] files that are no store of ours are refused and left as they are', async () => {
+  const text = newFile()
+  writeFileSync(text, 'this is a shopping list, not a database. '.repeat(100))
+  await expect(openSqliteStore({ file: text, collections })).rejects.toMatchObject({ kind: 'not-a-store' })
+  expect(readFileSync(text, 'utf8')).toContain('shopping list')
+
+  const foreign = newFile()
+  const db = new DatabaseSync(foreign)
+  db.exec('CREATE TABLE things (id TEXT)')
+  db.close()
+  await expect(openSqliteStore({ file: foreign, collections })).rejects.toThrow(
+    `${foreign} is a SQLite database of something else: a Waymark store was wanted`,
+  )
+
+  const nowhere = join(folder, 'no', 'such', 'folder.db')
+  await expect(openSqliteStore({ file: nowhere, collections })).rejects.toMatchObject({ kind: 'io' })
+})
+
+test('[SQ4] a damaged file is told as damaged, not answered from', async () => {
+  const file = newFile()
+  const store = await openSqliteStore({ file, collections })
+  for (let i = 0; i < 200; i++) await keep(store, ann, { id: `t${i}`, state: 'y'.repeat(500) })
+  await store.close()
+  const bytes = readFileSync(file)
+  bytes.fill(0xee, 4096 * 2)
+  writeFileSync(file, bytes)
+  await expect(
+    openSqliteStore({ file, collections }).then(async (opened) => {
+      await opened
+        .read(ann)
+        .find(things, {})
+        .finally(() => opened.close())
+    }),
+  ).rejects.toMatchObject({ kind: 'damaged' })
+  await expect(openSqliteStore({ file, collections })).rejects.not.toMatchObject({ kind: 'held-elsewhere' })
+})
+
+test('[SQ5] more waiting bodies than allowed are refused, the others are served', async () => {
+  const store = await openSqliteStore({ file: newFile(), collections, waitingMax: 10 })
+  const answers = await Promise.allSettled(
+    Array.from({ length: 25 }, (_, i) => keep(store, ann, { id: String(i) })),
+  )
+  expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(10)
+  for (const answer of answers)
+    if (answer.status === 'rejected') expect(answer.reason).toMatchObject({ kind: 'overloaded' })
+  await keep(store, ann, { id: 'later' })
+  await store.close()
+})
+
+test('[SQ6] long texts are not written again when they are unchanged', async () => {
+  const file = newFile()
+  const store = await openSqliteStore({ file, collections })
+  await keep(store, ann, { id: 'x', state: 'z'.repeat(1_000_000) })
+  const before = statSync(`${file}-wal`).size
+  for (let size = 0; size < 20; size++)
+    await store.transact(ann, async (tx) => {
+      const x = await tx.get(things, { id: 'x' })
+      await tx.put(things, { ...x, id: 'x', size })
+      tx.journal(entry('e'))
+      return ok(undefined)
+    })
+  expect(statSync(`${file}-wal`).size - before).toBeLessThan(1_000_000)
+  expect((await store.read(ann).get(things, { id: 'x' }))?.state).toHaveLength(1_000_000)
+  await store.close()
+})
+
+test('[SQ7] conditions on indexed columns read few rows however many there are', async () => {
+  const file = newFile()
+  const store = await openSqliteStore({ file, collections })
+  for (let from = 0; from < 20_000; from += 1000)
+    await store.transact(ann, async (tx) => {
+      for (let i = from; i < from + 1000; i++) await tx.put(things, { id: `t${i}`, size: i, on: i % 2 === 0 })
+      tx.journal(entry('e'))
+      return ok(undefined)
+    })
+  await store.close()
+  // What SQLite would do is asked of SQLite itself, through the statements that the store makes.
+  const { findPlan } = await import('../src/sql.ts')
+  const { askOf } = await import('../src/ask.ts')
+  const { sqliteDialect } = await import('../src/sqlite-schema.ts')
+  const { Table } = await import('../src/table.ts')
+  const db = new DatabaseSync(file)
+  const table = new Table(things)
+  const plans: [object, RegExp][] = [
+    [{ where: { name: 'x' } }, /_ix_things.*_tenant=\? AND name=\?/],
+    [{ where: { size: { in: [1, 2] } } }, /_ix_things.*_tenant=\? AND size=\?/],
+    [{ where: { on: true, size: { lt: 5 } } }, /_ix_things.*_tenant=\? AND on=\? AND size<\?/],
+    [
+      { where: { size: { gte: 1, lt: 5 } }, order: ['size'] },
+      /_ix_things.*_tenant=\? AND size>\? AND size<\?/,
+    ],
+    [{ where: { id: 'x', size: 1 } }, /_ix_things|PRIMARY KEY \(_tenant=\? AND id=\?\)/],
+    [{ after: ['t5'] }, /PRIMARY KEY \(_tenant=\? AND id>\?\)/],
+  ]
+  for (const [find, wanted] of plans) {
+    const { text } = findPlan(table, sqliteDialect, askOf(table, find).shape)
+    const steps = db
+      .prepare(`EXPLAIN QUERY PLAN ${text}`)
+      .all()
+      .map(({ detail }) => String(detail))
+    expect(steps[0], JSON.stringify(find)).toMatch(wanted)
+    expect(steps.join()).not.toMatch(/SCAN r/)
+  }
+  db.close()
+})
+
+test('what was written is there after closing and opening', async () => {
+  const file = newFile()
+  let store = await openSqliteStore({ file, collections })
+  await keep(store, ann, { id: 'x', name: 'n', state: 's', extra: { a: 1 } })
+  await keep(store, bob, { id: 'y' })
+  await store.transact(ann, async (tx) => ok(await tx.put(notes, { topic: 't', no: 1 })))
+  const cursor = await store.journal.head(ann)
+  await store.close()
+  expect(existsSync(`${file}-wal`)).toBe(false)
+  store = await openSqliteStore({ file, collections })
+  expect(await store.read(ann).find(things, {})).toEqual([
+    { id: 'x', name: 'n', state: 's', extra: { a: 1 } },
+  ])
+  expect(await store.read(bob).count(things, {})).toBe(1)
+  expect(await follow(store, ann, cursor)).toEqual([])
+  await keep(store, ann, { id: 'z' })
+  expect(await follow(store, ann, cursor)).toHaveLength(1)
+  await store.close()
 })

@@ -17,6 +17,7 @@ import {
   people,
   type Thing,
   things,
+  until,
 } from './fixture.ts'
 
 export interface Home {
@@ -870,7 +871,7 @@ export function storeSuite(home: Home): void {
           house.tenant(ann).journal(entry('a'))
           return ok(undefined)
         })
-        await pause(5)
+        await until(() => heard.length > 0)
         expect(heard).toEqual([[ann, 'house'].sort()])
         expect(await Promise.all(read)).toEqual([1])
         stop()
