@@ -9,11 +9,12 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createValidator, type DocumentType } from './src/data/index.ts'
+import { createValidator, type DocumentType, type Validator } from './src/data/index.ts'
 import { compile } from './src/index.ts'
 import { dataSuites } from './test/data-cases.ts'
 import { schemaOf } from './test/data-schema.ts'
-import { mutants } from './test/mutate.ts'
+import { generateMembers } from './test/generate-data.ts'
+import { createRandom, mutants } from './test/mutate.ts'
 
 export type Report = { passed: string[]; failed: string[]; skipped: string[] }
 
@@ -40,6 +41,7 @@ export async function main({
   const folder = mkdtempSync(join(tmpdir(), 'yang-documents-'))
   try {
     await compareTable(folder, report)
+    await compareOwn(folder, report)
     if (modules === undefined) report.skipped.push('yang documents: no standard modules found')
     else await compareStandard(folder, modules, report)
   } finally {
@@ -161,6 +163,49 @@ const standards: { names: string[]; document: object }[] = [
   { names: ['ietf-netconf-acm'], document: access },
 ]
 
+/** Documents made up for each standard module that holds data, and for each of ours. */
+const generatedPerStandard = 5
+const generatedPerOwn = 60
+
+type Generated = { readonly type: DocumentType; readonly text: string }
+
+function generate(validator: Validator, seed: number, count: number): Generated[] {
+  const random = createRandom(seed)
+  return Array.from({ length: count }, (_, index) => {
+    const type = index % 2 === 0 ? 'data' : 'config'
+    const options = { faulty: index % 3 === 0 ? 0 : 0.15, configOnly: type === 'config' }
+    return { type, text: JSON.stringify(generateMembers(validator.plan.root, random, options)) }
+  })
+}
+
+async function compareGenerated(
+  folder: string,
+  args: string[],
+  validator: Validator,
+  documents: readonly Generated[],
+): Promise<(string | undefined)[]> {
+  return inTurns(documents, async ({ type, text }, index) => {
+    const theirs = await judge(folder, `generated-${index}`, args, type, text)
+    const ours = validator.validateText(text, { type })
+    if (ours.ok === theirs.ok) return undefined
+    return `${text}: ours ${ours.ok ? 'ok' : JSON.stringify(ours.faults[0])}, yanglint ${theirs.ok} ${theirs.said}`
+  })
+}
+
+async function compareOwn(folder: string, report: Report): Promise<void> {
+  for (const module of new Set(dataSuites.map((suite) => suite.module))) {
+    const name = /module (\S+)/.exec(module)?.[1] ?? 'module'
+    const validator = createValidator(schemaOf(module))
+    const documents = generate(validator, 77, generatedPerOwn)
+    const args = [join(folder, `${name}.yang`)]
+    count(
+      report,
+      `yang documents made up for ${name}`,
+      await compareGenerated(folder, args, validator, documents),
+    )
+  }
+}
+
 async function compareStandard(folder: string, modules: string, report: Report): Promise<void> {
   const files = new Map<string, string>()
   for (const part of ['ietf', 'iana'])
@@ -192,6 +237,29 @@ async function compareStandard(folder: string, modules: string, report: Report):
     })
     count(report, title, verdicts)
   }
+  const verdicts: (string | undefined)[] = []
+  const refused: string[] = []
+  for (const [name, file] of files) {
+    const given = read(name)
+    const compiled = given && compile([given], ({ name: wanted }) => read(wanted))
+    if (!compiled?.ok) continue
+    const validator = createValidator(compiled.schema)
+    if (validator.plan.root.children.length === 0) continue
+    const args = ['-p', join(modules, 'ietf'), '-p', join(modules, 'iana'), file]
+    if (spawnSync('yanglint', args).status !== 0) refused.push(name)
+    else
+      verdicts.push(
+        ...(await compareGenerated(
+          folder,
+          args,
+          validator,
+          generate(validator, name.length, generatedPerStandard),
+        )),
+      )
+  }
+  count(report, 'yang documents made up for every standard module', verdicts)
+  if (refused.length > 0)
+    report.skipped.push(`yang documents: modules that yanglint itself refuses: ${refused.join(', ')}`)
 }
 
 // The tool. ----------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ export function compileChecker(plan: ParentPlan): Checker | undefined {
   const steps: Checker[] = []
   if (plan.musts.length > 0) steps.push((node, run) => checkMusts(plan.musts, node, run))
   if (plan.kind === 'list' && plan.keys.length > 0)
-    steps.push((node, run) => checkKeysPresent(plan, node, run))
+    steps.push((node, run) => checkKeysPresent(plan, node, run.faults))
   for (const child of plan.children) {
     const step = compileChild(child)
     if (step) steps.push(child.config ? step : (node, run) => (run.configOnly ? undefined : step(node, run)))
@@ -191,10 +191,11 @@ function compileList(plan: ListPlan): Checker {
   }
 }
 
-function checkKeysPresent(plan: ListPlan, entry: DataTreeNode, run: CheckRun): void {
+/** Every entry has all its keys. */
+export function checkKeysPresent(plan: ListPlan, entry: DataTreeNode, faults: FaultList): void {
   for (const key of plan.keys)
     if (entry.slots?.[key.index] === undefined)
-      run.faults.add(
+      faults.add(
         'missing-key',
         { parent: entry, plan: key },
         'nothing',
@@ -335,7 +336,7 @@ function memberIndex(declared: LeafCodec, codec: LeafCodec): number {
 function leadsSomewhere(codec: LeafCodec, node: DataTreeNode, run: CheckRun): boolean {
   const { reference, type } = codec
   if (type.kind === 'instance-identifier' && type.requireInstance && !reference)
-    return resolveInstancePath(run.root, node.text).length > 0
+    return resolveInstancePath(run.root, node.text, run.budget).length > 0
   if (!reference) return true
   const path = referencePath(reference)
   if (!path) return true

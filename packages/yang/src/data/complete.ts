@@ -10,7 +10,7 @@ import type { XPathBudget } from '../xpath/index.ts'
 import type { FaultList } from './fault-list.ts'
 import type { LeafValue } from './leaf-types.ts'
 import type { CasePlan, ChoicePlan, ParentPlan, Plan, WhenCondition } from './plan.ts'
-import { DataTreeNode } from './tree.ts'
+import { DataTreeNode, isSaid } from './tree.ts'
 
 export type CompleteRun = {
   /** State is left as it is found. */
@@ -87,6 +87,7 @@ export function settleConditions(run: CompleteRun, faults: FaultList): void {
 export function mayExist(parent: DataTreeNode, plan: Plan, budget: XPathBudget): boolean {
   if (plan.whens.length === 0) return true
   const stand = new DataTreeNode(plan, parent)
+  stand.order = orderBelow(parent)
   return plan.whens.every((when) => test(when, parent, stand, budget))
 }
 
@@ -144,14 +145,24 @@ function fill(parent: DataTreeNode, plan: Plan, inner: Completer | undefined, ru
   else if (plan.kind === 'container') {
     const node = new DataTreeNode(plan, parent)
     node.state = 'default'
+    node.order = orderBelow(parent)
     parent.slots[plan.index] = node
     inner?.(node, run)
   }
 }
 
+/**
+ * Where the document has its order already, a node that joins it comes right behind its parent. Among
+ * siblings of different names any order is lawful, so nothing needs to be numbered anew.
+ */
+function orderBelow(parent: DataTreeNode): number {
+  return parent.order === 0 ? 0 : parent.order + 0.5
+}
+
 function defaultNode(parent: DataTreeNode, plan: Plan, value: LeafValue): DataTreeNode {
   const node = new DataTreeNode(plan, parent)
   node.state = 'default'
+  node.order = orderBelow(parent)
   node.value = value
   return node
 }
@@ -182,5 +193,5 @@ export function isActive(one: CasePlan, parent: DataTreeNode): boolean {
 function hasExplicit(parent: DataTreeNode, plan: Plan): boolean {
   const slot = parent.slots?.[plan.index]
   if (slot === undefined) return false
-  return slot instanceof DataTreeNode ? !slot.isDefault : slot.some((node) => !node.isDefault)
+  return slot instanceof DataTreeNode ? isSaid(slot) : slot.some((node) => !node.isDefault)
 }

@@ -8,7 +8,7 @@
 import { keyText } from './check.ts'
 import { JsonDecimal, type JsonValue, printJson } from './json.ts'
 import type { LeafListPlan, ListPlan, Plan } from './plan.ts'
-import { DataTreeNode, instancePath } from './tree.ts'
+import { DataTreeNode, instancePath, isSaid } from './tree.ts'
 import type { DataDocument } from './validator.ts'
 import { writeNode } from './write.ts'
 
@@ -46,18 +46,10 @@ function diffChildren(from: DataTreeNode, to: DataTreeNode, edits: Edit[]): void
   for (const edit of later) edits.push(edit)
 }
 
-/** The child if the document said it; a container that is only structure counts by its content. */
+/** The child if the document said it. */
 function said(parent: DataTreeNode, plan: Plan): DataTreeNode | undefined {
   const slot = parent.slots?.[plan.index]
   return slot instanceof DataTreeNode && isSaid(slot) ? slot : undefined
-}
-
-function isSaid(node: DataTreeNode): boolean {
-  const { plan } = node
-  if (plan.kind !== 'container' || plan.presence) return !node.isDefault
-  return (node.slots ?? []).some((slot) =>
-    slot instanceof DataTreeNode ? isSaid(slot) : slot?.some((entry) => !entry.isDefault),
-  )
 }
 
 function diffSingle(from: DataTreeNode, to: DataTreeNode, plan: Plan, edits: Edit[], later: Edit[]): void {
@@ -104,7 +96,9 @@ function diffEntries(
   if (!beforeByKey || !afterByKey) {
     const was = canonicalJson(before.map((node) => writeNode(node)))
     const is = after.map((node) => writeNode(node))
-    if (was !== canonicalJson(is)) later.push({ op: 'replace', path: pathOfAll(to, plan), value: is })
+    const path = pathOfAll(to, plan)
+    if (is.length === 0 && before.length > 0) edits.push({ op: 'delete', path })
+    else if (was !== canonicalJson(is)) later.push({ op: 'replace', path, value: is })
     return
   }
   for (const [key, node] of beforeByKey)

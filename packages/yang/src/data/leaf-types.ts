@@ -432,8 +432,10 @@ function enumerationCodec(type: EnumerationType): LeafCodec {
 function identityCodec(type: ResolvedType, bases: readonly Identity[], module: string): LeafCodec {
   const [first, ...others] = bases
   const allowed = new Set<string>()
+  // Identities of modules that only lend definitions are no values (RFC 7950 9.10.2, last paragraph).
   for (const identity of first?.derived ?? [])
-    if (others.every((base) => base.derived.has(identity))) allowed.add(fullName(identity))
+    if (identity.module.implemented && others.every((base) => base.derived.has(identity)))
+      allowed.add(fullName(identity))
   const expected = `an identity derived from ${bases.map(fullName).join(' and ')}`
   const byName = new Map<string, string>()
   for (const name of allowed) byName.set(name.slice(name.indexOf(':') + 1), name)

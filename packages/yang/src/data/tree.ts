@@ -3,8 +3,8 @@
  * Expressions are evaluated over it, and documents are compared, merged and written from it.
  */
 import type { Identity } from '../schema.ts'
-import type { QName, XPathTree } from '../xpath/index.ts'
-import { parseInstancePath, quoteText } from './instance-path.ts'
+import type { QName, XPathBudget, XPathTree } from '../xpath/index.ts'
+import { type PathStep, parseInstancePath, quoteText } from './instance-path.ts'
 import type { JsonValue } from './json.ts'
 import type { LeafCodec } from './leaf-types.ts'
 import { type ListPlan, type OperationPlan, type Plan, type RootPlan, referencePath } from './plan.ts'
@@ -107,11 +107,6 @@ export class DataTreeNode {
     }
     return index.get(value) ?? none
   }
-
-  /** Entries came or went: look-ups must be made anew. */
-  forgetIndexes(): void {
-    if (this.extra) this.extra.indexes = undefined
-  }
 }
 
 function emptySlots(count: number): Slot[] {
@@ -164,6 +159,19 @@ export function childrenOf(node: DataTreeNode): readonly DataTreeNode[] {
   return all
 }
 
+/**
+ * Whether the document says the node. A container without presence says nothing itself, written or not
+ * (RFC 7950 7.5.1): it counts by its content.
+ */
+export function isSaid(node: DataTreeNode): boolean {
+  const { plan } = node
+  if (plan.kind !== 'container' || plan.presence) return !node.isDefault
+  if (node.operation) return true
+  return (node.slots ?? none).some((slot) =>
+    slot instanceof DataTreeNode ? isSaid(slot) : slot?.some((entry) => !entry.isDefault),
+  )
+}
+
 function rootOf(node: DataTreeNode): DataTreeNode {
   let root = node
   while (root.parent) root = root.parent
@@ -171,7 +179,7 @@ function rootOf(node: DataTreeNode): DataTreeNode {
 }
 
 /** Numbers all nodes in document order; answers the highest number. */
-export function numberNodes(node: DataTreeNode, from = 1): number {
+function numberNodes(node: DataTreeNode, from = 1): number {
   node.order = from
   let next = from
   for (const child of childrenOf(node)) next = numberNodes(child, next + 1)
@@ -211,7 +219,7 @@ export const dataTree: XPathTree<DataTreeNode> = {
     return type?.kind === 'enumeration' ? type.enums.get(node.text)?.value : undefined
   },
   bits: (node) => (node.codec?.type.kind === 'bits' ? node.text.split(' ') : undefined),
-  deref: (node) => dereference(node),
+  deref: dereference,
   compare,
 }
 
@@ -231,34 +239,54 @@ function identityOf(node: DataTreeNode): Identity | undefined {
 }
 
 /** The nodes a leafref or instance-identifier leads to in its own tree (RFC 7950 10.3.1). */
-export function dereference(node: DataTreeNode): readonly DataTreeNode[] {
+export function dereference(node: DataTreeNode, budget: XPathBudget): readonly DataTreeNode[] {
   const { plan, codec } = node
-  if (codec?.type.kind === 'instance-identifier') return resolveInstancePath(rootOf(node), node.text)
+  if (codec?.type.kind === 'instance-identifier') return resolveInstancePath(rootOf(node), node.text, budget)
   const declared = plan.kind === 'leaf' || plan.kind === 'leaf-list' ? plan.schema.type : undefined
   const type = codec?.reference ?? (declared?.kind === 'leafref' ? declared : undefined)
   const path = type && referencePath(type)?.path
-  return path ? path.nodes(node, { left: 1_000_000 }).filter((target) => target.text === node.text) : none
+  return path ? path.nodes(node, budget).filter((target) => target.text === node.text) : none
 }
 
 /** The nodes that a canonical instance-identifier names below a root. */
-export function resolveInstancePath(root: DataTreeNode, text: string): readonly DataTreeNode[] {
+export function resolveInstancePath(
+  root: DataTreeNode,
+  text: string,
+  budget: XPathBudget,
+): readonly DataTreeNode[] {
   const steps = parseInstancePath(text)
   if (!steps) return none
   let nodes: readonly DataTreeNode[] = [root]
   let module = ''
   for (const step of steps) {
     module = step.prefix ?? module
-    nodes = nodes.flatMap((node) => dataTree.childrenNamed(node, module, step.name))
-    for (const predicate of step.predicates) {
-      const { kind } = predicate
-      if (kind === 'position') nodes = nodes.filter((_, index) => index + 1 === predicate.position)
-      else if (kind === 'self') nodes = nodes.filter((node) => node.text === predicate.value)
-      else {
-        const keyModule = predicate.prefix ?? module
-        nodes = nodes.filter((node) =>
-          dataTree.childrenNamed(node, keyModule, predicate.name).some((key) => key.text === predicate.value),
-        )
-      }
+    nodes = nodes.flatMap((node) => stepDown(node, module, step))
+    budget.left -= nodes.length + 1
+  }
+  return nodes
+}
+
+/** The first key finds its entries by look-up, the others among those. */
+function stepDown(node: DataTreeNode, module: string, step: PathStep): readonly DataTreeNode[] {
+  const plan = childPlan(node, module, step.name)
+  const [first] = step.predicates
+  const key =
+    plan?.kind === 'list' && first?.kind === 'key'
+      ? plan.keys.find(({ name }) => name === first.name)
+      : undefined
+  let nodes =
+    plan?.kind === 'list' && key && first?.kind === 'key'
+      ? node.entriesByKey(plan, key, first.value)
+      : dataTree.childrenNamed(node, module, step.name)
+  for (const predicate of step.predicates) {
+    const { kind } = predicate
+    if (kind === 'position') nodes = nodes.filter((_, index) => index + 1 === predicate.position)
+    else if (kind === 'self') nodes = nodes.filter((entry) => entry.text === predicate.value)
+    else {
+      const owner = predicate.prefix ?? module
+      nodes = nodes.filter((entry) =>
+        dataTree.childrenNamed(entry, owner, predicate.name).some((leaf) => leaf.text === predicate.value),
+      )
     }
   }
   return nodes

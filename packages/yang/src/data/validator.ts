@@ -8,7 +8,7 @@
 import type { Schema } from '../schema.ts'
 import { type XPathBudget, XPathTooCostly } from '../xpath/index.ts'
 import { compileAcceptor } from './accept.ts'
-import { type Checker, type CheckRun, compileChecker } from './check.ts'
+import { type Checker, type CheckRun, checkKeysPresent, compileChecker } from './check.ts'
 import { type CompleteRun, type Completer, compileCompleter, settleConditions } from './complete.ts'
 import type { DataFault } from './fault.ts'
 import { FaultList } from './fault-list.ts'
@@ -204,6 +204,8 @@ function judgeWhole(
     const [top] = reading.operations
     if (!isOperation) judgeTree(machinery, root, plan.root, reading, budget, true)
     else if (top) {
+      for (let up = top.node.parent; up; up = up.parent)
+        if (up.plan.kind === 'list') checkKeysPresent(up.plan, up, faults)
       const { plan: container } = top.node
       const base = root
       if (container.kind === 'container')

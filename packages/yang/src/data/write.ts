@@ -1,7 +1,7 @@
 /** From a tree back to JSON, in the order of the schema (RFC 7951 4 to 6). */
 import { type JsonObject, type JsonValue, setMember } from './json.ts'
 import type { Plan } from './plan.ts'
-import { DataTreeNode } from './tree.ts'
+import type { DataTreeNode } from './tree.ts'
 
 export type WriteOptions = {
   /**
@@ -52,14 +52,13 @@ function memberName(plan: Plan, parent: DataTreeNode, options: WriteOptions): st
 function writeSlot(node: DataTreeNode, plan: Plan, options: WriteOptions): JsonValue | undefined {
   const slot = node.slots?.[plan.index]
   const isMany = plan.kind === 'list' || plan.kind === 'leaf-list'
-  if (slot === undefined) return isMany && options.form === 'bare' && options.emptyLists ? [] : undefined
-  if (!(slot instanceof DataTreeNode)) {
-    const entries = slot.filter((entry) => isWritten(entry, options))
+  if (slot === undefined || (Array.isArray(slot) && slot.length === 0))
+    return isMany && options.form === 'bare' && options.emptyLists ? [] : undefined
+  if (Array.isArray(slot)) {
     if (plan.kind === 'leaf-list' && options.defaults === 'trim' && equalsDefaults(plan.defaults, slot))
       return undefined
-    return entries.length === 0 && slot.length > 0
-      ? undefined
-      : entries.map((entry) => writeNode(entry, options))
+    const entries = slot.filter((entry) => isWritten(entry, options))
+    return entries.length === 0 ? undefined : entries.map((entry) => writeNode(entry, options))
   }
   if (!isWritten(slot, options)) return undefined
   const value = writeNode(slot, options)

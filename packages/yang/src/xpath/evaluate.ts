@@ -8,11 +8,8 @@
 import { type XPathScope, xpathFunctions } from './check.ts'
 import { contextByDefault, createLibrary, identityName, type Library } from './functions.ts'
 import type { BinaryOperator, Expr, NodeTest, Step } from './parse.ts'
-import type { QName, XPathTree } from './tree.ts'
-import { isNodes, toBoolean, toNumber, type Value } from './value.ts'
-
-/** How many node visits are left; shared by all expressions of one validation. */
-export type XPathBudget = { left: number }
+import type { QName, XPathBudget, XPathTree } from './tree.ts'
+import { firstNode, isNodes, toBoolean, toNumber, type Value } from './value.ts'
 
 /** Thrown when the budget is used up; whoever owns the budget catches it. */
 export class XPathTooCostly extends Error {}
@@ -120,6 +117,7 @@ function compileCall<N>(compiler: Compiler<N>, call: Expr & { kind: 'call' }): E
   if (name === 'current') return (_node, _position, _size, env) => [env.current]
   if (name === 'position') return (_node, position) => position
   if (name === 'last') return (_node, _position, size) => size
+  if (name === 'deref') return compileDeref(compiler, call)
   const run = compiler.library.get(name)
   if (!run) return () => []
   const args = call.args.map((arg) => compileExpr(compiler, arg))
@@ -131,6 +129,17 @@ function compileCall<N>(compiler: Compiler<N>, call: Expr & { kind: 'call' }): E
     return (node, position, size, env) =>
       run([first(node, position, size, env), second(node, position, size, env)])
   return (node, position, size, env) => run(args.map((arg) => arg(node, position, size, env)))
+}
+
+/** `deref()` visits nodes itself, so it is handed the budget (RFC 7950 10.3.1). */
+function compileDeref<N>(compiler: Compiler<N>, call: Expr & { kind: 'call' }): Evaluate<N> {
+  const { tree } = compiler
+  const [arg] = call.args.map((one) => compileExpr(compiler, one))
+  return (node, position, size, env) => {
+    const value = arg?.(node, position, size, env)
+    const first = value !== undefined && isNodes(value) ? firstNode(tree, value) : undefined
+    return first === undefined ? [] : tree.deref(first, env.budget)
+  }
 }
 
 // Operators. ---------------------------------------------------------------------------------------

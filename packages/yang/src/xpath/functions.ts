@@ -76,7 +76,6 @@ export function createLibrary<N>(tree: XPathTree<N>, scope: XPathScope): Library
     // Halves go towards positive infinity, as Math.round's do (XPath 1.0, 4.4).
     ['round', ([a]) => Math.round(number(a))],
     ['re-match', ([a, pattern]) => matches(text(a), text(pattern))],
-    ['deref', ([set]) => dereference(tree, first(set))],
     ['derived-from', ([set, name]) => isDerived(set, text(name), false)],
     ['derived-from-or-self', ([set, name]) => isDerived(set, text(name), true)],
     ['enum-value', ([set]) => enumValue(tree, first(set))],
@@ -118,10 +117,6 @@ function qualified(name: { module: string; name: string } | undefined): string {
 
 function namespaceOf<N>(tree: XPathTree<N>, node: N | undefined): string {
   return node === undefined ? '' : tree.namespace(node)
-}
-
-function dereference<N>(tree: XPathTree<N>, node: N | undefined): readonly N[] {
-  return node === undefined ? [] : tree.deref(node)
 }
 
 function enumValue<N>(tree: XPathTree<N>, node: N | undefined): number {

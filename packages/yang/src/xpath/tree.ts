@@ -4,6 +4,9 @@
  */
 import type { Identity } from '../schema.ts'
 
+/** How many node visits are left; shared by all expressions of one validation. */
+export type XPathBudget = { left: number }
+
 export type XPathTree<N> = {
   /** Undefined for the root. */
   parent(node: N): N | undefined
@@ -30,8 +33,8 @@ export type XPathTree<N> = {
   enumValue(node: N): number | undefined
   /** The bits set, when its type is bits. */
   bits(node: N): readonly string[] | undefined
-  /** The nodes that a leafref or instance-identifier refers to. */
-  deref(node: N): readonly N[]
+  /** The nodes that a leafref or instance-identifier refers to; what it visits is taken off the budget. */
+  deref(node: N, budget: XPathBudget): readonly N[]
   /** Below zero when `a` comes before `b` in the document. */
   compare(a: N, b: N): number
 }
