@@ -76,7 +76,8 @@ class FormCheck {
       if (cardinality.max === 1) this.#count(statement, sub, seen)
       this.checkArgument(sub, subRule)
       if (keyword === 'deviate') this.#checkDeviate(sub)
-      if (sub.substatements.length > 0 || subRule.required.length > 0) this.checkBelow(sub, subRule)
+      if (sub.substatements.length > 0 || subRule.required.length > 0 || isSide(keyword))
+        this.checkBelow(sub, subRule)
     }
     for (const keyword of rule.required)
       if (!statement.substatements.some((sub) => sub.keyword === keyword))
@@ -199,7 +200,7 @@ class FormCheck {
           'at most one',
           '7.13.2',
         )
-    } else if (keyword === 'input' || keyword === 'output') {
+    } else if (isSide(keyword)) {
       const holds = substatements.some((sub) => definitionKeywords.has(sub.keyword))
       if (!holds && !(this.#lenient && substatements.length > 0))
         this.#error(statement, `"${keyword}" without a data definition`, 'at least one', '7.14.2')
@@ -210,6 +211,8 @@ class FormCheck {
     this.#report.error(statement, { code: 'grammar', found, expected, rfc: `${this.#rfc} ${clause}` })
   }
 }
+
+const isSide = (keyword: string) => keyword === 'input' || keyword === 'output'
 
 /** Statements that define data nodes or stand for some. */
 export const definitionKeywords: ReadonlySet<string> = new Set([
