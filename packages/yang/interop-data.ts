@@ -16,7 +16,15 @@ import { schemaOf } from './test/data-schema.ts'
 import { generateMembers } from './test/generate-data.ts'
 import { createRandom, mutants } from './test/mutate.ts'
 
-export type Report = { passed: string[]; failed: string[]; skipped: string[] }
+/** Documents with equal and with unequal verdicts, and what could not be run, by name. */
+export type Report = { readonly passed: number; readonly failed: number; readonly skipped: readonly string[] }
+
+type Score = {
+  passed: number
+  failed: number
+  readonly skipped: string[]
+  readonly log: (line: string) => void
+}
 
 const typeNames: Record<DocumentType, string> = {
   data: 'data',
@@ -26,31 +34,36 @@ const typeNames: Record<DocumentType, string> = {
   notification: 'notif',
 }
 
-/** Compares verdicts. `modules` is a folder with `ietf` and `iana` in it, for the standard modules. */
-export async function main({
-  modules = findModules(),
-}: {
-  modules?: string | undefined
-} = {}): Promise<Report> {
-  const report: Report = { passed: [], failed: [], skipped: [] }
-  const version = spawnSync('yanglint', ['--version'])
-  if (version.status !== 0) {
-    report.skipped.push('yang documents: yanglint is not installed')
-    return report
+/**
+ * Compares verdicts. `modules` is a folder with `ietf` and `iana` in it, for the standard modules; `log`
+ * hears one line for each group of documents, and one for each difference.
+ */
+export async function main(
+  log: (line: string) => void = console.log,
+  modules: string | undefined = findModules(),
+): Promise<Report> {
+  const score: Score = { passed: 0, failed: 0, skipped: [], log }
+  if (spawnSync('yanglint', ['--version']).status !== 0) {
+    score.skipped.push('yang documents: yanglint is not installed')
+    return summary(score)
   }
   const folder = mkdtempSync(join(tmpdir(), 'yang-documents-'))
   try {
-    await compareTable(folder, report)
-    await compareOwn(folder, report)
-    if (modules === undefined) report.skipped.push('yang documents: no standard modules found')
-    else await compareStandard(folder, modules, report)
+    await compareTable(folder, score)
+    await compareOwn(folder, score)
+    if (modules === undefined) score.skipped.push('yang documents: no standard modules found')
+    else await compareStandard(folder, modules, score)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
-  return report
+  return summary(score)
 }
 
-async function compareTable(folder: string, report: Report): Promise<void> {
+function summary({ passed, failed, skipped }: Score): Report {
+  return { passed, failed, skipped }
+}
+
+async function compareTable(folder: string, report: Score): Promise<void> {
   for (const { rule, module, type = 'data', cases } of dataSuites) {
     const name = /module (\S+)/.exec(module)?.[1] ?? 'module'
     const file = join(folder, `${name}.yang`)
@@ -66,10 +79,12 @@ async function compareTable(folder: string, report: Report): Promise<void> {
   }
 }
 
-function count(report: Report, name: string, verdicts: (string | undefined)[]): void {
+function count(report: Score, name: string, verdicts: readonly (string | undefined)[]): void {
   const wrong = verdicts.filter((verdict) => verdict !== undefined)
-  if (wrong.length === 0) report.passed.push(`${name}: ${verdicts.length} documents`)
-  for (const one of wrong) report.failed.push(`${name}: ${one}`)
+  report.passed += verdicts.length - wrong.length
+  report.failed += wrong.length
+  report.log(`${name}: ${verdicts.length - wrong.length} of ${verdicts.length} alike`)
+  for (const one of wrong) report.log(`  ${one}`)
 }
 
 // Standard modules. --------------------------------------------------------------------------------
@@ -192,7 +207,7 @@ async function compareGenerated(
   })
 }
 
-async function compareOwn(folder: string, report: Report): Promise<void> {
+async function compareOwn(folder: string, report: Score): Promise<void> {
   for (const module of new Set(dataSuites.map((suite) => suite.module))) {
     const name = /module (\S+)/.exec(module)?.[1] ?? 'module'
     const validator = createValidator(schemaOf(module))
@@ -206,7 +221,7 @@ async function compareOwn(folder: string, report: Report): Promise<void> {
   }
 }
 
-async function compareStandard(folder: string, modules: string, report: Report): Promise<void> {
+async function compareStandard(folder: string, modules: string, report: Score): Promise<void> {
   const files = new Map<string, string>()
   for (const part of ['ietf', 'iana'])
     for (const file of readdirSync(join(modules, part)))
@@ -222,7 +237,7 @@ async function compareStandard(folder: string, modules: string, report: Report):
       ({ name }) => read(name),
     )
     if (!compiled.ok) {
-      report.failed.push(`${title}: not compiled: ${compiled.problems[0]?.found}`)
+      count(report, title, [`not compiled: ${compiled.problems[0]?.found}`])
       continue
     }
     const validator = createValidator(compiled.schema)
