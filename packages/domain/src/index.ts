@@ -2,6 +2,7 @@
 export * from './devices.ts'
 export * from './directory.ts'
 export * from './env.ts'
+export * from './fold.ts'
 export * from './ids.ts'
 export { type JournalKind, journalKinds } from './journal.ts'
 export * from './json.ts'
