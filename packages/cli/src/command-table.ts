@@ -23,5 +23,27 @@ export const commands: readonly CommandRow[] = [
     summary: 'print or check the settings a server would start with',
     load: () => import('./commands/config.ts'),
   },
+  { name: 'login', summary: 'log in to a server', load: () => import('./commands/login.ts') },
+  {
+    name: 'whoami',
+    summary: 'tell whom the server takes us for',
+    load: () => import('./commands/whoami.ts'),
+  },
+  {
+    name: 'device',
+    summary: 'list, show, claim, change and delete devices; read their logs',
+    load: () => import('./commands/device.ts'),
+  },
+  {
+    name: 'trail',
+    summary: 'post steps to devices and see what came of them',
+    load: () => import('./commands/trail.ts'),
+  },
+  { name: 'object', summary: 'store and fetch files by sha256', load: () => import('./commands/object.ts') },
+  {
+    name: 'agent',
+    summary: 'follow a trail on this machine, as a device does',
+    load: () => import('./commands/agent.ts'),
+  },
   { name: 'version', summary: 'tell what is installed', load: () => import('./commands/version.ts') },
 ]

@@ -53,7 +53,8 @@ export function createEventReader(): EventReader {
   function take(line: string, found: ServerEvent[]): void {
     if (line === '') {
       firstId ??= pendingId
-      if (data.length > 0) found.push({ event: event || 'message', data: data.join('\n'), id: pendingId ?? '' })
+      if (data.length > 0)
+        found.push({ event: event || 'message', data: data.join('\n'), id: pendingId ?? '' })
       event = ''
       data = []
       dataLength = 0

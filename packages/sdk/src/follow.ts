@@ -17,6 +17,8 @@ export interface FollowOptions {
   readonly device?: string | undefined
   /** Ends the following; the iteration then ends too, without an error. */
   readonly signal?: AbortSignal | undefined
+  /** A connection is made anew after this long, so that it never outlives its token. Default: 15 minutes. */
+  readonly renewMs?: number | undefined
   /** Told when a connection was lost and another one is tried. */
   readonly onLost?: ((error: Error) => void) | undefined
 }
@@ -34,8 +36,7 @@ export interface Following extends AsyncIterable<JournalEntry> {
 
 /** Three heartbeats of the server. */
 const silenceMs = 45_000
-/** A connection is given up and made anew after this long, so that it never outlives its token. */
-const renewMs = 15 * 60_000
+const renewMsDefault = 15 * 60_000
 const waits = { firstMs: 500, capMs: 15_000 }
 
 export function followJournal(
@@ -47,7 +48,7 @@ export function followJournal(
   options: FollowOptions,
 ): Following {
   const { exchange, outside, path } = needs
-  const { device, signal, onLost } = options
+  const { device, signal, onLost, renewMs = renewMsDefault } = options
   let cursor = options.after
   let ready: Connection | undefined
 
@@ -113,7 +114,7 @@ export function followJournal(
       mayRepeat: true,
       signal,
     })
-    const connection = connectionOf(answer, outside)
+    const connection = connectionOf(answer, outside, outside.now() + renewMs)
     const start = await connection.begun()
     cursor ??= start
     return connection
@@ -128,11 +129,10 @@ interface Connection {
   renewed(): boolean
 }
 
-function connectionOf(answer: Answer, outside: Outside): Connection {
+function connectionOf(answer: Answer, outside: Outside, until: number): Connection {
   const decoder = new TextDecoder()
   const reader = createEventReader()
   const pieces = answer.pieces(silenceMs)
-  const until = outside.now() + renewMs
   const waiting: ServerEvent[] = []
   let ended = false
   let timeUp = false

@@ -1,0 +1,45 @@
+/** `waymark agent`: follows a trail on this machine. Its flags are the agent's own table of settings. */
+import { type AgentSetting, agentSettings, runAgentCommand } from '@waymark/agent'
+import { Command } from 'commander'
+import { runFleetCommand } from '../fleet-access.ts'
+import type { Context } from '../io.ts'
+
+interface Flags {
+  readonly config?: string
+  readonly json?: boolean
+  readonly [flag: string]: string | boolean | undefined
+}
+
+export function run(args: readonly string[], context: Context): Promise<number> {
+  const { io } = context
+  return runFleetCommand(args, context, (exit) => {
+    const agent = new Command('agent')
+      .description('Follows a trail on this machine, as a device does.')
+      .option('--config <file>', 'a KEY=value file of settings, as Pantavisor has them')
+      .option('--json', 'a line of JSON for each event')
+    for (const setting of agentSettings)
+      if (setting.flag !== undefined) agent.option(usageOf(setting), aboutOf(setting))
+    return agent.action(async ({ config, json, ...flags }: Flags) => {
+      const code = await runAgentCommand(
+        {
+          flags,
+          env: io.env,
+          ...(config === undefined ? {} : { configFile: config }),
+          ...(json === undefined ? {} : { json }),
+        },
+        { line: io.out, complain: (line) => io.err(`waymark: ${line}`), signal: io.stopSignal() },
+      )
+      exit(code)
+    })
+  })
+}
+
+function usageOf({ flag, kind, choices }: AgentSetting): string {
+  if (kind === 'switch') return `--${flag}`
+  const value = choices ? choices.join('|') : { text: 'text', seconds: 'time', count: 'count' }[kind]
+  return `--${flag} <${value}>`
+}
+
+function aboutOf({ about, fallback, kind }: AgentSetting): string {
+  return fallback === undefined || kind === 'switch' ? about : `${about} (default: ${fallback})`
+}
