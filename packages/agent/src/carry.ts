@@ -4,7 +4,6 @@
  * Whatever goes wrong comes back as a failure by name; nothing is decided here. The order of writes within a
  * task is what the promises about crashes rest on, and stands beside each.
  */
-import { canonicalJson } from '@waymark/pantahub'
 import { keepIdentity, readIdentity } from './credentials.ts'
 import { type DownloadSettings, type DownloadWatch, downloadObjects } from './download.ts'
 import type { AgentEvent } from './events.ts'
@@ -290,5 +289,4 @@ function did<K extends TaskName>(task: K, result: Results[K]): Input {
 const running = (current: { rev: number; stateSha: string } | undefined) =>
   current && { rev: current.rev, stateSha: current.stateSha }
 
-const messageOf = (cause: unknown): string =>
-  cause instanceof Error ? cause.message : canonicalJson(String(cause))
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

@@ -6,7 +6,7 @@
  */
 import { writeDurably } from './durable.ts'
 import type { Attempt, Final } from './model.ts'
-import type { Disk } from './ports.ts'
+import type { Disk, Json } from './ports.ts'
 import { asObject, type Progress } from './wire.ts'
 
 const attemptPath = 'update/attempt.json'
@@ -48,12 +48,15 @@ export async function keepFinals(disk: Disk, finals: readonly Final[]): Promise<
   await writeDurably(disk, finalsPath, `${JSON.stringify(finals)}\n`)
 }
 
+const finalWords = ['DONE', 'UPDATED', 'WONTGO', 'ERROR'] as const
+
 function parseProgress(raw: unknown): Progress | undefined {
-  const progress = asObject(raw)
-  return progress && typeof progress.status === 'string' && typeof progress['status-msg'] === 'string'
-    ? // Our own writing, checked by its two words; the rest is passed on as it stands.
-      (progress as unknown as Progress)
-    : undefined
+  const { status, 'status-msg': message, progress, retries, data } = asObject(raw) ?? {}
+  const word = finalWords.find((each) => each === status)
+  if (word === undefined || typeof message !== 'string') return undefined
+  if (typeof progress !== 'number' || typeof retries !== 'number') return undefined
+  // The evidence was written as JSON and has just been read as JSON.
+  return { status: word, 'status-msg': message, progress, retries, data: data as Json }
 }
 
 function parse(text: string | undefined): unknown {

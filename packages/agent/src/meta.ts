@@ -46,7 +46,8 @@ export const userMetaPath = 'user-meta.json'
 /** Keeps user-meta when it differs from what is kept. True when it did. */
 export async function keepUserMeta(disk: Disk, meta: Meta): Promise<boolean> {
   const text = `${canonicalJson(presentKeys(meta))}\n`
-  if ((await disk.readText(userMetaPath)) === text) return false
+  // No file and an empty map are the same.
+  if (((await disk.readText(userMetaPath)) ?? '{}\n') === text) return false
   await writeDurably(disk, userMetaPath, text)
   return true
 }

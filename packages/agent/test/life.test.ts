@@ -239,6 +239,21 @@ test('[AG9] step 0 posted by the owner becomes the factory state', async () => {
   expect(await readFile(join(one.folder, 'current/app/wanted'), 'utf8')).toBe('what the owner wants')
 })
 
+test('[AG9] a step 0 that cannot be had does not keep the device from the next step', async () => {
+  await using one = await life()
+  const device = one.hub.register(owner)
+  const { id, prn, secret } = device
+  const config = { ...one.config, identity: { id, prn, secret } }
+  for (const state of [{ '#spec': spec, 'app/root': 'ab'.repeat(32) }, { '#spec': 'unknown' }]) {
+    device.steps = undefined
+    one.hub.addStep(device, state).progress = { status: 'DONE' }
+    expect(await runUntilIdle(config, one.ports)).toEqual({ kind: 'idle', rev: 0 })
+  }
+  const step = one.hub.addStep(device, { '#spec': spec, 'a.json': {} })
+  expect(await runUntilIdle(config, one.ports)).toEqual({ kind: 'idle', rev: 1 })
+  expect(step.progress.status).toBe('DONE')
+})
+
 test('[AG10] a trail that is gone means a factory reset: revision 0 again, announced anew', async () => {
   await using one = await life()
   await one.run()

@@ -156,6 +156,59 @@ test('[AG12] jitter spreads a fleet over half of the pause', () => {
   expect([backoffMs(machine, 3, 0), backoffMs(machine, 3, 0.999)]).toEqual([4000, 7996])
 })
 
+test('[AG4] a hub that registers a device and then denies it is not flooded with records', () => {
+  const play = player()
+  const record = { ...identity, owner: '', nick: '', challenge: 'a-b-c' }
+  play.tell({ kind: 'start' })
+  play.tell({
+    kind: 'did',
+    task: 'load',
+    result: { identity: undefined, running, attempt: undefined, finals: [], factory: false },
+  })
+  const pauses: number[] = []
+  for (let i = 0; i < 8; i++) {
+    expect(play.task()?.do).toBe('register')
+    play.tell({ kind: 'did', task: 'register', result: record })
+    expect(play.task()?.do).toBe('keep-identity')
+    play.tell({ kind: 'did', task: 'keep-identity', result: null })
+    play.tell({
+      kind: 'failed',
+      task: 'ask-device',
+      failure: { kind: 'login-refused', status: 401, detail: '' },
+    })
+    const wake = play.wishes.find((wish) => wish.wish === 'wake')
+    pauses.push(wake?.wish === 'wake' ? wake.afterMs : -1)
+    play.tell({ kind: 'timer', timer: 'task' })
+  }
+  expect(pauses).toEqual([1500, 3000, 6000, 12_000, 24_000, 45_000, 45_000, 45_000])
+})
+
+test('[AG7] a trail with another id than the one in the settings stops the agent', () => {
+  const play = resting({ settings: { ...settings, trailId: identity.id } })
+  play.tell({
+    kind: 'failed',
+    task: 'poll',
+    failure: { kind: 'refused', call: 'steps', status: 403, detail: '' },
+  })
+  play.tell({ kind: 'timer', timer: 'task' })
+  play.tell({ kind: 'did', task: 'list-trails', result: ['5c0e00000000000000000002'] })
+  const refusal = { thing: 'trail.id', wanted: identity.id, got: 'the trail 5c0e00000000000000000002' }
+  expect(play.wishes).toEqual([{ wish: 'end', outcome: { kind: 'refused', refusal } }])
+})
+
+test('[AG10] a poll that is refused leads back to the question whether there is a trail', () => {
+  const play = resting()
+  play.tell({
+    kind: 'failed',
+    task: 'poll',
+    failure: { kind: 'refused', call: 'steps', status: 403, detail: '' },
+  })
+  expect(play.wishes).toContainEqual({ wish: 'wake', timer: 'task', afterMs: 5000 })
+  expect(play.machine.phase.state).toBe('sync')
+  play.tell({ kind: 'timer', timer: 'task' })
+  expect(play.task()?.do).toBe('list-trails')
+})
+
 test('[AG26] the last word is kept before it is sent', () => {
   const play = downloading()
   play.tell({ kind: 'did', task: 'download', result: null })

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises'
+import { chmod, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import type { AgentConfig, AgentPorts } from '../src/index.ts'
+import { createFilesDriver } from '../src/files-driver.ts'
+import { type AgentConfig, type AgentPorts, createAgent } from '../src/index.ts'
 import { type FakeStep, owner, spec, startFakeHub, wordsOf } from './support/fake-hub.ts'
 import { quick, realPorts, runUntilIdle, temporaryFolder } from './support/rig.ts'
 
@@ -284,7 +285,6 @@ test('[AG26] a last word that was not heard is sent again after a restart, and t
     stop.abort()
     return { cut: true }
   })
-  const { createAgent } = await import('../src/index.ts')
   expect(await createAgent(one.config, one.ports).run(stop.signal)).toEqual({ kind: 'stopped' })
   expect(step.progress.status).toBe('INPROGRESS')
   one.hub.onRequest(() => undefined)
@@ -332,7 +332,6 @@ describe('[AG27] a step found half-way is concluded by what runs', () => {
 test('[AG28] retries are counted on the disk; at the limit the step ends WONTGO', async () => {
   await using one = await walker({ revisionRetries: 3 })
   const step = one.post({ 'app/root': one.hub.putObject(bytesOf(1000)) })
-  const { createAgent } = await import('../src/index.ts')
   for (let life = 0; life < 3; life++) {
     const stop = new AbortController()
     one.hub.onRequest(({ path }) => {
@@ -360,6 +359,35 @@ test('[AG30] the previous revision and the factory stay, older ones and unnamed 
     (path) => path.length > 60,
   )
   expect(kept.map((path) => path.slice(3)).sort()).toEqual([...shas].sort())
+})
+
+test('[AG30] nothing goes before the hub has heard the last word', async () => {
+  await using one = await walker()
+  one.post({ 'n.json': { n: 2 } })
+  await one.run()
+  one.post({ 'n.json': { n: 3 } })
+  const stop = new AbortController()
+  one.hub.onRequest(({ body }) => {
+    if (!body.includes('"status":"DONE"')) return undefined
+    stop.abort()
+    return { cut: true }
+  })
+  await createAgent(one.config, one.ports).run(stop.signal)
+  expect(await readdir(join(one.folder, 'revisions'))).toEqual(['0', '1', '2', '3'])
+  one.hub.onRequest(() => undefined)
+  await one.run()
+  expect(await readdir(join(one.folder, 'revisions'))).toEqual(['0', '2', '3'])
+})
+
+test('[AG30] while a kept state cannot be read, no object goes', async () => {
+  await using one = await walker()
+  const before = await readdir(join(one.folder, 'objects'), { recursive: true })
+  await writeFile(join(one.folder, 'states/0.json'), '{"torn":')
+  for (const n of [2, 3]) {
+    one.post({ 'n.json': { n } })
+    await one.run()
+  }
+  expect(await readdir(join(one.folder, 'objects'), { recursive: true })).toEqual(before)
 })
 
 test('[AG31] an object passes through in pieces', async () => {
@@ -392,7 +420,6 @@ test('[AG32] an object that has rotted on the disk is fetched anew', async () =>
   await using one = await walker()
   const sha = one.device.steps?.[1]?.state as { 'app/root': string }
   const path = join(one.folder, 'objects', sha['app/root'].slice(0, 2), sha['app/root'])
-  const { chmod } = await import('node:fs/promises')
   await chmod(path, 0o644)
   await writeFile(path, 'the bad app')
   const step = one.post({ 'app/root': sha['app/root'], 'more.json': {} })
@@ -402,7 +429,6 @@ test('[AG32] an object that has rotted on the disk is fetched anew', async () =>
 })
 
 test('[AG33] when what was switched to is not well, the previous revision runs again', async () => {
-  const { createFilesDriver } = await import('../src/files-driver.ts')
   await using one = await walker()
   const step = one.post({ 'a.json': {} })
   const files = createFilesDriver(one.ports.disk)
