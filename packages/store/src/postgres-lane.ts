@@ -43,7 +43,6 @@ export interface LaneOptions {
 
 interface Group {
   readonly jobs: readonly Job[]
-  readonly eager: boolean
   readonly attempt: number
 }
 
@@ -103,7 +102,7 @@ export class Lane {
   async #work(): Promise<void> {
     while (this.#waiting.length > 0) {
       const jobs = this.#waiting.splice(0, this.#options.batchMax)
-      const groups: Group[] = [{ jobs, eager: false, attempt: 1 }]
+      const groups: Group[] = [{ jobs, attempt: 1 }]
       for (let group = groups.pop(); group !== undefined; group = groups.pop())
         groups.push(...(await this.#run(group)))
     }
@@ -113,12 +112,12 @@ export class Lane {
 
   /** Runs a group in one transaction and answers its jobs; or answers into which groups it has to be run again. */
   async #run(group: Group): Promise<Group[]> {
-    const { jobs, eager } = group
+    const { jobs } = group
     let sent: Sent | undefined
     try {
       const client = await this.#connected()
       await client.query('BEGIN ISOLATION LEVEL SERIALIZABLE')
-      const session = new PostgresSession(client, this.#options.statements, eager)
+      const session = new PostgresSession(client, this.#options.statements)
       const verdicts: Verdict<unknown, unknown>[] = []
       for (const job of jobs) {
         const body = new Body(this.#sentinel)
@@ -176,8 +175,9 @@ export class Lane {
       await this.#wait(attempt, 50)
       return [{ ...group, attempt: attempt + 1 }]
     }
+    // Whichever body is to blame, the others need not wait for it.
+    if (!single) return halves(group)
     if (remedy === 'again') {
-      if (!single) return halves(group)
       if (attempt >= conflictAttemptsMax)
         return this.#refuse(
           jobs,
@@ -186,10 +186,7 @@ export class Lane {
       await this.#wait(attempt, 2)
       return [{ ...group, attempt: attempt + 1 }]
     }
-    if (!single)
-      return jobs.map((job): Group => ({ jobs: [job], eager: remedy === 'unique', attempt: 1 })).reverse()
     if (remedy === 'unique') {
-      if (!group.eager) return [{ jobs, eager: true, attempt: 1 }]
       if (attempt >= uniqueAttemptsMax)
         return this.#refuse(jobs, new Defect(`another row is the same: ${messageOf(error)}`))
       await this.#wait(attempt, 2)

@@ -5,7 +5,8 @@
  * into its own layer; when it ends well, that is laid over the batch's, and when it does not, it is dropped, with no
  * word to the server. The batch's layer is sent once, before the COMMIT: one statement per table. It also remembers
  * the rows that were read, so a row that many bodies want is fetched once. Reads by key look into the layers first; a
- * `find` or `count` over a collection with unsent changes sends them first, the body's own behind a savepoint.
+ * `find` or `count` over a collection with unsent changes sends them first, the body's own behind a savepoint. So does
+ * a row that claims a unique value: whether it may have it shows at once, and in the order in which values changed hands.
  */
 import type pg from 'pg'
 import type { Ask } from './ask.ts'
@@ -91,8 +92,6 @@ export class PostgresSession implements Session {
   broken: { readonly error: unknown } | undefined
   readonly #client: pg.Client
   readonly #statements: Statements
-  /** Sends each write at once and in order: where unique values change hands, the order counts. */
-  readonly #eager: boolean
   readonly #batch: Layer = new Map()
   readonly #entries: KeptEntry[] = []
   #body: Layer = new Map()
@@ -100,10 +99,9 @@ export class PostgresSession implements Session {
   #tail: Promise<unknown> = Promise.resolve()
   #queued = 0
 
-  constructor(client: pg.Client, statements: Statements, eager: boolean) {
+  constructor(client: pg.Client, statements: Statements) {
     this.#client = client
     this.#statements = statements
-    this.#eager = eager
   }
 
   get(table: Table, scope: Scope, key: Row): Row | undefined | Promise<Row | undefined> {
@@ -139,14 +137,15 @@ export class PostgresSession implements Session {
   }
 
   put(table: Table, scope: Scope, row: Row): undefined | Promise<undefined> {
-    const held: Held = { scope, key: row.slice(0, table.keyWidth), row, unsent: true }
-    if (this.#queued === 0 && !this.#eager) {
-      hold(this.#body, table, held)
+    const key = row.slice(0, table.keyWidth)
+    if (this.#queued === 0 && !claimsUnique(table, row, this.#held(table, scope, key)?.row)) {
+      hold(this.#body, table, { scope, key, row, unsent: true })
       return undefined
     }
     return this.#inTurn(async () => {
-      hold(this.#body, table, held)
-      if (this.#eager) await this.#sendBody()
+      const claims = claimsUnique(table, row, this.#held(table, scope, key)?.row)
+      hold(this.#body, table, { scope, key, row, unsent: true })
+      if (claims) await this.#sendBody()
       return undefined
     })
   }
@@ -158,7 +157,6 @@ export class PostgresSession implements Session {
       const row = held === undefined ? (await this.#run(this.#statements.get(table), values))[0] : held.row
       if (row === undefined) return false
       hold(this.#body, table, { scope, key, row: undefined, unsent: true })
-      if (this.#eager) await this.#sendBody()
       return true
     })
   }
@@ -270,6 +268,13 @@ function hold(layer: Layer, table: Table, held: Held): void {
   // The last word comes last: rows are sent in the order in which they were last written.
   if (held.unsent) rows.delete(name)
   rows.set(name, held)
+}
+
+/** Whether a row has values of a unique index that it is not known to have had before. */
+function claimsUnique(table: Table, row: Row, before: Row | undefined): boolean {
+  for (const columns of table.uniques)
+    if (columns.every((at) => row[at] !== null) && columns.some((at) => row[at] !== before?.[at])) return true
+  return false
 }
 
 function hasUnsent(layer: Layer, table: Table): boolean {

@@ -20,6 +20,7 @@ export interface Dialect {
   textColumn(field: string): string
   notSame(column: string, place: string): string
   begins(column: string, place: string): string
+  limit(place: string): string
   oneOf(column: string, place: string, type: Column['type']): string
   /** `ASC` or `DESC` such that what is lacking comes first ascending and last descending. */
   direction(descending: boolean, nullable: boolean): string
@@ -60,7 +61,7 @@ export function findPlan(table: Table, dialect: Dialect, text: string): Plan {
     )
     .join(', ')
   return {
-    text: `SELECT ${selected(table, dialect, shape.texts)} FROM ${dialect.from(table, shape)}${where} ORDER BY ${order} LIMIT ${place(limitFill)}`,
+    text: `SELECT ${selected(table, dialect, shape.texts)} FROM ${dialect.from(table, shape)}${where} ORDER BY ${order} LIMIT ${dialect.limit(place(limitFill))}`,
     fill,
   }
 }

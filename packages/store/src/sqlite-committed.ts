@@ -49,8 +49,11 @@ export class Committed {
     this.#ping = db.prepare('SELECT 1 FROM _meta LIMIT 1')
     this.#floor = arrays(db, 'SELECT seq FROM _floors WHERE _tenant = ?')
     const entry = 'SELECT seq, at, kind, device, by_kind, by_id, data FROM _journal'
-    this.#entries = arrays(db, `${entry} WHERE _tenant = ? AND seq > ? ORDER BY seq LIMIT ?`)
-    this.#entriesOf = arrays(db, `${entry} WHERE _tenant = ? AND device = ? AND seq > ? ORDER BY seq LIMIT ?`)
+    this.#entries = arrays(db, `${entry} WHERE _tenant = ? AND seq > ? ORDER BY seq LIMIT ? + 0`)
+    this.#entriesOf = arrays(
+      db,
+      `${entry} WHERE _tenant = ? AND device = ? AND seq > ? ORDER BY seq LIMIT ? + 0`,
+    )
   }
 
   get(table: Table, scope: Scope, key: Row): Row | undefined {

@@ -326,7 +326,7 @@ class SqliteStore implements Store {
 
 function trimStatements(writer: DatabaseSync) {
   return {
-    oldest: arrays(writer, 'SELECT seq, at FROM _journal WHERE _tenant = ? ORDER BY seq LIMIT ?'),
+    oldest: arrays(writer, 'SELECT seq, at FROM _journal WHERE _tenant = ? ORDER BY seq LIMIT ? + 0'),
     drop: writer.prepare('DELETE FROM _journal WHERE _tenant = ? AND seq <= ?'),
     keepFloor: writer.prepare(
       'INSERT INTO _floors VALUES (?, ?) ON CONFLICT (_tenant) DO UPDATE SET seq = excluded.seq',

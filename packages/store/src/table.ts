@@ -36,6 +36,8 @@ export class Table {
   readonly bodyAt: number
   readonly texts: readonly string[]
   readonly width: number
+  /** The columns of each unique index. */
+  readonly uniques: readonly (readonly number[])[]
   readonly declared: AnyCollection
   readonly #at = new Map<string, number>()
 
@@ -60,6 +62,8 @@ export class Table {
     declared.texts.forEach((field, i) => {
       this.#at.set(field, columns.length + 1 + i)
     })
+    const uniques = declared.indexes.filter((index) => index.unique === true)
+    this.uniques = uniques.map((index) => index.on.map((field) => this.columnAt(field)))
   }
 
   /** Where a field's column stands in a row; a field without one is a defect. */
