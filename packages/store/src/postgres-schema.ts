@@ -35,6 +35,7 @@ export function postgresDialect(schema: string): Dialect {
     // The C collation's lower knows ASCII letters only, as in every other home.
     begins: (column, place) => `starts_with(lower(${column}), lower(${place}::text COLLATE "C"))`,
     oneOf: (column, place, type) => `${column} = ANY(${place}::${types[type]}[])`,
+    limit: (place) => place,
     direction: (descending, nullable) =>
       nullable ? (descending ? 'DESC NULLS LAST' : 'ASC NULLS FIRST') : descending ? 'DESC' : 'ASC',
   }
