@@ -5,7 +5,7 @@
  * with no tree built. The functions here answer true only when the full judgement would find no fault;
  * whatever they are not sure of they leave to it by answering false. They never say what is wrong.
  */
-import { isJsonObject, JsonDecimal, type JsonValue } from './json.ts'
+import { isJsonObject, JsonDecimal, type JsonObject, type JsonValue } from './json.ts'
 import { isTypeFault, type LeafCodec } from './leaf-types.ts'
 import type { LeafListPlan, ListPlan, ParentPlan, Plan, RootPlan } from './plan.ts'
 
@@ -37,8 +37,7 @@ function compileMembers(plan: ParentPlan): Acceptor | undefined {
   }
   const order: Member[] = []
   return (json) => {
-    if (typeof json !== 'object' || json === null || Array.isArray(json) || json instanceof JsonDecimal)
-      return false
+    if (!looksLikeObject(json)) return false
     let there = 0
     let place = 0
     for (const name in json) {
@@ -54,8 +53,17 @@ function compileMembers(plan: ParentPlan): Acceptor | undefined {
       there += member.counts
       place++
     }
-    return there === required
+    return there === required && (place > 1 || !isDecimal(json))
   }
+}
+
+/** An object, or a number kept as text: that one has a single member, so it is told apart later. */
+function looksLikeObject(json: JsonValue | undefined): json is JsonObject {
+  return typeof json === 'object' && json !== null && !Array.isArray(json)
+}
+
+function isDecimal(json: JsonValue): boolean {
+  return json instanceof JsonDecimal
 }
 
 /** Whether documents without the node may be at fault: then the short way is for those that have it. */
@@ -152,9 +160,10 @@ function allKeysDiffer({ keys }: ListPlan, entries: readonly JsonValue[]): boole
   const [only] = keys
   if (only && keys.length === 1 && only.codec.type.kind === 'string' && entries.length <= fewEntries) {
     const { jsonName } = only
-    for (let i = 1; i < entries.length; i++)
-      for (let j = 0; j < i; j++)
-        if (member(entries[i], jsonName) === member(entries[j], jsonName)) return false
+    for (let i = 1; i < entries.length; i++) {
+      const key = member(entries[i], jsonName)
+      for (let j = 0; j < i; j++) if (member(entries[j], jsonName) === key) return false
+    }
     return true
   }
   const texts = entries.map((entry) =>
@@ -164,5 +173,5 @@ function allKeysDiffer({ keys }: ListPlan, entries: readonly JsonValue[]): boole
 }
 
 function member(entry: JsonValue | undefined, name: string): JsonValue | undefined {
-  return isJsonObject(entry) ? entry[name] : undefined
+  return looksLikeObject(entry) ? entry[name] : undefined
 }

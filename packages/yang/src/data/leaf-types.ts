@@ -314,9 +314,9 @@ function stringCodec(type: StringType): LeafCodec {
         if (typeof json !== 'string') return false
         const count = lawfulCount(json)
         if (count < least || count > most || (isGapped && !lengthTest?.(count))) return false
-        for (const { pattern, match } of patterns) {
-          const verdict = match(json)
-          if (verdict === 'costly' || (verdict === 'match') === pattern.invert) return false
+        for (let i = 0; i < patterns.length; i++) {
+          const verdict = patterns[i]?.match(json)
+          if (verdict === 'costly' || (verdict === 'match') === patterns[i]?.pattern.invert) return false
         }
         return true
       },
