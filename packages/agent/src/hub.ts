@@ -147,7 +147,7 @@ export function createHub(settings: HubSettings): Hub {
       if (text === undefined)
         return {
           ok: false,
-          failure: { kind: 'garbled', call: request.url, detail: `reply over ${replyLimitBytes} bytes` },
+          failure: { kind: 'garbled', call: request.method, detail: `a reply over ${replyLimitBytes} bytes` },
         }
       return { ok: true, value: { status: reply.status, text } }
     } catch (cause) {
@@ -260,7 +260,7 @@ export function createHub(settings: HubSettings): Hub {
       if (!sent.ok) return sent
       if (sent.value.status !== 200) return refused('register', sent.value.status, sent.value.text)
       const record = parseDeviceRecord(parseJson(sent.value.text))
-      if (!record || record.secret === '') return garbled('register', '(a record without id, prn or secret)')
+      if (!record || record.secret === '') return garbled('register', sent.value.text)
       return { ok: true, value: record }
     },
     device: (id, signal) =>
@@ -370,9 +370,10 @@ const refused = (call: string, status: number, text: string): { ok: false; failu
   failure: { kind: 'refused', call, status, detail: excerpt(text) },
 })
 
+// What such a reply holds is not shown: it may be half of a token or a signed address.
 const garbled = (call: string, text: string): { ok: false; failure: HubFailure } => ({
   ok: false,
-  failure: { kind: 'garbled', call, detail: excerpt(text) },
+  failure: { kind: 'garbled', call, detail: `${text.length} characters that are not what was asked for` },
 })
 
 function unreachable(cause: unknown, silentMs?: number) {

@@ -340,6 +340,20 @@ test('[AG41] user-meta is kept as the hub has it, without what is gone or null',
   expect(await read()).toEqual({ 'pvr-sdk.authorized_keys': 'ssh-ed25519 AAAA' })
 })
 
+test('[AG61] a reply that cannot be read is not shown: it may be half of a token', async () => {
+  await using one = await life()
+  const half = '{"token":"eyJhbGciOiJSUzI1NiJ9.half'
+  const spoilt = new Set<string>()
+  one.hub.onRequest(({ path, method }) => {
+    const first = !spoilt.has(path) && method !== 'PUT' && path !== '/devices/'
+    spoilt.add(path)
+    return first ? { status: 200, body: half } : undefined
+  })
+  expect(await one.run()).toEqual({ kind: 'idle', rev: 0 })
+  expect(one.names()).toContain('trouble')
+  expect(JSON.stringify(one.events)).not.toContain('eyJ')
+})
+
 test('[AG61] neither secret nor token appears in what the agent says', async () => {
   await using one = await life({ logPush: true })
   const lines: string[] = []
