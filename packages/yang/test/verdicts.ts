@@ -78,6 +78,7 @@ const bodies11: readonly Row[] = [
     'typedef a { type int8; } container c { typedef a { type int8; } leaf l { type a; } }',
   ],
   ['T1 a typedef has a name of its own', no, 'typedef a { type int8; } typedef a { type int16; }'],
+  ['T1 a typedef does not have the name of a built-in type', no, 'typedef string { type int8; }'],
   ['T2 ranges lie within the type', no, 'leaf l { type int8 { range "0..128"; } }'],
   ['T2 ranges ascend', no, 'leaf l { type int8 { range "5..10 | 1..3"; } }'],
   ['T2 ranges do not overlap', no, 'leaf l { type int8 { range "1..5 | 5..10"; } }'],

@@ -8,6 +8,7 @@ import { extensionGrammar } from '../grammar.ts'
 import { brief, type Statement } from '../statement.ts'
 import type { DefinitionKind, ModuleFile, Unit } from '../unit.ts'
 import type { Tools } from './build.ts'
+import { builtins } from './types.ts'
 
 /** A grouping, or an extension use with data definitions in it: what is built only to see that it can be. */
 export interface Unplaced {
@@ -68,11 +69,25 @@ class Walk {
           names ??= new Set()
           this.#refuseHiding(sub, keyword, names)
         }
-        if (keyword === 'typedef') this.#tools.types.checkTypedef(sub, this.#file)
-        else this.#groupings.push({ statement: sub, file: this.#file })
+        if (keyword === 'typedef') {
+          this.#refuseBuiltin(sub)
+          this.#tools.types.checkTypedef(sub, this.#file)
+        }
+        if (keyword === 'grouping') this.#groupings.push({ statement: sub, file: this.#file })
       }
       if (sub.substatements.length > 0) this.below(sub)
     }
+  }
+
+  #refuseBuiltin(typedef: Statement): void {
+    if (builtins.has(typedef.text))
+      this.#tools.context.error(
+        typedef,
+        'duplicate',
+        `a typedef "${typedef.text}"`,
+        'another name than that of a built-in type',
+        '7.3',
+      )
   }
 
   /** RFC 7950 5.5: a definition inside a statement may not have the name of one that is in scope there. */

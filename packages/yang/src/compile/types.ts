@@ -41,7 +41,8 @@ const anyString: StringType = { kind: 'string', typedefs: [], length: undefined,
 const unknown: Typed = { type: anyString, default: undefined, units: undefined }
 
 const integers: ReadonlySet<string> = new Set('int8 int16 int32 int64 uint8 uint16 uint32 uint64'.split(' '))
-const builtins: ReadonlySet<string> = new Set([
+/** The names of the built-in types, which no typedef may take. */
+export const builtins: ReadonlySet<string> = new Set([
   ...integers,
   ...'decimal64 string boolean enumeration bits binary leafref identityref empty union instance-identifier'.split(
     ' ',
