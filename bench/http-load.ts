@@ -24,10 +24,14 @@ export async function requestsPerSecond(load: Load): Promise<number> {
   await Promise.all(
     Array.from({ length: load.connections }, async () => {
       if (!load.closing) {
-        done += await keepAsking(load, deadline)
+        const asked = await keepAsking(load, deadline)
+        done += asked
         return
       }
-      while (performance.now() < deadline) done += await keepAsking(load, 0)
+      while (performance.now() < deadline) {
+        const asked = await keepAsking(load, 0)
+        done += asked
+      }
     }),
   )
   return (done * 1000) / (performance.now() - started)

@@ -172,6 +172,12 @@ export interface Journal {
   trim(tenant: TenantId | 'house', before: Instant, limit: number): Promise<number>
 }
 
+/** Told of commits: the tenants whose journals grew, and the devices the entries are about (or `any`, if not known). */
+export type CommitListener = (
+  tenants: ReadonlySet<TenantId | 'house'>,
+  devices: ReadonlySet<DeviceId> | 'any',
+) => void
+
 export interface Store {
   transact<T, R = never>(tenant: TenantId, body: (tx: Tx) => Promise<Result<T, R>>): Promise<Result<T, R>>
   transactHouse<T, R = never>(body: (house: HouseTx) => Promise<Result<T, R>>): Promise<Result<T, R>>
@@ -180,10 +186,11 @@ export interface Store {
   readHouse(): Reader
   readonly journal: Journal
   /**
-   * Called after commits that added journal entries, with the tenants they touched, also for commits of other
-   * processes on the same database. A hint to read on: calls may be merged, and nothing is told before the commit.
+   * Called after commits that added journal entries, with the tenants and the devices they touched, also for commits of
+   * other processes on the same database. A hint to read on: calls may be merged, and nothing is told before the
+   * commit. Whoever remembers something of a device forgets it when the device is named here.
    */
-  onCommit(listener: (tenants: ReadonlySet<TenantId | 'house'>) => void): () => void
+  onCommit(listener: CommitListener): () => void
   /** Resolves when the store answers (used by /readyz); refuses with the reason when it does not. */
   ping(): Promise<void>
   /** Finishes what has begun, refuses what comes after, lets go of files and sockets. */

@@ -14,7 +14,9 @@ import {
   type Actor,
   type AnyCollection,
   type Collection,
+  type CommitListener,
   Defect,
+  type DeviceId,
   type Find,
   type HouseTx,
   type Instant,
@@ -305,26 +307,26 @@ function same<V>(value: V): V {
 
 /** Those who want to hear of commits. What one of them throws reaches nobody else. */
 export class Listeners {
-  readonly #all = new Set<(tenants: ReadonlySet<Scope>) => void>()
+  readonly #all = new Set<CommitListener>()
   readonly #complain: (error: unknown) => void
 
   constructor(complain: (error: unknown) => void) {
     this.#complain = complain
   }
 
-  add(listener: (tenants: ReadonlySet<Scope>) => void): () => void {
-    const own = (tenants: ReadonlySet<Scope>) => listener(tenants)
+  add(listener: CommitListener): () => void {
+    const own: CommitListener = (tenants, devices) => listener(tenants, devices)
     this.#all.add(own)
     return () => {
       this.#all.delete(own)
     }
   }
 
-  tell(tenants: ReadonlySet<Scope>): void {
+  tell(tenants: ReadonlySet<Scope>, devices: ReadonlySet<DeviceId> | 'any'): void {
     if (tenants.size === 0) return
     for (const listener of [...this.#all])
       try {
-        listener(tenants)
+        listener(tenants, devices)
       } catch (error) {
         this.#complain(error)
       }

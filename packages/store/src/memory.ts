@@ -8,7 +8,9 @@
 import {
   type AnyCollection,
   type Collection,
+  type CommitListener,
   Defect,
+  DeviceId,
   type Find,
   type HouseTx,
   type Instant,
@@ -180,7 +182,7 @@ class MemoryStore implements Store {
     return this.#reader('house')
   }
 
-  onCommit(listener: (tenants: ReadonlySet<Scope>) => void): () => void {
+  onCommit(listener: CommitListener): () => void {
     return this.#listeners.add(listener)
   }
 
@@ -220,11 +222,14 @@ class MemoryStore implements Store {
         for (const [key, row] of changed) row === undefined ? rows.delete(key) : rows.set(key, row)
       }
     const touched = new Set<Scope>()
+    const devices = new Set<DeviceId>()
     for (const kept of entries) {
       this.#journalOf(kept.scope).entries.push({ seq: ++this.#last, kept })
       touched.add(kept.scope)
+      const named = DeviceId.parse(kept.device)
+      if (named !== undefined) devices.add(named)
     }
-    this.#listeners.tell(touched)
+    this.#listeners.tell(touched, devices)
   }
 
   #session(layer: Layer): Session {

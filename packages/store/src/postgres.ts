@@ -8,6 +8,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type {
   AnyCollection,
   Collection,
+  CommitListener,
   Find,
   HouseTx,
   Journal,
@@ -187,7 +188,7 @@ class PostgresStore implements Store {
     return new PooledReader(this, this.#tables, this.#statements, 'house')
   }
 
-  onCommit(listener: (tenants: ReadonlySet<Scope>) => void): () => void {
+  onCommit(listener: CommitListener): () => void {
     return this.#listeners.add(listener)
   }
 

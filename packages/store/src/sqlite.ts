@@ -14,6 +14,8 @@
 import { DatabaseSync } from 'node:sqlite'
 import {
   type AnyCollection,
+  type CommitListener,
+  DeviceId,
   type HouseTx,
   type Journal,
   ok,
@@ -23,7 +25,16 @@ import {
   type TenantId,
   type Tx,
 } from '@waymark/domain'
-import { Body, Handle, Listeners, runBody, type Scope, Sentinel, type Verdict } from './body.ts'
+import {
+  Body,
+  Handle,
+  type KeptEntry,
+  Listeners,
+  runBody,
+  type Scope,
+  Sentinel,
+  type Verdict,
+} from './body.ts'
 import { StoreError, type StoreLog, silent } from './errors.ts'
 import type { Migration } from './migrate.ts'
 import { Committed, CommittedReader, closedStore } from './sqlite-committed.ts'
@@ -94,7 +105,7 @@ function connect(file: string): DatabaseSync {
 
 /** A body that waits for its commit. */
 interface Job {
-  /** Runs the body; answers its verdict and whose journals it wrote to. */
+  /** Runs the body; answers its verdict and what it wrote to journals. */
   run(): Promise<Ran>
   resolve(result: Result<unknown, unknown>): void
   reject(error: unknown): void
@@ -102,7 +113,8 @@ interface Job {
 
 interface Ran {
   readonly verdict: Verdict<unknown, unknown>
-  readonly scopes: readonly Scope[]
+  /** What it added to journals. */
+  readonly entries: readonly KeptEntry[]
 }
 
 class SqliteStore implements Store {
@@ -159,7 +171,7 @@ class SqliteStore implements Store {
     return new CommittedReader(this.#tables, 'house', this.#committed)
   }
 
-  onCommit(listener: (tenants: ReadonlySet<Scope>) => void): () => void {
+  onCommit(listener: CommitListener): () => void {
     return this.#listeners.add(listener)
   }
 
@@ -248,7 +260,7 @@ class SqliteStore implements Store {
       ran = await job.run()
       this.#session.settle(ran.verdict.keep)
     } catch (error) {
-      ran = { verdict: { keep: false, error: translated(this.#file, error) }, scopes: [] }
+      ran = { verdict: { keep: false, error: translated(this.#file, error) }, entries: [] }
       this.#undoBody()
     }
     if (!ran.verdict.keep) this.#session.seq = seq
@@ -267,9 +279,9 @@ class SqliteStore implements Store {
   async #run<T, R>(scope: Scope, start: (handle: Handle) => Promise<Result<T, R>>): Promise<Ran> {
     const body = new Body(this.#sentinel)
     const verdict = await runBody(body, () => start(new Handle(this.#tables, this.#session, body, scope)))
-    if (!verdict.keep || body.entries.length === 0) return { verdict, scopes: [] }
+    if (!verdict.keep || body.entries.length === 0) return { verdict, entries: [] }
     this.#session.append(body.entries)
-    return { verdict, scopes: body.entries.map((entry) => entry.scope) }
+    return { verdict, entries: body.entries }
   }
 
   /** Puts the bodies' writes on disk, then answers them all. */
@@ -290,12 +302,17 @@ class SqliteStore implements Store {
     }
     this.#committed.seq = this.#session.seq
     const touched = new Set<Scope>()
+    const devices = new Set<DeviceId>()
     for (const { job, ran } of done) {
-      for (const scope of ran.scopes) touched.add(scope)
+      for (const { scope, device } of ran.entries) {
+        touched.add(scope)
+        const named = DeviceId.parse(device)
+        if (named !== undefined) devices.add(named)
+      }
       if ('error' in ran.verdict) job.reject(ran.verdict.error)
       else job.resolve(ran.verdict.result)
     }
-    this.#listeners.tell(touched)
+    this.#listeners.tell(touched, devices)
   }
 
   #journal(): Journal {
