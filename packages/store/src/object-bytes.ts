@@ -8,7 +8,7 @@
  *
  * Knows no tenant, no quota and no database; who may see which bytes is decided elsewhere.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import {
   type FileHandle,
   mkdir,
@@ -56,28 +56,41 @@ export interface ObjectBytes {
   toTrash(sha: string): Promise<boolean>
   /** Brings them back as they were; answers whether they were in the trash. */
   restore(sha: string): Promise<boolean>
-  /** Drops for good what was thrown away before this instant (ms); answers how many. */
+  /**
+   * Drops for good what was thrown away before this instant (ms); answers how many. Uploads that nobody has written to
+   * since then go with it: their process died.
+   */
   emptyTrash(before: number): Promise<number>
 }
 
 export interface ObjectBytesOptions {
   /** Made when missing. `incoming/` and `trash/` inside are ours. */
   readonly folder: string
+  /**
+   * Whether other processes write to the folder too: then only uploads that have lain still for an hour are taken for
+   * those of a dead process. Default: the folder is ours alone.
+   */
+  readonly shared?: boolean
   /** The clock, milliseconds since 1970: when bytes were written, and when they came into the trash. */
   readonly now?: () => number
 }
 
-/** Opens a folder of objects, removing what crashed uploads left. One process at a time writes to a folder. */
+/** Longer than any upload that is still alive may lie still. */
+const abandonedAfterMs = 3600_000
+
+/** Opens a folder of objects, removing what crashed uploads left. */
 export async function createObjectBytes(options: ObjectBytesOptions): Promise<ObjectBytes> {
-  const { folder } = options
+  const { folder, shared = false, now = Date.now } = options
+  const incoming = join(folder, 'incoming')
   try {
-    await rm(join(folder, 'incoming'), { recursive: true, force: true })
-    await mkdir(join(folder, 'incoming'), { recursive: true, mode: 0o700 })
+    if (!shared) await rm(incoming, { recursive: true, force: true })
+    await mkdir(incoming, { recursive: true, mode: 0o700 })
     await mkdir(join(folder, 'trash'), { recursive: true, mode: 0o700 })
+    await removeAbandoned(incoming, now() - abandonedAfterMs)
   } catch (cause) {
     throw new StoreError('io', `objects in ${folder}: ${messageOf(cause)}`, cause)
   }
-  return new ObjectFiles(folder, options.now ?? Date.now)
+  return new ObjectFiles(folder, now)
 }
 
 /** Pieces are gathered to about this size before they are written. */
@@ -87,6 +100,8 @@ class ObjectFiles implements ObjectBytes {
   readonly #folder: string
   readonly #now: () => number
   readonly #made = new Set<string>()
+  /** Before the names of our uploads: no neighbour's are called the same. */
+  readonly #own = randomUUID()
   #incoming = 0
 
   constructor(folder: string, now: () => number) {
@@ -100,7 +115,7 @@ class ObjectFiles implements ObjectBytes {
     source: AsyncIterable<Uint8Array>,
   ): Promise<Result<undefined, BytesRefusal>> {
     const path = this.#path(sha)
-    const incoming = join(this.#folder, 'incoming', `${++this.#incoming}-${sha}`)
+    const incoming = join(this.#folder, 'incoming', `${this.#own}-${++this.#incoming}`)
     let file: FileHandle | undefined
     const progress = { got: 0 }
     try {
@@ -182,6 +197,7 @@ class ObjectFiles implements ObjectBytes {
       if (found === undefined || found.atimeMs >= before) continue
       if ((await present(unlink(path).then(() => true))) === true) gone++
     }
+    await removeAbandoned(join(this.#folder, 'incoming'), before)
     return gone
   }
 
@@ -264,6 +280,15 @@ async function syncFolder(folder: string): Promise<void> {
     await handle.sync()
   } finally {
     await handle.close()
+  }
+}
+
+/** Removes uploads that were last written to before this instant (ms). */
+async function removeAbandoned(incoming: string, before: number): Promise<void> {
+  for (const name of await readdir(incoming)) {
+    const path = join(incoming, name)
+    const found = await present(stat(path))
+    if (found !== undefined && found.mtimeMs < before) await present(unlink(path))
   }
 }
 

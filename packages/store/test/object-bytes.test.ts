@@ -1,7 +1,7 @@
 /** The suite of the bytes of objects (RULES.md, OB), on disk and in memory. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -234,6 +234,41 @@ describe('bytes of objects on disk alone', () => {
     writeFileSync(join(own, 'incoming', '1-left'), 'half')
     await createObjectBytes({ folder: own, now: () => now })
     expect(readdirSync(join(own, 'incoming'))).toEqual([])
+  })
+
+  test('[OB7] in a shared folder a process that starts leaves the uploads of its neighbours alone', async () => {
+    const own = join(folder, 'shared')
+    const ours = await createObjectBytes({ folder: own, shared: true, now: () => now })
+    const bytes = noise(3000)
+    async function* slowly() {
+      yield bytes.subarray(0, 1000)
+      const neighbour = await createObjectBytes({ folder: own, shared: true, now: () => now })
+      // The same bytes, sent to both at once.
+      expect(await neighbour.write(shaOf(bytes), bytes.length, pieces(bytes))).toEqual(ok(undefined))
+      yield bytes.subarray(1000)
+    }
+    expect(await ours.write(shaOf(bytes), bytes.length, slowly())).toEqual(ok(undefined))
+    expect(await read(ours, shaOf(bytes))).toEqual(bytes)
+  })
+
+  test('[OB7] in a shared folder what has lain still is removed, at opening and with the trash', async () => {
+    const own = join(folder, 'still')
+    const incoming = join(own, 'incoming')
+    const leave = (name: string, ms: number) => {
+      writeFileSync(join(incoming, name), 'half')
+      utimesSync(join(incoming, name), ms / 1000, ms / 1000)
+    }
+    const hour = 3600_000
+    const open = (ms: number) => createObjectBytes({ folder: own, shared: true, now: () => ms })
+    await open(0)
+    leave('old', hour)
+    leave('young', 2 * hour)
+    const objects = await open(2 * hour + 1)
+    expect(readdirSync(incoming)).toEqual(['young'])
+    await objects.emptyTrash(2 * hour)
+    expect(readdirSync(incoming)).toEqual(['young'])
+    await objects.emptyTrash(2 * hour + 1)
+    expect(readdirSync(incoming)).toEqual([])
   })
 
   test('[OB7] no way of ending a write leaves anything in incoming', async () => {

@@ -7,6 +7,7 @@ import pg from 'pg'
 import { afterAll, describe, expect, test } from 'vitest'
 import { ann, bob, collections, entry, follow, keep, things, until } from './fixture.ts'
 import { expectAllKept, killWriter } from './killed.ts'
+import { migrationSuite } from './migration-suite.ts'
 import { expectLikeMemory } from './model.ts'
 import { storeSuite } from './store-suite.ts'
 
@@ -43,6 +44,20 @@ const increment = (store: Store, id: string) =>
 
 describe.skipIf(postgres === undefined)(`with ${postgresPackage} (skipped where it is not installed)`, () => {
   storeSuite({ name: 'PostgreSQL', open: () => open(newSchema()) })
+
+  migrationSuite('PostgreSQL', () => {
+    const schema = newSchema()
+    return {
+      open: (more) => openPostgresStore({ url, schema, ...more }),
+      inBackup: (backup, table) =>
+        beside(async (client) => {
+          const { rows } = await client.query<{ n: string }>(
+            `SELECT count(*) AS n FROM "${backup}"."${table}"`,
+          )
+          return Number(rows[0]?.n)
+        }),
+    }
+  })
 
   test('[ST22] generated histories answer as in memory', async () => {
     await expectLikeMemory(() => open(newSchema()), 25)

@@ -10,6 +10,7 @@ import { openSqliteStore, StoreError } from '@waymark/store'
 import { afterAll, expect, test } from 'vitest'
 import { ann, bob, collections, entry, follow, keep, notes, things } from './fixture.ts'
 import { expectAllKept, killWriter } from './killed.ts'
+import { migrationSuite } from './migration-suite.ts'
 import { expectLikeMemory } from './model.ts'
 import { storeSuite } from './store-suite.ts'
 
@@ -23,6 +24,19 @@ storeSuite({ name: 'SQLite', open: () => openSqliteStore({ file: newFile(), coll
 test('[ST22] generated histories answer as in memory', async () => {
   await expectLikeMemory(() => openSqliteStore({ file: newFile(), collections }), 60)
 }, 60_000)
+
+migrationSuite('SQLite', () => {
+  const file = newFile()
+  return {
+    open: (more) => openSqliteStore({ file, ...more }),
+    async inBackup(backup, table) {
+      const db = new DatabaseSync(backup, { readOnly: true })
+      const row = db.prepare(`SELECT count(*) AS n FROM "${table}"`).get()
+      db.close()
+      return Number(row?.n)
+    },
+  }
+})
 
 test('[SQ1] the second on a file is told who holds it; afterwards the file is free', async () => {
   const file = newFile()
