@@ -90,7 +90,9 @@ export async function openHomes(config: Config, services: Pick<Services, 'log'>)
     }
   const folder =
     config.objects === undefined ? join(config.data, 'objects') : new URL(config.objects).pathname
-  const bytes = await createObjectBytes({ folder })
+  // Processes of one PostgreSQL share their objects; a SQLite file has one process.
+  const shared = config.database?.startsWith('postgres') === true
+  const bytes = await createObjectBytes({ folder, shared })
   if (config.database?.startsWith('postgres')) {
     const url = config.database
     return {
