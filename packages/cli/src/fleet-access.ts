@@ -143,10 +143,11 @@ function hinted(fault: FleetFault): string {
 const loginKinds = ['no-login', 'bad-token', 'token-void']
 
 function sentence(problem: FleetProblem): string {
-  const { kind, detail, facts, status } = problem
+  const { kind, detail, facts, status, request } = problem
   if (loginKinds.includes(kind)) {
-    const why = kind === 'no-login' ? 'not logged in' : 'the login is no longer good'
-    return `${why}: run waymark login`
+    const [, url = ''] = /^\w+ (.*?)\/fleet\/v1\//.exec(request) ?? []
+    const why = kind === 'no-login' ? `not logged in to ${url}` : `the login to ${url} is no longer good`
+    return `${why}: run waymark login --server ${url}`
   }
   if (kind === 'about:blank') return printable(`the server answered ${status}: ${detail}`)
   const { errors, reason, wanted, got } = facts

@@ -11,6 +11,8 @@ export class FleetProblem extends Error {
   readonly status: number
   /** A sentence for people. */
   readonly detail: string
+  /** What was asked: method and address. Empty where an event told it. */
+  readonly request: string
   /** The other members: mostly `wanted` and `got`, and what the refusal is about. */
   readonly facts: Readonly<Record<string, unknown>>
   /** How long the server asked to be left alone. */
@@ -20,6 +22,7 @@ export class FleetProblem extends Error {
     kind: string
     status: number
     detail: string
+    request?: string
     facts?: Readonly<Record<string, unknown>>
     retryAfterMs?: number | undefined
   }) {
@@ -27,6 +30,7 @@ export class FleetProblem extends Error {
     this.kind = problem.kind
     this.status = problem.status
     this.detail = problem.detail
+    this.request = problem.request ?? ''
     this.facts = problem.facts ?? {}
     this.retryAfterMs = problem.retryAfterMs
   }

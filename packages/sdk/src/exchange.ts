@@ -118,7 +118,7 @@ export function createExchange(needs: ExchangeNeeds) {
       })
       const answer = answerOf(response, ending, letGo)
       if (response.ok) return { ok: true, answer }
-      const error = await problemOf(answer)
+      const error = await problemOf(sending, answer)
       return {
         ok: false,
         miss: { kind: 'status', status: error.status, retryAfterMs: error.retryAfterMs },
@@ -167,19 +167,21 @@ export function createExchange(needs: ExchangeNeeds) {
     }
   }
 
+  const requestOf = ({ method, path }: Sending): string => `${method} ${url}${path}`
+
   function unreachable(sending: Sending, reason: unknown): FleetFault {
     return new FleetFault(
       'unreachable',
-      { thing: `${sending.method} ${url}${sending.path}`, wanted: 'an answer', got: reasonOf(reason) },
+      { thing: requestOf(sending), wanted: 'an answer', got: reasonOf(reason) },
       { cause: reason },
     )
   }
 
-  async function problemOf(answer: Answer): Promise<FleetProblem> {
+  async function problemOf(sending: Sending, answer: Answer): Promise<FleetProblem> {
     const { status } = answer
     const waitMs = retryAfterMs(answer.headers.get('retry-after'), outside.now())
     const text = await textOf(answer.pieces(), problemBytesMax).catch(() => '')
-    return problemFrom(status, readJson(text), waitMs)
+    return problemFrom(status, readJson(text), { request: requestOf(sending), retryAfterMs: waitMs })
   }
 
   function parsed(text: string, answer: Answer): unknown {
@@ -197,13 +199,17 @@ export function createExchange(needs: ExchangeNeeds) {
 }
 
 /** Problem details as an error, whatever was left out of them. */
-export function problemFrom(status: number, body: unknown, waitMs?: number | undefined): FleetProblem {
+export function problemFrom(
+  status: number,
+  body: unknown,
+  known: { request?: string; retryAfterMs?: number | undefined } = {},
+): FleetProblem {
   const given: Readonly<Record<string, unknown>> =
     typeof body === 'object' && body !== null ? { ...body } : {}
   const { type, title, status: _status, detail, ...facts } = given
   const kind = typeof type === 'string' ? type.replace(/^urn:waymark:/, '') : 'about:blank'
   const said = typeof detail === 'string' ? detail : typeof title === 'string' ? title : `status ${status}`
-  return new FleetProblem({ kind, status, detail: said, facts, retryAfterMs: waitMs })
+  return new FleetProblem({ kind, status, detail: said, facts, ...known })
 }
 
 async function textOf(pieces: AsyncIterable<Uint8Array>, bytesMax: number): Promise<string> {

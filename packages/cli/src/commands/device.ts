@@ -5,8 +5,8 @@ import { connect, type FleetFlags, runFleetCommand, withFleetFlags } from '../fl
 import { type Context, Failure, type Io, print } from '../io.ts'
 import { type Outside, processOutside } from '../outside.ts'
 import { watchList } from '../show/live.ts'
-import { type Column, printList, sheetLines } from '../show/table.ts'
-import { timeFelt, timeWhole } from '../show/words.ts'
+import { type Column, printList, sheetLines, sortedEntries } from '../show/table.ts'
+import { printable, timeFelt, timeWhole } from '../show/words.ts'
 import { changeOf, metaOf } from './device-changes.ts'
 import { printLogs } from './device-logs.ts'
 import { outcomeSaid, trailOf } from './trail-views.ts'
@@ -47,8 +47,8 @@ export function run(
         'Sets nick and labels, and by key=value or key:=json what the device is to know (user-meta).',
       )
       .option('--nick <nick>', 'another name')
-      .option('--label <label=value...>', 'set a label; may be repeated')
-      .option('--unlabel <label...>', 'take a label away; may be repeated')
+      .option('--label <label=value>', 'set a label; may be repeated', gathered)
+      .option('--unlabel <label>', 'take a label away; may be repeated', gathered)
       .option('--public', 'let everybody who is logged in read it')
       .option('--private', 'let only the tenant read it')
       .action((name: string, assignments: string[], flags: SetFlags) =>
@@ -77,8 +77,11 @@ interface SetFlags extends FleetFlags {
   readonly private?: boolean
 }
 
+/** Every mention of an option. Commander's own lists would swallow the arguments behind them. */
+const gathered = (value: string, before: readonly string[] = []): string[] => [...before, value]
+
 const labelsSaid = (device: Device): string =>
-  Object.entries(device.labels)
+  sortedEntries(device.labels)
     .map(([label, value]) => `${label}=${value}`)
     .join(' ')
 
@@ -173,7 +176,7 @@ async function show(name: string, flags: FleetFlags, io: Io, outside: Outside): 
 }
 
 function metaLines(title: string, meta: Readonly<Record<string, unknown>>): string[] {
-  const pairs = Object.entries(meta).map(
+  const pairs = sortedEntries(meta).map(
     ([key, value]) => [`  ${key}`, typeof value === 'string' ? value : JSON.stringify(value)] as const,
   )
   return pairs.length === 0 ? [] : ['', title, ...sheetLines(pairs)]
@@ -190,7 +193,13 @@ async function claim(
     throw new Failure(2, `device claim: wanted the id of a device (24 hex digits), got ${id}`)
   const { fleet } = await connect(flags, io, outside)
   let device = await fleet.claimDevice({ device: id, body: { challenge } })
-  if (flags.nick !== undefined) device = await fleet.changeDevice({ device: id, body: { nick: flags.nick } })
+  if (flags.nick !== undefined)
+    try {
+      device = await fleet.changeDevice({ device: id, body: { nick: flags.nick } })
+    } catch (error) {
+      io.err(`claimed ${device.id} as ${device.nick}, and not as ${printable(flags.nick)}:`)
+      throw error
+    }
   print(io, flags.json, { data: device, lines: () => [`claimed ${device.id} as ${device.nick}`] })
 }
 

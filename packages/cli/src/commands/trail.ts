@@ -5,7 +5,7 @@ import { connect, type FleetFlags, runFleetCommand, withFleetFlags } from '../fl
 import { type Context, Failure, type Io, print } from '../io.ts'
 import { type Outside, processOutside } from '../outside.ts'
 import { watchList } from '../show/live.ts'
-import { printList, sheetLines } from '../show/table.ts'
+import { printList, sheetLines, sortedEntries } from '../show/table.ts'
 import { printable, timeWhole } from '../show/words.ts'
 import { type PostFlags, postStep } from './trail-post.ts'
 import { hasEnded, outcomeSaid, stepColumns, type TrailRow, trailColumns, trailOf } from './trail-views.ts'
@@ -159,7 +159,10 @@ async function show(
       ? (await fleet.getTrail({ device: name })).head
       : await fleet.getStep({ device: name, rev: revisionOf(asked) })
   if (flags.watch) return watchStep(connected, step, flags, io, outside)
-  const state = await fleet.getState({ device: step.device, rev: step.rev })
+  const [state, device] = await Promise.all([
+    fleet.getState({ device: step.device, rev: step.rev }),
+    fleet.getDevice({ device: step.device }),
+  ])
   if (flags.state) {
     io.out(JSON.stringify(state, undefined, 2))
     return 0
@@ -170,7 +173,7 @@ async function show(
     data: { step, state },
     lines: () => [
       ...sheetLines([
-        ['device', step.device],
+        ['device', `${device.nick} (${device.id})`],
         ['step', step.generation > 1 ? `${step.rev} of trail ${step.generation}` : String(step.rev)],
         ['outcome', outcomeSaid(step)],
         ['status', step.status],
@@ -182,7 +185,7 @@ async function show(
       ]),
       '',
       ...sheetLines(
-        Object.entries(state).map(([path, value]) => [
+        sortedEntries(state).map(([path, value]) => [
           `  ${printable(path)}`,
           typeof value === 'string' ? value : 'document',
         ]),

@@ -76,6 +76,11 @@ export function sheetLines(pairs: readonly (readonly [name: string, text: string
   )
 }
 
+/** Members by name: what order a store keeps them in is its own affair. */
+export function sortedEntries<T>(record: Readonly<Record<string, T>>): [string, T][] {
+  return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1))
+}
+
 /** The first so many characters, the last of them saying that there was more. */
 export function cut(text: string, width: number): string {
   if (lengthOf(text) <= width) return text

@@ -44,7 +44,7 @@ export function sizeSaid(bytes: number): string {
   let size = bytes
   for (const unit of ['B', 'kB', 'MB', 'GB', 'TB']) {
     if (size < 999.5 || unit === 'TB')
-      return `${unit === 'B' ? size : size.toPrecision(3).replace(/e\+3$/, '')} ${unit}`
+      return `${unit === 'B' ? size : size < 999.5 ? size.toPrecision(3) : Math.round(size)} ${unit}`
     size /= 1000
   }
   return `${bytes} B`
