@@ -6,7 +6,7 @@
  * whatever they are not sure of they leave to it by answering false. They never say what is wrong.
  */
 import { isJsonObject, JsonDecimal, type JsonObject, type JsonValue } from './json.ts'
-import { isTypeFault, type LeafCodec } from './leaf-types.ts'
+import { isTypeFault, type LeafCodec } from './leaf-codec.ts'
 import type { LeafListPlan, ListPlan, ParentPlan, Plan, RootPlan } from './plan.ts'
 
 /** True: certainly valid. False: not known here. */

@@ -9,17 +9,9 @@ import type { LeafrefType } from '../schema.ts'
 import type { XPathBudget } from '../xpath/index.ts'
 import { choiceMayExist, isActive, mayExist } from './complete.ts'
 import type { FaultList } from './fault-list.ts'
-import { isTypeFault, type LeafCodec } from './leaf-types.ts'
-import {
-  type ChoicePlan,
-  type LeafListPlan,
-  type LeafPlan,
-  type ListPlan,
-  type MustCondition,
-  type ParentPlan,
-  type Plan,
-  referencePath,
-} from './plan.ts'
+import { isTypeFault, type LeafCodec } from './leaf-codec.ts'
+import type { ChoicePlan, LeafListPlan, LeafPlan, ListPlan, MustCondition, ParentPlan, Plan } from './plan.ts'
+import { referencePath } from './reference.ts'
 import { DataTreeNode, dataTree, resolveInstancePath } from './tree.ts'
 
 export type CheckRun = {

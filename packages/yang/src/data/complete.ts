@@ -8,7 +8,7 @@
  */
 import type { XPathBudget } from '../xpath/index.ts'
 import type { FaultList } from './fault-list.ts'
-import type { LeafValue } from './leaf-types.ts'
+import type { LeafValue } from './leaf-codec.ts'
 import type { CasePlan, ChoicePlan, ParentPlan, Plan, WhenCondition } from './plan.ts'
 import { DataTreeNode, isSaid } from './tree.ts'
 

@@ -3,7 +3,7 @@
  * the end, when the keys of all list entries are known.
  */
 import type { DataFault, DataFaultCode } from './fault.ts'
-import type { TypeFault } from './leaf-types.ts'
+import type { TypeFault } from './leaf-codec.ts'
 import type { ChoicePlan, Plan } from './plan.ts'
 import { type DataTreeNode, instancePath } from './tree.ts'
 

@@ -3,7 +3,7 @@
  * the one form in which equal paths are equal texts: a module name where it changes, keys in the order
  * of the list, single quotes where they fit.
  */
-import type { InstancePathReader, TypeFault, ValueNames } from './leaf-types.ts'
+import type { InstancePathReader, TypeFault, ValueNames } from './leaf-codec.ts'
 import type { Plan, RootPlan } from './plan.ts'
 
 export type PathPredicate =

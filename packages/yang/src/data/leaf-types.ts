@@ -4,68 +4,25 @@
  * Inside the library a value is its canonical text, so that two values are equal when their texts are.
  * Each type is compiled once into a `LeafCodec`; all restrictions are ready-made tests by then.
  */
-import type {
-  Decimal64Type,
-  EnumerationType,
-  ErrorTexts,
-  Identity,
-  IntegerType,
-  Interval,
-  LeafrefType,
-  Length,
-  ResolvedType,
-  StringType,
-} from '../schema.ts'
+import type { EnumerationType, Identity, LeafrefType, Length, ResolvedType, StringType } from '../schema.ts'
 import { fullName } from '../xpath/functions.ts'
 import { compilePattern } from '../xsd-pattern.ts'
-import { describeJson, JsonDecimal, type JsonValue } from './json.ts'
-
-/** Why a value does not fit. */
-export type TypeFault = {
-  readonly found: string
-  readonly expected: string
-  readonly rfc: string
-  readonly errorMessage?: string | undefined
-  readonly errorAppTag?: string | undefined
-}
-
-/** What a value is: the canonical text, and the codec of the type that took it (a union's member). */
-export type LeafValue = { readonly text: string; readonly codec: LeafCodec }
-
-/** How names in values are read: the modules that prefixes stand for, and the one of names without. */
-export type ValueNames = {
-  readonly moduleOf: (prefix: string) => string | undefined
-  readonly moduleName: string
-}
-
-export type LeafCodec = {
-  readonly type: ResolvedType
-  /** The value of a JSON value, or why there is none. With `loose`, the wider forms are taken too. */
-  read(json: JsonValue, loose: boolean): LeafValue | TypeFault
-  /** Whether `read` (not loose) would find a value; quicker where that is simple. */
-  fits(this: void, json: JsonValue): boolean
-  /** The value of a text as a module writes it (defaults). */
-  readText(text: string, names: ValueNames): LeafValue | TypeFault
-  /** Canonical text to JSON (RFC 7951 6). With `bare`, whole numbers of all sizes are JSON numbers. */
-  write(text: string, style: WriteStyle): JsonValue
-  /** The leafref whose target this value must be among, when it must. */
-  readonly reference: LeafrefType | undefined
-  /** For a union, the members in order, unions inside unions opened; else itself alone. */
-  readonly members: readonly LeafCodec[]
-}
-
-export type WriteStyle = {
-  readonly bare: boolean
-  /** The module of the leaf, whose name identities may leave out. */
-  readonly module: string
-}
-
-export function isTypeFault(result: LeafValue | TypeFault): result is TypeFault {
-  return 'found' in result
-}
-
-/** What instance identifiers need from outside: the schema tree. Answers the canonical text. */
-export type InstancePathReader = (text: string, names: ValueNames) => string | TypeFault
+import { describeJson, type JsonValue } from './json.ts'
+import {
+  codec,
+  describeIntervals,
+  fault,
+  type InstancePathReader,
+  isTypeFault,
+  type LeafCodec,
+  type LeafValue,
+  sharedValues,
+  type TypeFault,
+  textCodec,
+  type ValueNames,
+  wrongKind,
+} from './leaf-codec.ts'
+import { decimalCodec, integerCodec } from './leaf-numbers.ts'
 
 /** Compiles a type. `module` is the leaf's own, which identities and paths without a prefix mean. */
 export function compileLeafType(type: ResolvedType, module: string, readPath: InstancePathReader): LeafCodec {
@@ -97,185 +54,6 @@ export function compileLeafType(type: ResolvedType, module: string, readPath: In
     case 'union':
       return unionCodec(type, module, readPath)
   }
-}
-
-// Building. ----------------------------------------------------------------------------------------
-
-type Parts = Pick<LeafCodec, 'read' | 'readText' | 'write'> & Partial<Pick<LeafCodec, 'fits'>>
-
-function codec(type: ResolvedType, build: (value: (text: string) => LeafValue) => Parts): LeafCodec {
-  const value = (text: string): LeafValue => ({ text, codec: made })
-  const parts = build(value)
-  const fits = parts.fits ?? ((json) => !isTypeFault(parts.read(json, false)))
-  const made: LeafCodec & { members: LeafCodec[] } = {
-    type,
-    ...parts,
-    fits,
-    reference: undefined,
-    members: [],
-  }
-  made.members.push(made)
-  return made
-}
-
-/** For types with few values: each is made once. */
-function sharedValues(value: (text: string) => LeafValue): (text: string) => LeafValue {
-  const made = new Map<string, LeafValue>()
-  return (text) => {
-    let one = made.get(text)
-    if (!one) {
-      one = value(text)
-      made.set(text, one)
-    }
-    return one
-  }
-}
-
-/** A type whose JSON form is a string that is read like its text. */
-function textCodec(
-  type: ResolvedType,
-  parse: (text: string, names: ValueNames) => string | TypeFault,
-  module = '',
-): LeafCodec {
-  const jsonNames: ValueNames = { moduleOf: (prefix) => prefix, moduleName: module }
-  return codec(type, (value) => {
-    const readText = (text: string, names: ValueNames): LeafValue | TypeFault => {
-      const parsed = parse(text, names)
-      return typeof parsed === 'string' ? value(parsed) : parsed
-    }
-    return {
-      read: (json) =>
-        typeof json === 'string' ? readText(json, jsonNames) : wrongKind(json, 'a string', '6'),
-      readText,
-      write: (text) => text,
-    }
-  })
-}
-
-function wrongKind(json: JsonValue, expected: string, section: string): TypeFault {
-  return { found: describeJson(json), expected, rfc: `RFC 7951 ${section}` }
-}
-
-function fault(found: string, expected: string, rfc: string, texts?: ErrorTexts): TypeFault {
-  const shown = found.length > 80 ? `${found.slice(0, 77)}…` : found
-  return {
-    found: JSON.stringify(shown),
-    expected,
-    rfc,
-    errorMessage: texts?.errorMessage,
-    errorAppTag: texts?.errorAppTag,
-  }
-}
-
-function describeIntervals<T>(intervals: readonly Interval<T>[], show: (end: T) => string): string {
-  return intervals
-    .map(({ from, to }) => (from === to ? show(from) : `${show(from)}..${show(to)}`))
-    .join(' | ')
-}
-
-// Numbers. -----------------------------------------------------------------------------------------
-
-function integerCodec(type: IntegerType): LeafCodec {
-  const { range, base } = type
-  const isWide = base === 'int64' || base === 'uint64'
-  const small = range.intervals.map(({ from, to }): [number, number] => [Number(from), Number(to)])
-  const [firstLow, firstHigh] = small[0] ?? [0, 0]
-  const isOne = small.length === 1
-  const expected = `${base} in ${describeIntervals(range.intervals, String)}`
-  const inRange = (number: number): boolean => {
-    if (isOne) return number >= firstLow && number <= firstHigh
-    for (const [low, high] of small) if (number >= low && number <= high) return true
-    return false
-  }
-  const inWideRange = (whole: bigint): boolean =>
-    range.intervals.some(({ from, to }) => whole >= from && whole <= to)
-  return codec(type, (value) => {
-    const outside = (found: string): TypeFault => fault(found, expected, 'RFC 7950 9.2.4', range)
-    const readNumber = (number: number): LeafValue | TypeFault =>
-      Number.isSafeInteger(number) && inRange(number)
-        ? value(number === 0 ? '0' : String(number))
-        : outside(String(number))
-    const readWhole = (text: string): LeafValue | TypeFault => {
-      if (!/^[+-]?[0-9]{1,40}$/.test(text)) return fault(text, expected, 'RFC 7950 9.2.1')
-      if (text.length <= 15) return readNumber(Number(text))
-      const whole = BigInt(text.startsWith('+') ? text.slice(1) : text)
-      return inWideRange(whole) ? value(whole.toString()) : outside(text)
-    }
-    const fits = (json: JsonValue): boolean =>
-      typeof json === 'number' && Number.isSafeInteger(json) && inRange(json)
-    return {
-      ...(isWide ? {} : { fits }),
-      read: (json, loose) => {
-        if (typeof json === 'number' && (!isWide || loose)) return readNumber(json)
-        if (typeof json === 'string' && (isWide || loose)) return readWhole(json)
-        if (typeof json === 'bigint') {
-          if (isWide && !loose) return wrongKind(json, `${base} as a string`, '6.1')
-          return inWideRange(json) ? value(json.toString()) : outside(json.toString())
-        }
-        return wrongKind(json, isWide ? `${base} as a string` : `${base} as a number`, '6.1')
-      },
-      // Modules may write hexadecimal and octal (RFC 7950 9.2.1).
-      readText: (text) => {
-        const other = /^([+-]?)(0[xX][0-9a-fA-F]{1,20}|0[0-7]{1,25})$/.exec(text)
-        if (!other) return readWhole(text)
-        const [, sign = '', digits = ''] = other
-        const magnitude = BigInt(/^0[xX]/.test(digits) ? digits : `0o${digits.slice(1)}`)
-        return readWhole((sign === '-' ? -magnitude : magnitude).toString())
-      },
-      write: (text, style) => {
-        if (isWide && !style.bare) return text
-        const number = Number(text)
-        return Number.isSafeInteger(number) ? number : BigInt(text)
-      },
-    }
-  })
-}
-
-function decimalCodec(type: Decimal64Type): LeafCodec {
-  const { fractionDigits, range } = type
-  const expected = `decimal64 with ${fractionDigits} fraction digits in ${describeIntervals(range.intervals, (units) => decimalText(units, fractionDigits))}`
-  return codec(type, (value) => {
-    const readText = (text: string): LeafValue | TypeFault => {
-      const match = /^([+-]?)([0-9]{1,40})(?:\.([0-9]{1,40}))?$/.exec(text)
-      const fraction = match?.[3]?.replace(/0+$/, '') ?? ''
-      if (!match || fraction.length > fractionDigits) return fault(text, expected, 'RFC 7950 9.3.1')
-      const magnitude = BigInt(`${match[2]}${fraction.padEnd(fractionDigits, '0')}`)
-      const units = match[1] === '-' ? -magnitude : magnitude
-      for (const { from, to } of range.intervals)
-        if (units >= from && units <= to) return value(decimalText(units, fractionDigits))
-      return fault(text, expected, 'RFC 7950 9.3.4', range)
-    }
-    return {
-      read: (json, loose) => {
-        if (typeof json === 'string') return readText(json)
-        if (loose && (typeof json === 'number' || typeof json === 'bigint'))
-          return readText(plainNumber(json))
-        if (loose && json instanceof JsonDecimal) return readText(json.text)
-        return wrongKind(json, 'decimal64 as a string', '6.1')
-      },
-      readText,
-      write: (text, style) => (style.bare ? padFraction(text, fractionDigits) : text),
-    }
-  })
-}
-
-function plainNumber(number: number | bigint): string {
-  if (typeof number === 'bigint') return number.toString()
-  const text = String(number)
-  return text.includes('e') ? number.toFixed(18) : text
-}
-
-/** Canonical: one digit at least on either side of the point, no other superfluous zeros (RFC 7950 9.3.2). */
-function decimalText(units: bigint, fractionDigits: number): string {
-  const digits = (units < 0n ? -units : units).toString().padStart(fractionDigits + 1, '0')
-  const whole = digits.slice(0, -fractionDigits)
-  const fraction = digits.slice(-fractionDigits).replace(/0+$/, '')
-  return `${units < 0n ? '-' : ''}${whole}.${fraction === '' ? '0' : fraction}`
-}
-
-function padFraction(text: string, fractionDigits: number): string {
-  const point = text.indexOf('.')
-  return text.padEnd(point + 1 + fractionDigits, '0')
 }
 
 // Texts. -------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
  */
 import type { FaultList } from './fault-list.ts'
 import { describeJson, isJsonObject, type JsonObject, type JsonValue } from './json.ts'
-import { isTypeFault, type LeafCodec } from './leaf-types.ts'
+import { isTypeFault, type LeafCodec } from './leaf-codec.ts'
 import type {
   AnyPlan,
   ContainerPlan,

@@ -6,8 +6,9 @@ import type { Identity } from '../schema.ts'
 import type { QName, XPathBudget, XPathTree } from '../xpath/index.ts'
 import { type PathStep, parseInstancePath, quoteText } from './instance-path.ts'
 import type { JsonValue } from './json.ts'
-import type { LeafCodec } from './leaf-types.ts'
-import { type ListPlan, type OperationPlan, type Plan, type RootPlan, referencePath } from './plan.ts'
+import type { LeafCodec } from './leaf-codec.ts'
+import type { ListPlan, OperationPlan, Plan, RootPlan } from './plan.ts'
+import { referencePath } from './reference.ts'
 
 export type AnyNodePlan = Plan | RootPlan
 

@@ -5,6 +5,8 @@
  * a predicate that compares a list's key with a value known beforehand becomes a look-up. Evaluation
  * counts the nodes it visits and gives up, saying so, when an expression would visit too many.
  */
+
+import { axisReach } from './axes.ts'
 import { type XPathScope, xpathFunctions } from './check.ts'
 import { contextByDefault, createLibrary, identityName, type Library } from './functions.ts'
 import type { BinaryOperator, Expr, NodeTest, Step } from './parse.ts'
@@ -442,61 +444,4 @@ function compileTest<N>(compiler: Compiler<N>, test: NodeTest): (node: N) => boo
       }
     }
   }
-}
-
-/** All nodes on an axis, nearest first (XPath 1.0, 2.2). */
-function axisReach<N>(tree: XPathTree<N>, axis: Step['axis']): (node: N) => readonly N[] {
-  const parents = (node: N): N[] => {
-    const up = tree.parent(node)
-    return up === undefined ? [] : [up]
-  }
-  const ancestors = (node: N): N[] => {
-    const all: N[] = []
-    for (let up = tree.parent(node); up !== undefined; up = tree.parent(up)) all.push(up)
-    return all
-  }
-  const descendants = (node: N): N[] => {
-    const all: N[] = []
-    const waiting = [...tree.children(node)].reverse()
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      all.push(next)
-      const below = tree.children(next)
-      for (let i = below.length - 1; i >= 0; i--) {
-        const child = below[i]
-        if (child !== undefined) waiting.push(child)
-      }
-    }
-    return all
-  }
-  const siblings = (node: N, after: boolean): N[] => {
-    const up = tree.parent(node)
-    if (up === undefined) return []
-    const all = tree.children(up)
-    const at = all.indexOf(node)
-    return after ? all.slice(at + 1) : all.slice(0, at).reverse()
-  }
-  const beyond = (node: N, after: boolean): N[] => {
-    const all = [node, ...ancestors(node)].flatMap((up) => siblings(up, after))
-    const whole = all.flatMap((sibling) =>
-      after ? [sibling, ...descendants(sibling)] : [...descendants(sibling).reverse(), sibling],
-    )
-    return whole
-  }
-  const reaches: Record<Step['axis'], (node: N) => readonly N[]> = {
-    child: (node) => tree.children(node),
-    parent: parents,
-    self: (node) => [node],
-    ancestor: ancestors,
-    'ancestor-or-self': (node) => [node, ...ancestors(node)],
-    descendant: descendants,
-    'descendant-or-self': (node) => [node, ...descendants(node)],
-    'following-sibling': (node) => siblings(node, true),
-    'preceding-sibling': (node) => siblings(node, false),
-    following: (node) => beyond(node, true),
-    preceding: (node) => beyond(node, false),
-    // Data trees have neither attributes nor namespace nodes.
-    attribute: () => [],
-    namespace: () => [],
-  }
-  return reaches[axis]
 }
