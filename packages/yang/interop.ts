@@ -2,8 +2,9 @@
  * Holds our verdicts against those of yanglint (libyang) and pyang.
  *
  * Three bodies of modules: the pinned list of our own, the modules that installed packages bring, and seeded
- * mutations of the latter. The rule: where both tools agree, we agree; differences that are known and explained
- * stand in `known` below and in docs/agreement.md. Tools that are not installed are named and skipped.
+ * mutations of the latter. The rule: where both tools agree, we agree; where they differ with each other,
+ * docs/agreement.md says whom we follow. Then documents have their turn (interop-data.ts). Tools that are not
+ * installed are named and skipped.
  *
  * More folders of modules can be named in YANG_MODULES (DIR:DIR); docs/agreement.md says which packages were
  * used. Run by itself it prints a report: `node packages/yang/interop.ts`.
@@ -15,6 +16,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { mutate } from './interop/mutate.ts'
+import { main as compareDocuments } from './interop-data.ts'
 import { compileAsync } from './src/compile/compile.ts'
 import { formatProblem, type ModuleText, type ParsedTexts, type ResolveAsync } from './src/index.ts'
 import { verdicts } from './test/verdicts.ts'
@@ -32,13 +34,21 @@ interface Opinion {
   readonly why: string
 }
 
-/** Differences that are explained in docs/agreement.md, by the pinned rule or the file's name. */
-const known: ReadonlyMap<string, string> = new Map([])
-
 const mutationSeed = 20_261
 const mutationCount = 300
 
+/** Compares modules, then documents. One line a set goes to `log`, and one for each difference. */
 export async function main(log: (line: string) => void = console.log): Promise<InteropResult> {
+  const modules = await compareModules(log)
+  const documents = await compareDocuments(log)
+  return {
+    passed: modules.passed + documents.passed,
+    failed: modules.failed + documents.failed,
+    skipped: [...modules.skipped, ...documents.skipped],
+  }
+}
+
+async function compareModules(log: (line: string) => void): Promise<InteropResult> {
   const skipped: string[] = []
   const hasLint = await runs('yanglint', ['--version'])
   const hasPyang = await runs('python3', ['-c', 'import pyang'])
@@ -81,7 +91,7 @@ async function comparePinned(work: string, score: Score, log: (line: string) => 
       log(
         `  tools differ on "${rule}" (ours: ${verdictWord(valid)}): yanglint ${verdictWord(lint.valid)} ${lint.why}, pyang ${verdictWord(pyang.valid)} ${pyang.why}`,
       )
-    } else if (lint.valid !== valid && !known.has(rule)) {
+    } else if (lint.valid !== valid) {
       score.failed++
       log(
         `DIFFERS ${rule}: ours ${verdictWord(valid)}, both tools ${verdictWord(lint.valid)}: ${lint.why} / ${pyang.why}\n${modules[0]?.text}`,
@@ -150,7 +160,7 @@ async function compareFiles(
       continue
     }
     const own = await ours(file)
-    if (own.valid === lint.valid || known.has(basename(file))) score.passed++
+    if (own.valid === lint.valid) score.passed++
     else {
       score.failed++
       const note = notes?.get(file) ?? ''

@@ -196,10 +196,12 @@ const predicateAt = new RegExp(
   `\\s*\\[\\s*(${step})\\s*=\\s*current\\s*\\(\\s*\\)\\s*/\\s*((?:\\.\\.\\s*/\\s*)+)(${step}(?:\\s*/\\s*${step})*)\\s*\\]\\s*`,
   'y',
 )
-// RFC 7950 9.9.2 allows deref() only in XPath, but a path may begin with it in modules that follow RFC 6020's errata.
 
-/** Undefined when the form is wrong; `at` cannot be told more closely than the whole. */
+const maxPathLength = 16_384
+
+/** Undefined when the form is wrong, or the text longer than 16 384 characters. */
 export function parseLeafrefPath(text: string): LeafrefPath | undefined {
+  if (text.length > maxPathLength) return undefined
   let at = 0
   const blanks = () => {
     while (/\s/.test(text[at] ?? '')) at++

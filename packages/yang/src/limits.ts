@@ -24,7 +24,7 @@ export interface Limits {
   readonly maxChain: number
   /** Members of one union, unions inside it counted out. 2000. */
   readonly maxUnionMembers: number
-  /** Pairs of an identity and one derived from it, in one schema. 500 000. */
+  /** Pairs of an identity and one derived from it, in one schema. 100 000. */
   readonly maxDerivations: number
   /** Findings reported for one compilation; the rest is counted, not kept. 200. */
   readonly maxProblems: number
@@ -38,6 +38,6 @@ export const defaultLimits: Limits = {
   nodesPerByte: 0.25,
   maxChain: 100,
   maxUnionMembers: 2000,
-  maxDerivations: 500_000,
+  maxDerivations: 100_000,
   maxProblems: 200,
 }
