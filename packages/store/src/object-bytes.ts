@@ -21,7 +21,6 @@ import {
   unlink,
   utimes,
 } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { Defect, ObjectSha, ok, type Result, refuse } from '@waymark/domain'
@@ -79,48 +78,19 @@ export interface ObjectBytesOptions {
 /** Longer than any upload that is still alive may lie still. */
 const abandonedAfterMs = 3600_000
 
-/** Opens a folder of objects, removing what crashed uploads left. Several processes may share one folder. */
+/** Opens a folder of objects, removing what crashed uploads left. */
 export async function createObjectBytes(options: ObjectBytesOptions): Promise<ObjectBytes> {
-  const { folder } = options
-  const now = options.now ?? Date.now
-  const own = `${hostname()}.${process.pid}.${randomBytes(6).toString('hex')}`
-  const incoming = join(folder, 'incoming', own)
+  const { folder, shared = false, now = Date.now } = options
+  const incoming = join(folder, 'incoming')
   try {
+    if (!shared) await rm(incoming, { recursive: true, force: true })
+    await mkdir(incoming, { recursive: true, mode: 0o700 })
     await mkdir(join(folder, 'trash'), { recursive: true, mode: 0o700 })
-    await mkdir(join(folder, 'incoming'), { recursive: true, mode: 0o700 })
-    for (const name of await readdir(join(folder, 'incoming')))
-      if (await isLeft(join(folder, 'incoming', name), name))
-        await rm(join(folder, 'incoming', name), { recursive: true, force: true })
-    living.add(own)
-    await mkdir(incoming, { mode: 0o700 })
+    await removeAbandoned(incoming, now() - abandonedAfterMs)
   } catch (cause) {
     throw new StoreError('io', `objects in ${folder}: ${messageOf(cause)}`, cause)
   }
-  return new ObjectFiles(folder, incoming, now)
-}
-
-/** The upload folders of this very process. */
-const living = new Set<string>()
-const abandonedMs = 24 * 60 * 60 * 1000
-
-/**
- * Whether an upload folder's process is gone. On this host the process is looked for; what another host left is taken
- * for abandoned when nothing came or went in it for a day.
- */
-async function isLeft(path: string, name: string): Promise<boolean> {
-  if (living.has(name)) return false
-  const [, host = '', pid = ''] = /^(.*)\.(\d+)\.[0-9a-f]+$/.exec(name) ?? []
-  if (host === hostname()) return Number(pid) === process.pid || !isAlive(Number(pid))
-  const found = await present(stat(path))
-  return found === undefined || host === '' || Date.now() - found.mtimeMs > abandonedMs
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return codeOf(error) !== 'ESRCH'
-  }
+  return new ObjectFiles(folder, now)
 }
 
 /** Pieces are gathered to about this size before they are written. */

@@ -179,8 +179,9 @@ export class Announcer {
   readonly #options: AnnouncerOptions
   readonly #missed: ReturnType<typeof statement>
   #client: pg.Client | undefined
-  /** Everything below this transaction id has been told. */
+  /** Everything below this transaction id has been told: as of the last heartbeat but one, so no news is under way. */
   #mark = 0
+  #markNext = 0
   #waiting: News[] = []
   #looking = false
   #timers = new Set<NodeJS.Timeout>()
@@ -227,7 +228,7 @@ export class Announcer {
     if (this.#mark > 0)
       for (const [scope, xid] of await run(client, this.#missed, [this.#mark]))
         this.#waiting.push({ xid: Number(xid), scopes: [scope as Scope] })
-    this.#mark = xmin
+    this.#mark = this.#markNext = xmin
     this.#client = client
     if (this.#closed) await client.end()
     void this.#look()
@@ -255,7 +256,9 @@ export class Announcer {
       run(client, xminNow)
         .then(
           ([row]) => {
-            if (told && this.#client === client) this.#mark = Number(row?.[0])
+            if (!told || this.#client !== client) return
+            this.#mark = this.#markNext
+            this.#markNext = Number(row?.[0])
           },
           () => void client.end().catch(() => {}),
         )

@@ -58,7 +58,7 @@ interface Sent {
 
 const conflictAttemptsMax = 30
 const uniqueAttemptsMax = 4
-const reconnectAttemptsMax = 6
+const reconnectAttemptsMax = 12
 
 const announce = statement(
   `SELECT pg_current_xact_id()::text, pg_notify($1, pg_current_xact_id()::text || ' ' || word)::text FROM unnest($2::text[]) word`,
@@ -205,7 +205,7 @@ export class Lane {
     // Nothing was written, so nothing can have been kept.
     if (xid === undefined) return this.#after(group, error)
     log.warn({ store, err: error, xid }, 'the database was lost during a commit; asking what became of it')
-    for (let attempt = 1; attempt <= 2 * reconnectAttemptsMax; attempt++) {
+    for (let attempt = 1; attempt <= reconnectAttemptsMax; attempt++) {
       this.#drop()
       await this.#wait(attempt, 50)
       try {

@@ -104,7 +104,7 @@ interface Opened extends PostgresOptions {
   readonly epoch: number
 }
 
-const readAttemptsMax = 4
+const readAttemptsMax = 5
 const alive = statement('SELECT 1')
 
 class PostgresStore implements Store {

@@ -5,6 +5,7 @@ import { openPostgresStore } from '@waymark/store'
 import { postgresPackage, startPostgres, type TestPostgres } from '@waymark/store/testing'
 import pg from 'pg'
 import { afterAll, describe, expect, test } from 'vitest'
+import { type Cut, cuttingProxy } from './cutting-proxy.ts'
 import { ann, bob, collections, entry, follow, keep, things, until } from './fixture.ts'
 import { expectAllKept, killWriter } from './killed.ts'
 import { migrationSuite } from './migration-suite.ts'
@@ -212,6 +213,33 @@ describe.skipIf(postgres === undefined)(`with ${postgresPackage} (skipped where 
     )
     await store.close()
   })
+
+  for (const where of ['before', 'after'] satisfies Cut[])
+    test(`[PG4] a connection lost just ${where} the COMMIT: the body happens once, and its caller is told so`, async () => {
+      const proxy = await cuttingProxy(url)
+      const schema = newSchema()
+      const store = await openPostgresStore({ url: proxy.url, schema, collections })
+      await increment(store, 'n')
+      for (let i = 1; i <= 4; i++) {
+        proxy.cutNextCommit(where)
+        const heard = new Set<string>()
+        const stop = store.onCommit((tenants) => {
+          for (const tenant of tenants) heard.add(tenant)
+        })
+        expect(await Promise.all([increment(store, 'n'), increment(store, 'm')])).toEqual([
+          ok(undefined),
+          ok(undefined),
+        ])
+        await until(() => heard.has(ann))
+        stop()
+        expect(proxy.cuts).toBe(i)
+        expect((await store.read(ann).get(things, { id: 'n' }))?.size).toBe(i + 1)
+        expect((await store.read(ann).get(things, { id: 'm' }))?.size).toBe(i)
+      }
+      expect(await follow(store, ann)).toHaveLength(9)
+      await store.close()
+      await proxy.close()
+    })
 
   test('[PG5] every acknowledged write is found after SIGKILL of the writer at any moment', async () => {
     const schema = newSchema()

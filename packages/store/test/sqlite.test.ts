@@ -117,6 +117,32 @@ test('[SQ3] a full disk refuses by name, loses nothing acknowledged, and passes'
   await store.close()
 })
 
+test('[SQ3] a disk that takes no more at the commit itself: all of that commit are refused, nothing acknowledged is lost', async () => {
+  const file = newFile()
+  const script = join(import.meta.dirname, 'children', 'limited-writer.ts')
+  // The shell lets no file grow beyond 512 KiB; the write-ahead log meets that in the middle of a commit.
+  const args = [
+    '-c',
+    'ulimit -f 1024; exec "$@"',
+    'sh',
+    process.execPath,
+    '--conditions=source',
+    script,
+    file,
+  ]
+  const { stdout } = await promisify(execFile)('/bin/sh', args)
+  const told = JSON.parse(stdout) as { kept: string[]; refused: string[]; found: string[] }
+  expect(told.kept.length).toBeGreaterThan(0)
+  expect(told.refused.length).toBeGreaterThan(0)
+  for (const kind of told.refused) expect(['io', 'disk-full']).toContain(kind)
+  expect(told.found.sort()).toEqual(told.kept.sort())
+  const store = await openSqliteStore({ file, collections })
+  const found = await store.read(ann).find(things, {})
+  expect(found.map(({ id }) => id).sort()).toEqual(told.kept)
+  await keep(store, ann, { id: 'after' })
+  await store.close()
+})
+
 test('[SQ4] files that are no store of ours are refused and left as they are', async () => {
   const text = newFile()
   writeFileSync(text, 'this is a shopping list, not a database. '.repeat(100))

@@ -849,6 +849,19 @@ export function storeSuite(home: Home): void {
         if (second.ok) expect(await follow(store, ann, second.value.next)).toEqual([])
       })
 
+      test('[ST47] listeners are told the devices the entries are about, or that any may be', async () => {
+        const told: ('any' | string[])[] = []
+        store.onCommit((_tenants, devices) => told.push(devices === 'any' ? devices : [...devices]))
+        const device = 'd'.repeat(24)
+        await store.transact(ann, async (tx) => {
+          tx.journal(entry('about nobody'))
+          tx.journal(entry('about one', { device }))
+          return ok(undefined)
+        })
+        await until(() => told.length > 0)
+        expect(['any', [device]]).toContainEqual(told[0])
+      })
+
       test('[ST46] listeners hear of commits with entries, after they can be read', async () => {
         const heard: string[][] = []
         const read: Promise<number>[] = []
