@@ -124,7 +124,7 @@ const operations = `module o {
 
 export const dataSuites: readonly DataSuite[] = [
   {
-    rule: '[D10] integers',
+    rule: '[ID10] integers',
     module: types,
     cases: [
       { doc: '{}', verdict: 'ok' },
@@ -161,7 +161,7 @@ export const dataSuites: readonly DataSuite[] = [
     ],
   },
   {
-    rule: '[D11] decimal64',
+    rule: '[ID11] decimal64',
     module: types,
     cases: [
       { doc: '{"t:v":{"dec":"1.5"}}', verdict: 'ok' },
@@ -180,7 +180,7 @@ export const dataSuites: readonly DataSuite[] = [
     ],
   },
   {
-    rule: '[D12] strings and patterns',
+    rule: '[ID12] strings and patterns',
     module: types,
     cases: [
       { doc: '{"t:v":{"str":"a"}}', verdict: 'ok' },
@@ -201,7 +201,7 @@ export const dataSuites: readonly DataSuite[] = [
     ],
   },
   {
-    rule: '[D13] boolean, enumeration, bits, binary, empty',
+    rule: '[ID13] boolean, enumeration, bits, binary, empty',
     module: types,
     cases: [
       { doc: '{"t:v":{"bool":true}}', verdict: 'ok' },
@@ -231,7 +231,7 @@ export const dataSuites: readonly DataSuite[] = [
     ],
   },
   {
-    rule: '[D14] identityref, union, instance-identifier',
+    rule: '[ID14] identityref, union, instance-identifier',
     module: types,
     cases: [
       { doc: '{"t:v":{"idr":"dog"}}', verdict: 'ok' },
@@ -258,7 +258,7 @@ export const dataSuites: readonly DataSuite[] = [
     ],
   },
   {
-    rule: '[D1] names and shapes',
+    rule: '[ID1] names and shapes',
     module: types,
     cases: [
       { doc: '{"v":{}}', verdict: ['unknown-member /v'] },
@@ -277,7 +277,7 @@ export const dataSuites: readonly DataSuite[] = [
     ],
   },
   {
-    rule: '[D20] mandatory nodes, counts, keys, uniqueness',
+    rule: '[ID20] mandatory nodes, counts, keys, uniqueness',
     module: tree,
     cases: [
       {
@@ -324,7 +324,7 @@ export const dataSuites: readonly DataSuite[] = [
     ],
   },
   {
-    rule: '[D21] choices',
+    rule: '[ID21] choices',
     module: tree,
     cases: treeCases({
       '{"s:pick":{}}': ['missing-choice /s:pick'],
@@ -339,7 +339,7 @@ export const dataSuites: readonly DataSuite[] = [
     }),
   },
   {
-    rule: '[D22] anydata and anyxml',
+    rule: '[ID22] anydata and anyxml',
     module: tree,
     cases: treeCases({
       '{"s:stuff":{}}': 'ok',
@@ -351,7 +351,7 @@ export const dataSuites: readonly DataSuite[] = [
     }),
   },
   {
-    rule: '[D23] configuration holds no state',
+    rule: '[ID23] configuration holds no state',
     module: tree,
     type: 'config',
     cases: treeCases({
@@ -360,7 +360,7 @@ export const dataSuites: readonly DataSuite[] = [
     }),
   },
   {
-    rule: '[D30] when',
+    rule: '[ID30] when',
     module: expressions,
     cases: [
       { doc: '{}', verdict: 'ok' },
@@ -382,7 +382,7 @@ export const dataSuites: readonly DataSuite[] = [
     ],
   },
   {
-    rule: '[D31] must',
+    rule: '[ID31] must',
     module: expressions,
     cases: [
       { doc: '{"x:c":{"mode":"quick","rate":25}}', verdict: ['must /x:c/rate'] },
@@ -405,7 +405,7 @@ export const dataSuites: readonly DataSuite[] = [
     ],
   },
   {
-    rule: '[D32] references',
+    rule: '[ID32] references',
     module: expressions,
     cases: [
       { doc: '{"x:c":{"best":"a","item":[{"id":"a"}]}}', verdict: 'ok' },
@@ -436,7 +436,7 @@ export const dataSuites: readonly DataSuite[] = [
     ],
   },
   {
-    rule: '[D40] operations: input',
+    rule: '[ID40] operations: input',
     module: operations,
     type: 'rpc',
     cases: [
@@ -455,7 +455,7 @@ export const dataSuites: readonly DataSuite[] = [
     ],
   },
   {
-    rule: '[D41] operations: output',
+    rule: '[ID41] operations: output',
     module: operations,
     type: 'reply',
     cases: [
@@ -466,7 +466,7 @@ export const dataSuites: readonly DataSuite[] = [
     ],
   },
   {
-    rule: '[D42] notifications',
+    rule: '[ID42] notifications',
     module: operations,
     type: 'notification',
     cases: [

@@ -26,7 +26,7 @@ function document(content: JsonValue) {
   return validation.document
 }
 
-describe('[D90] the difference of two documents is the edits between them', () => {
+describe('[ID90] the difference of two documents is the edits between them', () => {
   const rows: { title: string; from: JsonValue; to: JsonValue; edits: Edit[] }[] = [
     { title: 'nothing', from: { n: 2 }, to: { n: 2 }, edits: [] },
     {
@@ -98,7 +98,7 @@ describe('[D90] the difference of two documents is the edits between them', () =
     })
 })
 
-describe('[D92] an edit that does not fit is a fault', () => {
+describe('[ID92] an edit that does not fit is a fault', () => {
   const base = { n: 2, user: [{ name: 'a', id: 1 }], tag: ['t'] }
   const rows: [edit: Edit, expected: string][] = [
     [{ op: 'create', path: '/e:c/n', value: 3 }, 'nothing in its place'],
@@ -141,7 +141,7 @@ describe('[D92] an edit that does not fit is a fault', () => {
     }))
 })
 
-describe('[D91] merging lays one document over another', () => {
+describe('[ID91] merging lays one document over another', () => {
   const rows: { title: string; base: JsonValue; over: JsonValue; merged: JsonValue }[] = [
     {
       title: 'values are replaced, others stay',

@@ -39,7 +39,7 @@ function written(doc: string, options: ValidateOptions = {}, write: WriteOptions
 
 const defaults = '"bits":"a b","id":"one","tags":["x","y"],"deep":{"level":16}'
 
-describe('[D50] defaults are filled in where nothing was said', () => {
+describe('[ID50] defaults are filled in where nothing was said', () => {
   const rows: [doc: string, all: string][] = [
     ['{}', `{"f:c":{"small":5,${defaults},"speed":7}}`],
     ['{"f:c":{"small":7}}', `{"f:c":{"small":7,${defaults},"speed":7,"lucky":"yes","chained":"also"}}`],
@@ -64,7 +64,7 @@ describe('[D50] defaults are filled in where nothing was said', () => {
     ).toBe('{"f:c":{"flag":true}}'))
 })
 
-describe('[D60] the loose forms of values and names', () => {
+describe('[ID60] the loose forms of values and names', () => {
   const rows: [doc: string, strict: string][] = [
     [
       '{"c":{"small":"3","big":18446744073709551615,"dec":1.5}}',
@@ -107,7 +107,7 @@ describe('[D60] the loose forms of values and names', () => {
       expect(validator.validateText(doc, { loose: true }).ok).toBe(false))
 })
 
-test('[D61] the bare form has no module names, plain numbers and all fraction digits', () => {
+test('[ID61] the bare form has no module names, plain numbers and all fraction digits', () => {
   const doc =
     '{"f:c":{"big":"18446744073709551615","dec":"1.5","none":[null],"g:extra":1,"g:flag":"x","flag":true}}'
   expect(written(doc, {}, { form: 'bare' })).toBe(
@@ -117,7 +117,7 @@ test('[D61] the bare form has no module names, plain numbers and all fraction di
   expect(written('{"f:c":{}}', {}, { form: 'bare', emptyLists: true })).toBe('{"c":{"item":[]}}')
 })
 
-describe('[D70] a fault says where, what, why, and the module says it in its own words', () => {
+describe('[ID70] a fault says where, what, why, and the module says it in its own words', () => {
   test('a range', () => {
     const validation = validator.validateText('{"f:c":{"small":12}}')
     expect(!validation.ok && validation.faults).toEqual([
@@ -152,7 +152,7 @@ describe('[D70] a fault says where, what, why, and the module says it in its own
   })
 })
 
-describe('[D71] annotations are held against the names and left alone', () => {
+describe('[ID71] annotations are held against the names and left alone', () => {
   for (const [doc, ok] of [
     ['{"@":{"x:y":1},"f:c":{"@":{"x:y":1},"small":1,"@small":{"x:y":1},"tags":["a"],"@tags":[null]}}', true],
     ['{"f:c":{"@unknown":{"x:y":1}}}', false],
@@ -161,7 +161,7 @@ describe('[D71] annotations are held against the names and left alone', () => {
     test(doc, () => expect(validator.validateText(doc).ok).toBe(ok))
 })
 
-describe('[D43] parameters alone, and references out of an operation', () => {
+describe('[ID43] parameters alone, and references out of an operation', () => {
   const operations = createValidator(
     schemaOf(`module r { yang-version 1.1; namespace urn:r; prefix r;
       list port { key id; leaf id { type string; } leaf up { type boolean; } }

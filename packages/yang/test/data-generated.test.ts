@@ -60,7 +60,7 @@ describe.each(modules.map((module, index) => [nameOf(module), index] as const))(
   (_name, index) => {
     const validator = validators[index] as Validator
 
-    test('[D80] what the short way accepts, the long way does too, and what was written is valid and the same', () => {
+    test('[ID80] what the short way accepts, the long way does too, and what was written is valid and the same', () => {
       let accepted = 0
       for (let seed = 0; seed < 400; seed++) {
         const json = generated(validator, seed, seed % 2 === 0 ? 0 : 0.2)
@@ -77,7 +77,7 @@ describe.each(modules.map((module, index) => [nameOf(module), index] as const))(
       expect(accepted).toBeGreaterThan(0)
     })
 
-    test('[D90] a patch by the difference makes the one of the other', () => {
+    test('[ID90] a patch by the difference makes the one of the other', () => {
       for (let seed = 1; seed <= 60; seed++) {
         const [from, to] = [valid(validator, seed), valid(validator, seed + 5000)]
         if (!from || !to) continue
@@ -91,7 +91,7 @@ describe.each(modules.map((module, index) => [nameOf(module), index] as const))(
       }
     })
 
-    test('[D91] merging a document with itself, or onto nothing more, changes nothing', () => {
+    test('[ID91] merging a document with itself, or onto nothing more, changes nothing', () => {
       for (let seed = 1; seed <= 40; seed++) {
         const document = valid(validator, seed)
         if (!document) continue
@@ -100,7 +100,7 @@ describe.each(modules.map((module, index) => [nameOf(module), index] as const))(
       }
     })
 
-    test('[D81] no JSON makes the validator throw', () => {
+    test('[ID81] no JSON makes the validator throw', () => {
       const names = validator.plan.root.children.map((child) => child.jsonName)
       const inner = validator.plan.root.children.flatMap((child) =>
         'children' in child ? child.children.map(({ jsonName }) => jsonName) : [],

@@ -11,7 +11,7 @@ function withinVisits(module: string, document: JsonValue, maxVisits: number): b
 const entries = (count: number, more: (index: number) => object = () => ({})): JsonValue[] =>
   Array.from({ length: count }, (_, index) => ({ id: `e${index}`, ...more(index) }))
 
-describe('[D82] references and keys cost a look-up each, not a search', () => {
+describe('[ID82] references and keys cost a look-up each, not a search', () => {
   const references = `module h { namespace urn:h; prefix h; container c { list e { key id; leaf id { type string; }
     leaf next { type leafref { path "../../e/id"; } } leaf value { type uint8; }
     leaf nvalue { type leafref { path "/c/e[id = current()/../next]/value"; } }
@@ -32,7 +32,7 @@ describe('[D82] references and keys cost a look-up each, not a search', () => {
   })
 })
 
-describe('[D83] expressions may visit so many nodes and no more', () => {
+describe('[ID83] expressions may visit so many nodes and no more', () => {
   const costly = `module h { namespace urn:h; prefix h; container c { list e { key id; leaf id { type string; }
     must "count(//e[id != current()/id]) >= 0"; } } }`
 
@@ -50,7 +50,7 @@ describe('[D83] expressions may visit so many nodes and no more', () => {
     expect(createValidator(schemaOf(costly)).validate({ 'h:c': { e: entries(30) } }).ok).toBe(true))
 })
 
-test('[D84] a value too costly for its pattern is a fault, not a stall', () => {
+test('[ID84] a value too costly for its pattern is a fault, not a stall', () => {
   const validator = createValidator(
     schemaOf(
       `module h { namespace urn:h; prefix h; leaf p { type string { pattern '((a|b|aa|bb){1,1000}(a|ab){1,1000}){1,1000}c'; } } }`,
@@ -61,7 +61,7 @@ test('[D84] a value too costly for its pattern is a fault, not a stall', () => {
   expect(!validation.ok && validation.faults[0]?.found.length).toBeLessThan(100)
 })
 
-describe('[D85] faults stay small whatever is sent', () => {
+describe('[ID85] faults stay small whatever is sent', () => {
   const validator = createValidator(
     schemaOf(
       'module h { namespace urn:h; prefix h; leaf-list n { type uint8; } list k { config false; leaf a { type string; } } }',
@@ -83,7 +83,7 @@ describe('[D85] faults stay small whatever is sent', () => {
   })
 })
 
-test('[D86] conditions that depend on each other in a circle come to an end', () => {
+test('[ID86] conditions that depend on each other in a circle come to an end', () => {
   const validator = createValidator(
     schemaOf(`module h { namespace urn:h; prefix h; container c {
       leaf a { when "not(../b)"; type string; default x; } leaf b { when "not(../a)"; type string; default y; }
@@ -93,7 +93,7 @@ test('[D86] conditions that depend on each other in a circle come to an end', ()
   expect(validation.ok).toBe(true)
 })
 
-test('[D87] a chain of conditions is followed to its end, whatever the order of the nodes', () => {
+test('[ID87] a chain of conditions is followed to its end, whatever the order of the nodes', () => {
   const leafs = Array.from(
     { length: 60 },
     (_, i) => `leaf l${i} { when "../l${i + 1}"; type string; default d; }`,

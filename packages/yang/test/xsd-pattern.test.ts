@@ -64,7 +64,7 @@ const verdicts: { pattern: string; yes: string[]; no: string[] }[] = [
   },
 ]
 
-describe('[P1] a pattern matches whole values by the rules of XML Schema', () => {
+describe('[XR1] a pattern matches whole values by the rules of XML Schema', () => {
   for (const { pattern, yes, no } of verdicts)
     test(`/${pattern}/`, () => {
       const { match } = compiled(pattern)
@@ -73,7 +73,7 @@ describe('[P1] a pattern matches whole values by the rules of XML Schema', () =>
     })
 })
 
-describe('[P2] what is no pattern is refused with its place', () => {
+describe('[XR2] what is no pattern is refused with its place', () => {
   const refusals: [pattern: string, at: number][] = [
     ['a(b', 3],
     ['a)b', 1],
@@ -237,7 +237,7 @@ const { tree } = fc.letrec<{ tree: Ref }>((tie) => ({
   ),
 }))
 
-test('[P3] the matcher agrees with a reference by derivatives', () => {
+test('[XR3] the matcher agrees with a reference by derivatives', () => {
   fc.assert(
     fc.property(
       tree,
@@ -256,7 +256,7 @@ test('[P3] the matcher agrees with a reference by derivatives', () => {
   )
 })
 
-test('[P3] class subtraction agrees with sets', () => {
+test('[XR3] class subtraction agrees with sets', () => {
   const chars = fc.uniqueArray(fc.constantFrom(...'abcdefgh'), { minLength: 1 })
   fc.assert(
     fc.property(chars, chars, fc.boolean(), fc.boolean(), (from, less, negated, innerNegated) => {
@@ -269,7 +269,7 @@ test('[P3] class subtraction agrees with sets', () => {
   )
 })
 
-describe('[P4] no pattern stalls the matcher', () => {
+describe('[XR4] no pattern stalls the matcher', () => {
   const long = 'a'.repeat(100_000)
   for (const pattern of ['(a*)*b', '(a|a)*b', '(a+)+b', '(a|aa)+b', '(.*)(.*)(.*)(.*)[^a]'])
     test(`/${pattern}/ on 100,000 characters`, () => expect(compiled(pattern).match(long)).toBe('mismatch'))
