@@ -9,7 +9,7 @@
 import { mayDo } from '@waymark/domain'
 import { acceptedScopes, canonicalJson, Prn } from '@waymark/pantahub'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type Caller, carries } from '../../access.ts'
+import type { Caller } from '../../access.ts'
 import type { House } from '../../house.ts'
 import type { HttpApp } from '../../http.ts'
 import type { Answer, Asked, Handler, Handlers } from './answer.ts'
@@ -96,7 +96,7 @@ export async function openMounts(
 
   function handlerOf(row: Row, mount: Mount) {
     const handler = handlers[row.handler as keyof Handlers] as Handler<Caller | undefined>
-    const right = rightFor(row)
+    const needed: Needed = { right: rightFor(row), accepted: acceptedBy(row) }
     const open = row.who.includes('none')
     const openOnly = open && row.who.length === 1
 
@@ -123,7 +123,7 @@ export async function openMounts(
       const peer = house.peerAddress(request)
       if (caller?.kind === 'device') house.presence.heard(caller.device.id, peer)
       if (caller !== undefined) {
-        const refusal = mayNot(row, right, caller)
+        const refusal = mayNot(row, needed, caller)
         if (refusal) return sendRefusal(mount, request, reply, refusal)
       }
       const asked: Asked<Caller | undefined> = {
@@ -142,14 +142,14 @@ export async function openMounts(
     }
   }
 
-  function mayNot(row: Row, right: ReturnType<typeof rightFor>, caller: Caller): Refusal | undefined {
+  function mayNot(row: Row, { right, accepted }: Needed, caller: Caller): Refusal | undefined {
     const who = whoIs(caller)
     if (!row.who.includes(who)) {
       const wanted = row.who.filter((other) => other !== 'none').join(' or ')
       return { kind: 'not-allowed', thing: `${row.method} ${row.path}`, wanted, got: who }
     }
-    if (row.scope !== undefined && !carries(caller, row.scope))
-      return { kind: 'insufficient-scope', wanted: acceptedScopes(row.scope).map((word) => Prn.scope(word)) }
+    if (accepted !== undefined && !caller.scopes.some((scope) => accepted.has(scope)))
+      return { kind: 'insufficient-scope', wanted: [...accepted].filter((scope) => scope.startsWith('prn:')) }
     if (right !== undefined && caller.kind === 'user' && !mayDo(caller.roles, right))
       return {
         kind: 'not-allowed',
@@ -243,6 +243,18 @@ export async function openMounts(
     )
     return sendFrameworkError(mount, reply, 500, 'Internal Server Error')
   }
+}
+
+/** What a row asks of a caller, worked out once. */
+interface Needed {
+  readonly right: ReturnType<typeof rightFor>
+  readonly accepted: ReadonlySet<string> | undefined
+}
+
+/** The scopes a row accepts, as prns and as the bare words that Base takes as well. */
+function acceptedBy({ scope }: Row): ReadonlySet<string> | undefined {
+  if (scope === undefined) return undefined
+  return new Set(acceptedScopes(scope).flatMap((word) => [word, Prn.scope(word)]))
 }
 
 /** Which of the table's words a caller is. */
