@@ -1,0 +1,291 @@
+/**
+ * What has to hold, whatever went wrong: the rules of RULES.md as checks. Each answers what is broken, in words that
+ * begin with the rule's number; nothing here changes the world.
+ */
+import {
+  type Collection,
+  deviceMetas,
+  devices,
+  emptyFold,
+  type Folded,
+  foldJournal,
+  type JournalRow,
+  logEntries,
+  objects,
+  type Reader,
+  type Scalar,
+  type Store,
+  steps,
+  type TenantId,
+  trails,
+  transactions,
+  userMetas,
+} from '@waymark/domain'
+import { canonicalJson } from '@waymark/pantahub'
+import type { WorldDevice } from './device.ts'
+import { claimOf, type Ledger } from './ledger.ts'
+
+/** Follows one journal as it grows, entry by entry. */
+export interface JournalWatch {
+  readonly rows: readonly JournalRow[]
+  readonly folded: Folded
+  /** Reads what is new; answers what is broken by it. */
+  follow(): Promise<readonly string[]>
+}
+
+/** What devices have said about themselves: device id → the revisions it has named as running. */
+export type Named = ReadonlyMap<string, ReadonlySet<string>>
+
+export function watchJournal(store: Store, tenant: TenantId, named: Named): JournalWatch {
+  const rows: JournalRow[] = []
+  const folded = emptyFold()
+  let after: string | undefined
+
+  return {
+    rows,
+    folded,
+    async follow() {
+      const broken: string[] = []
+      for (;;) {
+        const read = await store.journal.read(tenant, {
+          limit: 200,
+          ...(after === undefined ? {} : { after }),
+        })
+        if (!read.ok) return [`[W6] the journal cannot be read on: ${read.refusal.kind}`]
+        after = read.value.next
+        for (const row of read.value.entries) {
+          rows.push(row)
+          broken.push(...(await judge(row)))
+        }
+        if (read.value.entries.length < 200) return broken
+      }
+    },
+  }
+
+  async function judge(row: JournalRow): Promise<string[]> {
+    const { kind, device, data } = row
+    const broken: string[] = []
+    if (kind === 'step.posted') {
+      const before = `${device}/${data.generation}/${Number(data.rev) - 1}`
+      if (data.rev !== 0 && !folded.steps.has(before))
+        broken.push(`[W4] step ${device}-${data.rev} was posted over a gap`)
+      if (folded.steps.has(`${device}/${data.generation}/${data.rev}`))
+        broken.push(`[W4] step ${device}-${data.rev} was posted twice`)
+    }
+    if (kind === 'step.proved' && !named.get(String(device))?.has(String(data.rev)))
+      broken.push(`[W3] step ${device}-${data.rev} is ${data.proof}, but the device never named it`)
+    if (data.proof === 'verified') {
+      const { transaction } = data
+      const step = (await everything(store.read(tenant), steps)).find(
+        (each) => each.transaction === transaction,
+      )
+      const evidence = step?.report.data
+      const sha =
+        typeof evidence === 'object' && evidence !== null && 'state-sha' in evidence
+          ? evidence['state-sha']
+          : undefined
+      if (sha === undefined || sha !== step?.stateSha)
+        broken.push(`[W3] transaction ${transaction} is verified without evidence`)
+    }
+    try {
+      foldJournal([row], folded)
+    } catch (error) {
+      broken.push(`[W6] the journal does not fold: ${kind} ${JSON.stringify(data)}: ${String(error)}`)
+    }
+    return broken
+  }
+}
+
+/** W1: what anybody was told is accepted is there. */
+export async function acknowledged(
+  ledger: Ledger,
+  journals: readonly JournalWatch[],
+  telemetry: Store,
+  tenants: readonly TenantId[],
+): Promise<string[]> {
+  const there = new Map<string, number>()
+  for (const { rows } of journals)
+    for (const row of rows) for (const claim of claimOf(row)) there.set(claim, (there.get(claim) ?? 0) + 1)
+  const broken: string[] = []
+  for (const [claim, count] of ledger.claims) {
+    const found = there.get(claim) ?? 0
+    if (found < count)
+      broken.push(`[W1] acknowledged, but gone: ${claim} (wanted ${count} entries, found ${found})`)
+  }
+  const lines = new Map<string, number>()
+  for (const tenant of tenants)
+    for (const { message } of await everything(telemetry.read(tenant), logEntries))
+      lines.set(message, (lines.get(message) ?? 0) + 1)
+  for (const [message, count] of ledger.logLines)
+    if ((lines.get(message) ?? 0) < count)
+      broken.push(
+        `[W1] acknowledged log lines are gone: ${message} (wanted ${count}, found ${lines.get(message) ?? 0})`,
+      )
+  return broken
+}
+
+/** W6: the journal folds to the records. */
+export async function foldsToRecords(
+  store: Store,
+  tenant: TenantId,
+  { folded }: JournalWatch,
+): Promise<string[]> {
+  const reader = store.read(tenant)
+  const [kept, walked, posted, asked, held] = await Promise.all([
+    everything(reader, devices),
+    everything(reader, trails),
+    everything(reader, steps),
+    everything(reader, transactions),
+    everything(reader, objects),
+  ])
+  const stepOpen = (id: string): boolean => folded.transactions.get(id)?.open ?? false
+  return [
+    ...differences(
+      'device',
+      new Map(
+        [...folded.devices].map(([id, device]) => [id, { ...device, generation: device.generation ?? 0 }]),
+      ),
+      new Map(
+        kept.map(({ id, nick, type, labels, published, garbage, generation }) => [
+          id,
+          { nick, type, labels, published, deleted: garbage, generation },
+        ]),
+      ),
+    ),
+    ...differences(
+      'trail',
+      new Map([...folded.trails].map(([key, { closed }]) => [key, { closed }])),
+      new Map(
+        walked.map(({ device, generation, closedAt }) => [
+          `${device}/${generation}`,
+          { closed: closedAt !== undefined },
+        ]),
+      ),
+    ),
+    ...differences(
+      'step',
+      new Map([...folded.steps].map(([key, step]) => [key, { ...step, open: stepOpen(step.transaction) }])),
+      new Map(
+        posted.map(({ device, generation, rev, stateSha, status, transaction, open }) => [
+          `${device}/${generation}/${rev}`,
+          { stateSha, status, transaction, open },
+        ]),
+      ),
+    ),
+    ...differences(
+      'transaction',
+      folded.transactions,
+      new Map(
+        asked.map(({ id, kind, device, lane, state, open, percent, reason, proof }) => [
+          id,
+          {
+            kind,
+            ...(device === undefined ? {} : { device }),
+            lane,
+            state,
+            open,
+            percent,
+            ...(reason === undefined ? {} : { reason }),
+            ...(proof === undefined ? {} : { proof }),
+          },
+        ]),
+      ),
+    ),
+    ...differences(
+      'object',
+      folded.objects,
+      new Map(held.map(({ sha, size, name, stored }) => [sha, { size, name, stored }])),
+    ),
+  ]
+}
+
+function differences(
+  thing: string,
+  folded: ReadonlyMap<string, object>,
+  kept: ReadonlyMap<string, object>,
+): string[] {
+  const broken: string[] = []
+  for (const key of new Set([...folded.keys(), ...kept.keys()])) {
+    const told = said(folded.get(key))
+    const is = said(kept.get(key))
+    if (told !== is) broken.push(`[W6] ${thing} ${key}: the journal tells ${told}, the record says ${is}`)
+  }
+  return broken
+}
+
+const said = (value: object | undefined): string =>
+  value === undefined ? 'nothing' : canonicalJson(JSON.parse(JSON.stringify(value)))
+
+/** W2: a device commits each revision at most once, ascending. */
+export function committedInOrder(device: WorldDevice): string[] {
+  const { history } = device.disk
+  return history.flatMap(({ rev }, i) => {
+    const before = history[i - 1]
+    return before === undefined || rev > before.rev
+      ? []
+      : [`[W2] ${device.name} committed revision ${rev} after revision ${before.rev}`]
+  })
+}
+
+/** W7: the server's view equals the device's truth, and nothing is left open. Empty once that is so. */
+export async function converged(store: Store, tenant: TenantId, device: WorldDevice): Promise<string[]> {
+  const about = `[W7] ${device.name}`
+  const { id } = device
+  const reader = store.read(tenant)
+  const record =
+    id === undefined ? undefined : (await everything(reader, devices)).find((each) => each.id === id)
+  if (!record) return [`${about} never came to its owner`]
+  if (!device.running) return [`${about} does not run`]
+  const looked = await device.disk.look()
+  if ('broken' in looked) return [`[W8] ${device.name}: ${looked.broken}`]
+  const { inForce } = looked
+  const trail = (await everything(reader, steps)).filter(
+    (step) => step.device === id && step.generation === record.generation,
+  )
+  const asked = new Map((await everything(reader, transactions)).map((each) => [String(each.id), each]))
+  const broken: string[] = []
+  for (const step of trail) {
+    const transaction = asked.get(step.transaction)
+    if (!transaction || transaction.open || step.open)
+      broken.push(`${about}: step ${step.rev} has not ended (${step.status}, ${transaction?.state})`)
+    else if (transaction.state !== 'done' && (transaction.reason ?? '') === '')
+      broken.push(`${about}: step ${step.rev} is ${transaction.state} and nobody said why`)
+  }
+  const newest = trail
+    .filter((step) => asked.get(step.transaction)?.state === 'done')
+    .sort((a, b) => b.rev - a.rev)[0]
+  if (!newest) return [...broken, `${about}: nothing is done`]
+  if (newest.rev !== inForce?.rev || newest.stateSha !== inForce.stateSha)
+    broken.push(
+      `${about} runs ${inForce?.rev} (${inForce?.stateSha.slice(0, 8)}), the server says ${newest.rev} (${newest.stateSha.slice(0, 8)})`,
+    )
+  if (asked.get(newest.transaction)?.proof === 'claimed')
+    broken.push(`${about}: revision ${newest.rev} is done, but was never seen`)
+  const told = (await everything(reader, deviceMetas)).find((each) => each.device === id)?.meta
+  if (told?.['pantavisor.revision'] !== String(inForce?.rev))
+    broken.push(`${about} runs ${inForce?.rev}, its metadata names ${told?.['pantavisor.revision']}`)
+  const wanted = (await everything(reader, userMetas)).find((each) => each.device === id)?.meta ?? {}
+  const known = (await device.disk.raw.readText('user-meta.json')) ?? '{}\n'
+  if (known !== `${canonicalJson(wanted)}\n`) broken.push(`${about} does not know its user-meta: ${known}`)
+  return broken
+}
+
+/** All rows of a collection. */
+async function everything<R extends object, K extends keyof R & string>(
+  reader: Reader,
+  from: Collection<R, K>,
+): Promise<R[]> {
+  const all: R[] = []
+  let after: readonly Scalar[] | undefined
+  for (;;) {
+    const page = await reader.find(from, {
+      order: from.key as readonly (keyof R & string)[],
+      limit: 1000,
+      ...(after === undefined ? {} : { after }),
+    })
+    all.push(...page)
+    const last = page.at(-1)
+    if (!last || page.length < 1000) return all
+    after = from.key.map((field) => last[field] as Scalar)
+  }
+}
