@@ -44,6 +44,8 @@ export interface HttpApp {
   /** Doors register here, each in its own encapsulated plugin, before the first `listen`. */
   readonly app: FastifyInstance
   readonly redirects: Redirects
+  /** Lets a door answer what it recognises before any routing: for the one request that a fleet makes all day long. */
+  answerFirst(answer: FirstAnswer): void
   /** The address that asked, seen through trusted proxies. */
   peerAddress(request: FastifyRequest): string
   /** How the caller reached us, seen through trusted proxies. */
@@ -58,6 +60,9 @@ export interface HttpApp {
    */
   drain(timeoutMs: number): Promise<{ cut: number }>
 }
+
+/** Answers the request and says so, or touches nothing and answers false. */
+export type FirstAnswer = (request: IncomingMessage, response: ServerResponse, peer: () => string) => boolean
 
 export interface ListenAt {
   readonly host: string
@@ -110,6 +115,7 @@ export function createHttpApp({
     read: () => [{ labels: { listener }, value: connections.size }],
   })
   let route: RequestListener = () => {}
+  const first: FirstAnswer[] = []
 
   const server = (tls?: ListenAt['tls']): Server => {
     const options = {
@@ -148,6 +154,7 @@ export function createHttpApp({
       response.shouldKeepAlive = false
     } else if (draining.signal.aborted) response.shouldKeepAlive = false
     if (request.url?.[0] !== '/') routeByPath(request)
+    for (const answer of first) if (answer(request, response, () => peers.address(request))) return
     route(request, response)
   }
 
@@ -255,6 +262,9 @@ export function createHttpApp({
   return {
     app,
     redirects,
+    answerFirst: (answer) => {
+      first.push(answer)
+    },
     peerAddress: (request) => peers.address(request.raw),
     peerScheme: (request) => peers.scheme(request.raw),
     draining: draining.signal,

@@ -14,7 +14,7 @@ import {
 /** Devices remembered at most; beyond, those heard of longest ago and already written are forgotten first. */
 const rememberedMax = 1_000_000
 /** Rows written in one commit. */
-const sliceSize = 500
+const sliceSize = 2000
 
 export interface Presence {
   /** A device was heard of just now, from this address. */

@@ -17,6 +17,7 @@ import { logHandlers } from './logs.ts'
 import { metadataHandlers } from './metadata.ts'
 import { createObjectUrls } from './object-urls.ts'
 import { objectHandlers } from './objects.ts'
+import { createPollMemo } from './poll-memo.ts'
 import { registerHandlers } from './register.ts'
 import { stepChangeHandlers } from './step-changes.ts'
 import { stepObjectHandlers } from './step-objects.ts'
@@ -33,6 +34,8 @@ export const pantahubDoor: Door = async (http, house) => {
     lifeMs: house.config.objectUrlLife * minuteMs,
     publicUrl: () => house.publicUrl(),
   })
+  const memo = createPollMemo(house, house.config.database?.startsWith('postgres') ?? false)
+  http.answerFirst(memo.answer)
   const handlers: Handlers = {
     ...loginHandlers(house),
     ...accountHandlers(house),
@@ -43,7 +46,7 @@ export const pantahubDoor: Door = async (http, house) => {
     ...objectHandlers(house, urls),
     ...byteHandlers(house, urls),
     ...trailHandlers(house),
-    ...stepReadHandlers(house),
+    ...stepReadHandlers(house, memo),
     ...stepChangeHandlers(house),
     ...stepObjectHandlers(house, urls),
     ...summaryHandlers(house),

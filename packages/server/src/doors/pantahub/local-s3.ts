@@ -45,7 +45,9 @@ export function byteHandlers(
       if (announced !== undefined && Number(announced) > size)
         return refuse({ kind: 'size-differs', sha, wanted: size, got: Number(announced) })
       const by = { kind: 'system', id: 'object-url' } as const
-      const received = await house.objects.receive({ tenant, sha, size, source: raw, by })
+      // Whoever stops reading early leaves the connection whole: the refusal has to get through.
+      const source: AsyncIterable<Uint8Array> = raw.iterator({ destroyOnReturn: false })
+      const received = await house.objects.receive({ tenant, sha, size, source, by })
       return received.ok ? ok({ text: '' }) : received
     },
 

@@ -53,10 +53,11 @@ export function logHandlers(house: House): Pick<Handlers, 'listLogs' | 'postLogs
         const { id, at } = nextId()
         return { ...line, id, device: caller.device.id, createdAt: at }
       })
-      await house.telemetry.transact(caller.tenant, async (tx) => {
+      const kept = await house.telemetry.transact(caller.tenant, async (tx) => {
         for (const entry of entries) await tx.put(logEntries, entry)
         return ok(undefined)
       })
+      settled(kept)
       return say({ status: 'ok' })
     },
 

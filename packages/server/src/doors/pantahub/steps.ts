@@ -34,6 +34,7 @@ import { type Caller, hex, type Opened, ownerPrn } from '../../access.ts'
 import type { House } from '../../house.ts'
 import { type Handlers, type Said, sayArray, sayText } from './answer.ts'
 import type { Refusal } from './errors.ts'
+import type { PollMemo } from './poll-memo.ts'
 import { among, except, keptKeys, type Page, pageOf, type StatusFilter, statusFilter } from './step-query.ts'
 import { openStepOf, revOf, trailId, usedObjects } from './trails.ts'
 
@@ -47,9 +48,10 @@ const nothing: Said = sayText('[]')
 
 export function stepReadHandlers(
   house: House,
+  memo: PollMemo,
 ): Pick<Handlers, 'listSteps' | 'readStep' | 'readState' | 'readStepMeta'> {
   return {
-    async listSteps({ caller, params, query }) {
+    async listSteps({ caller, params, query, raw }) {
       const id = trailId(params.id)
       if (!id.ok) return id
       const asked = readQuery(query)
@@ -69,7 +71,9 @@ export function stepReadHandlers(
           order: ['device', 'generation', 'rev'],
           limit: page.size ?? pageSize,
         })
-        return found.length === 0 ? nothing : sayText(await deviceList(opened, found, keep))
+        if (found.length > 0) return sayText(await deviceList(opened, found, keep))
+        memo.remember(raw, caller)
+        return nothing
       }
       if (!(await openTrail(opened.reader, device))) return refuse({ kind: 'no-trail', device: device.id })
       return sayArray(list(opened, where, filter, page, keep))
