@@ -129,9 +129,9 @@ export type FeatureExpression =
   | { readonly kind: 'not'; readonly of: FeatureExpression }
   | { readonly kind: 'and' | 'or'; readonly left: FeatureExpression; readonly right: FeatureExpression }
 
-const maxFeatureDepth = 100
+const maxFeatureDepth = 1000
 
-/** `a and (b or not c)`; undefined when the form is wrong or the nesting deeper than 100. */
+/** `a and (b or not c)`; undefined when the form is wrong or longer than some 500 names. */
 export function parseFeatureExpression(text: string): FeatureExpression | undefined {
   const tokens = text.match(/[()]|[^\s()]+/g) ?? []
   let at = 0

@@ -424,6 +424,21 @@ const bodies11: readonly Row[] = [
     'typedef a { type string; status deprecated; } leaf l { type a; status deprecated; }',
   ],
   [
+    'S1 a list does not lean on a deprecated key',
+    no,
+    'list l { key a; leaf a { type string; status deprecated; } }',
+  ],
+  [
+    'S1 a list does not lean on a deprecated unique leaf',
+    no,
+    'list l { key a; unique b; leaf a { type string; } leaf b { type string; status deprecated; } }',
+  ],
+  [
+    'S1 a leafref may point at a deprecated leaf',
+    yes,
+    'leaf a { type string; status deprecated; } leaf l { type leafref { path "../a"; } }',
+  ],
+  [
     'S1 a worse status is not undone below',
     no,
     'container a { status obsolete; leaf b { type string; status current; } }',

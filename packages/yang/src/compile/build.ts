@@ -48,6 +48,9 @@ export interface Tools {
   readonly features: Features
 }
 
+/** One empty list for all that have nothing of a kind; lists are exchanged, never changed. */
+const none: never[] = []
+
 /** Turns statements into nodes. */
 export class Builder {
   readonly tools: Tools
@@ -146,7 +149,8 @@ export class Builder {
     adopt(node, notifications)
     node.origin.key = statement.find('key')
     for (const unique of statement.substatements)
-      if (unique.keyword === 'unique') node.origin.uniques.push({ statement: unique, file: scope.file })
+      if (unique.keyword === 'unique')
+        node.origin.uniques = [...node.origin.uniques, { statement: unique, file: scope.file }]
     this.#liftExtensions(node, statement, scope)
     return node
   }
@@ -161,7 +165,10 @@ export class Builder {
     origin.typeDefault = typed.default
     for (const place of statement.substatements)
       if (place.keyword === 'default')
-        origin.defaults.push({ value: this.#context.defaultValue(place, scope.file), place })
+        origin.defaults = [
+          ...origin.defaults,
+          { value: this.#context.defaultValue(place, scope.file), place },
+        ]
     const units = statement.argumentOf('units') ?? typed.units
     const shared = { ...base, type: typed.type, units, must: this.musts(statement, scope) }
     if (kind === 'leaf') {
@@ -247,8 +254,10 @@ export class Builder {
   #base(statement: Statement, scope: Scope) {
     this.#context.spend(1, statement)
     if (statement.argument === undefined) return undefined
-    let when: When[] = []
-    let ifFeatures: string[] = []
+    let when: When[] | undefined
+    let ifFeatures: string[] | undefined
+    let description: string | undefined
+    let reference: string | undefined
     let config: Origin['config']
     let enabled = true
     for (const sub of statement.substatements)
@@ -261,24 +270,29 @@ export class Builder {
           break
         }
         case 'if-feature':
-          ifFeatures = [...ifFeatures, sub.text]
+          ifFeatures ??= []
+          ifFeatures.push(sub.text)
+          break
+        case 'description':
+          description = sub.argument
+          break
+        case 'reference':
+          reference = sub.argument
           break
         case 'config':
           config = { value: sub.text !== 'false', place: sub }
           break
       }
-    if (ifFeatures.length > 0) enabled = this.tools.features.allow(statement, scope.file)
+    if (ifFeatures) enabled = this.tools.features.allow(statement, scope.file)
     if (!enabled) return undefined
     const bare = bareNode(statement.text, statement, scope)
     bare.origin.config = config
-    return {
-      ...bare,
-      when,
-      ifFeatures,
-      description: statement.argumentOf('description'),
-      reference: statement.argumentOf('reference'),
-      extensions: this.#context.extensions(statement, scope.file),
-    }
+    if (when) bare.when = when
+    if (ifFeatures) bare.ifFeatures = ifFeatures
+    bare.description = description
+    bare.reference = reference
+    bare.extensions = this.#context.extensions(statement, scope.file)
+    return bare
   }
 
   musts(statement: Statement, scope: Scope): Must[] {
@@ -288,15 +302,15 @@ export class Builder {
       musts ??= []
       musts.push({ ...this.#context.xpath(sub, scope.file, scope.home), ...errorTexts(sub) })
     }
-    return musts ?? []
+    return musts ?? none
   }
 
   #uses(statement: Statement, scope: Scope): Members {
     const { context } = this.tools
-    const none: Members = { definitions: [], actions: [], notifications: [], cases: [] }
+    const nothing: Members = { definitions: [], actions: [], notifications: [], cases: [] }
     const definition = context.definition('grouping', statement.text, scope.file, statement, '7.13')
     const enabled = this.tools.features.allow(statement, scope.file)
-    if (!definition) return none
+    if (!definition) return nothing
     const grouping = definition.statement
     context.usedGroupings.add(grouping)
     checkStatus(
@@ -310,7 +324,7 @@ export class Builder {
     if (scope.groupings.includes(grouping)) {
       const found = `the grouping "${grouping.text}", which uses itself`
       context.error(statement, 'cycle', found, 'groupings without a circle', '7.12')
-      return none
+      return nothing
     }
     const { maxChain } = context.settings.limits
     if (scope.groupings.length >= maxChain)
@@ -320,7 +334,7 @@ export class Builder {
         `no more than ${maxChain}`,
         'maxChain',
       )
-    if (!enabled) return none
+    if (!enabled) return nothing
     context.spend(1, statement)
     const inner: Scope = {
       file: definition.file,

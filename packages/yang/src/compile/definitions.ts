@@ -122,7 +122,20 @@ class Walk {
     if (name === 'ietf-yang-metadata:annotation') {
       const type = statement.find('type')
       if (type) types.ofNode(type, this.#file, context.module(this.#file.unit))
-    } else this.#groupings.push({ statement, file: this.#file })
+      return
+    }
+    const twice = this.#groupings.some(
+      (other) => other.statement.text === statement.text && other.statement.keyword === statement.keyword,
+    )
+    if (twice)
+      context.error(
+        statement,
+        'duplicate',
+        `a second "${statement.keyword}" "${brief(statement.text)}"`,
+        'a name of its own',
+        '7.19',
+      )
+    this.#groupings.push({ statement, file: this.#file })
   }
 
   /** RFC 7950 6.3.1, 7.19: the extension must exist, and have an argument exactly when its use has one. */

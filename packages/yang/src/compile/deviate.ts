@@ -81,8 +81,8 @@ export function deviate(
             (unique) => squeeze(unique.statement.text) === squeeze(sub.text),
           )
           if (at === -1) refuse(sub, `unique "${brief(sub.text)}"`, `a unique that "${target.name}" has`)
-          else target.origin.uniques.splice(at, 1)
-        } else target.origin.uniques.push({ statement: sub, file: scope.file })
+          else target.origin.uniques = target.origin.uniques.toSpliced(at, 1)
+        } else target.origin.uniques = [...target.origin.uniques, { statement: sub, file: scope.file }]
         break
       case 'default':
         defaults.push(sub)
@@ -153,7 +153,7 @@ function deviateDefaults(
     for (const place of places) {
       const at = origin.defaults.findIndex(({ value }) => value.text === place.text)
       if (at === -1) refuse(place, `default "${brief(place.text)}"`, `a default that "${target.name}" has`)
-      else origin.defaults.splice(at, 1)
+      else origin.defaults = origin.defaults.toSpliced(at, 1)
     }
     return
   }

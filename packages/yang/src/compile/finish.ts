@@ -202,6 +202,7 @@ class Finisher {
         (leaf.when.some(({ context }) => context === 'self') || leaf.origin.statement.find('if-feature'))
       )
         refuse(`a condition on the key "${name}"`, 'neither "when" nor "if-feature" on a key')
+      this.#checkLean(list, leaf, key)
       leaf.isKey = true
       keys.add(leaf)
     }
@@ -228,9 +229,22 @@ class Finisher {
           refuse(`"${brief(word)}" inside the list "${at.name}"`, 'a leaf that each entry has once')
       if (leafs[0] && leafs[0].config !== target.config)
         refuse(`"${brief(word)}" with another config`, 'leafs that are all configuration or all state')
+      this.#checkLean(list, target, statement)
       leafs.push(target)
     }
     return leafs
+  }
+
+  /** RFC 7950 7.21.2: a list leans on its keys and unique leafs. */
+  #checkLean(list: DraftList, leaf: DraftLeaf, place: Statement): void {
+    if (leaf.module === list.module && statusRank[leaf.status] > statusRank[list.status])
+      this.#context.error(
+        place,
+        'tree',
+        `"${leaf.name}", which is ${leaf.status}`,
+        `a leaf that is ${list.status}, as the list`,
+        '7.21.2',
+      )
   }
 
   #finishChoice(choice: DraftChoice): void {

@@ -52,6 +52,9 @@ interface BareNode {
   readonly origin: Origin
 }
 
+/** One empty list for all bare nodes; lists are exchanged, never changed. */
+const none: never[] = []
+
 /** A node with nothing said about it yet but its name and status. */
 export function bareNode(name: string, statement: Statement, scope: Scope): BareNode {
   const status = statement.find('status')
@@ -62,9 +65,9 @@ export function bareNode(name: string, statement: Statement, scope: Scope): Bare
     status: status ? statusOf(statement) : 'current',
     description: undefined,
     reference: undefined,
-    when: [],
-    extensions: [],
-    ifFeatures: [],
+    when: none,
+    extensions: none,
+    ifFeatures: none,
     position: statement,
     config: true,
     inTree: true,
@@ -73,11 +76,11 @@ export function bareNode(name: string, statement: Statement, scope: Scope): Bare
       file: scope.file,
       config: undefined,
       statusStated: status !== undefined,
-      defaults: [],
+      defaults: none,
       typeDefault: undefined,
       typePlace: undefined,
       key: undefined,
-      uniques: [],
+      uniques: none,
       defaultCase: undefined,
       conditional: false,
     },
