@@ -3,7 +3,7 @@
  * each test.
  */
 import { type Collection, Defect, ok, refuse, type Store, type Tx } from '@waymark/domain'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
   ann,
   bob,
@@ -16,6 +16,7 @@ import {
   pause,
   people,
   type Thing,
+  tenant,
   things,
   until,
 } from './fixture.ts'
@@ -28,12 +29,14 @@ export interface Home {
 export function storeSuite(home: Home): void {
   describe(`the port, kept in ${home.name}`, () => {
     let store: Store
-    beforeEach(async () => {
+    const openStore = async () => {
       store = await home.open()
-    })
-    afterEach(async () => {
-      await store.close()
-    })
+    }
+    const closeStore = () => store.close()
+    const freshForEachTest = () => {
+      beforeEach(openStore)
+      afterEach(closeStore)
+    }
 
     const get = (id: string, of = ann) => store.read(of).get(things, { id })
     const ids = async (find: Parameters<ReturnType<Store['read']>['find']>[1]) =>
@@ -45,6 +48,8 @@ export function storeSuite(home: Home): void {
       })
 
     describe('records', () => {
+      freshForEachTest()
+
       const texts = [
         '',
         'plain',
@@ -230,7 +235,10 @@ export function storeSuite(home: Home): void {
     })
 
     describe('questions', () => {
-      beforeEach(async () => {
+      // They change nothing, so one store answers them all; what needs rows of its own has a tenant of its own.
+      afterAll(closeStore)
+      beforeAll(async () => {
+        await openStore()
         const rows: Thing[] = [
           { id: 'a', name: 'Alpha', size: 3, on: true, state: 'S' },
           { id: 'b', name: 'alphabet', size: 1, on: false },
@@ -307,8 +315,11 @@ export function storeSuite(home: Home): void {
         })
 
       test('[ST11] texts are ordered by code point, not by UTF-16 unit', async () => {
-        await telemetry(ann, ...['\ue000', '\u{10000}', 'z', 'Z', 'é', ''].map((topic) => ({ topic, no: 1 })))
-        const found = await store.read(ann).find(notes, { order: ['topic'] })
+        await telemetry(
+          tenant('c'),
+          ...['\ue000', '\u{10000}', 'z', 'Z', 'é', ''].map((topic) => ({ topic, no: 1 })),
+        )
+        const found = await store.read(tenant('c')).find(notes, { order: ['topic'] })
         expect(found.map(({ topic }) => topic)).toEqual(['', 'Z', 'z', 'é', '\ue000', '\u{10000}'])
       })
 
@@ -321,13 +332,13 @@ export function storeSuite(home: Home): void {
         ['-on', '-size', '-id'],
       ])
         test(`[ST12] pages of ${order.join()} meet without gap or repeat`, async () => {
-          const all = await store.read(ann).find(things, { order: order as ['id'] })
+          const all = await store.read(tenant('c')).find(things, { order: order as ['id'] })
           for (let i = 0; i < all.length; i++) {
             const last = all[i] as Thing
             // Rows that lack a value of the order can be gone on from as well: null stands for it.
             const after = order.map((field) => last[field.replace('-', '') as 'size'] ?? null) as number[]
             const rest = await store
-              .read(ann)
+              .read(tenant('c'))
               .find(things, { order: order as ['id'], after, where: { id: { not: 'zz' } } })
             expect(rest).toEqual(all.slice(i + 1))
           }
@@ -335,13 +346,13 @@ export function storeSuite(home: Home): void {
 
       test('[ST12] without an order, after goes by the key', async () => {
         await telemetry(
-          ann,
+          tenant('d'),
           ...[1, 2, 3].flatMap((no) => [
             { topic: 'a', no },
             { topic: 'b', no },
           ]),
         )
-        const found = await store.read(ann).find(notes, { after: ['a', 2], limit: 2 })
+        const found = await store.read(tenant('d')).find(notes, { after: ['a', 2], limit: 2 })
         expect(found).toEqual([
           { topic: 'a', no: 3 },
           { topic: 'b', no: 1 },
@@ -349,10 +360,10 @@ export function storeSuite(home: Home): void {
       })
 
       test('[ST13] a thousand rows when no limit is said', async () => {
-        await telemetry(ann, ...Array.from({ length: 1100 }, (_, no) => ({ topic: 't', no })))
-        expect(await store.read(ann).find(notes, {})).toHaveLength(1000)
-        expect(await store.read(ann).find(notes, { limit: 1100 })).toHaveLength(1100)
-        expect(await store.read(ann).find(notes, { limit: 0 })).toEqual([])
+        await telemetry(tenant('e'), ...Array.from({ length: 1100 }, (_, no) => ({ topic: 't', no })))
+        expect(await store.read(tenant('e')).find(notes, {})).toHaveLength(1000)
+        expect(await store.read(tenant('e')).find(notes, { limit: 1100 })).toHaveLength(1100)
+        expect(await store.read(tenant('e')).find(notes, { limit: 0 })).toEqual([])
       })
 
       test('[ST13] without texts, long texts come back empty and the rest as it is', async () => {
@@ -388,6 +399,8 @@ export function storeSuite(home: Home): void {
     })
 
     describe('commits', () => {
+      freshForEachTest()
+
       const failing: [string, (tx: Tx) => Promise<ReturnType<typeof refuse> | ReturnType<typeof ok>>][] = [
         ['refuses', async () => refuse({ kind: 'no' })],
         [
@@ -630,6 +643,8 @@ export function storeSuite(home: Home): void {
     })
 
     describe('tenants', () => {
+      freshForEachTest()
+
       test("[ST30] a tenant's handle reaches that tenant's rows only", async () => {
         await keep(store, ann, { id: 'x', name: 'hers', size: 1 })
         await keep(store, bob, { id: 'x', name: 'his', size: 1 })
@@ -692,6 +707,8 @@ export function storeSuite(home: Home): void {
     })
 
     describe('journal', () => {
+      freshForEachTest()
+
       const write = (of = ann, ...kinds: string[]) =>
         store.transact(of, async (tx) => {
           for (const kind of kinds) tx.journal(entry(kind))
@@ -894,8 +911,12 @@ export function storeSuite(home: Home): void {
       })
     })
 
-    test('a store that answers says so', async () => {
-      await store.ping()
+    describe('health', () => {
+      freshForEachTest()
+
+      test('[ST29] a store that answers says so', async () => {
+        await store.ping()
+      })
     })
   })
 }
