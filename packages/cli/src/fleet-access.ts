@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { createFleet, type Fleet, FleetFault, FleetProblem } from '@waymark/sdk'
-import type { Command } from 'commander'
+import { Command } from 'commander'
 import {
   type Credentials,
   credentialsFile,
@@ -25,6 +25,17 @@ const serverDefault = 'http://127.0.0.1:8080'
 export interface FleetFlags {
   readonly server?: string
   readonly json?: boolean
+}
+
+/** A command whose help names it as it is typed, with all that stands before it. */
+export function namedCommand(name: string): Command {
+  return new Command(name).helpCommand(false).configureHelp({
+    commandUsage(command) {
+      let typed = `${command.name()} ${command.usage()}`
+      for (let above = command.parent; above; above = above.parent) typed = `${above.name()} ${typed}`
+      return `waymark ${typed}`
+    },
+  })
 }
 
 export function withFleetFlags(command: Command): Command {

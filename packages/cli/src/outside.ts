@@ -35,6 +35,7 @@ export interface Outside extends SdkOutside {
 
 /** The world as it is. */
 export function processOutside(): Outside {
+  if (!process.stdout.listeners('error').includes(onOutputError)) process.stdout.on('error', onOutputError)
   return {
     ...realOutside,
     fetch: (input, init) => fetch(input, init),
@@ -46,6 +47,12 @@ export function processOutside(): Outside {
     bars: screenOf(process.stderr),
     screen: screenOf(process.stdout),
   }
+}
+
+/** Whoever read our output has left (`waymark device ls | head`): there is nobody to tell, and nothing left to do. */
+function onOutputError(error: Error): void {
+  if ('code' in error && error.code === 'EPIPE') process.exit(1)
+  throw error
 }
 
 function screenOf(stream: NodeJS.WriteStream): Screen | undefined {

@@ -67,6 +67,16 @@ test('[CL16] [CL15] a password through a pipe, a file up, its bytes down a pipe,
   })
 })
 
+test('[CL4] a reader that has had enough ends it without a word', async () => {
+  const home = await loggedIn()
+  const file = join(home, 'image')
+  writeFileSync(file, Buffer.alloc(20_000_000, 'x'))
+  const put = await waymark(home, ['object', 'put', file]).ended
+  const child = waymark(home, ['object', 'get', put.out.toString().slice(0, 64)])
+  child.process.stdout?.once('data', () => child.process.stdout?.destroy())
+  expect(await child.ended).toMatchObject({ code: 1, err: '' })
+})
+
 test('[CL14] a signal ends the watching with 0', async () => {
   const home = await loggedIn()
   const device = await fakeDevice(server)
@@ -116,7 +126,10 @@ test('[CL30] an agent is started by its own flags, claimed, and follows what is 
     '100ms',
   ]
   const agent = waymark(home, [...agentArgs, '--json'])
-  const [id, challenge] = await seen(agent, /"device":"([0-9a-f]{24})".*"challenge":"([a-z-]+)"/)
+  const [id, challenge] = await seen(
+    agent,
+    /"event":"challenge","id":"([0-9a-f]{24})","challenge":"([a-z-]+)"/,
+  )
   expect(
     (await waymark(home, ['device', 'claim', id ?? '', challenge ?? '', '--nick', 'pump']).ended).code,
   ).toBe(0)

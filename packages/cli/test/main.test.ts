@@ -32,7 +32,7 @@ const sample: CommandRow = {
       ),
   }),
 }
-const table = [...commands, sample]
+const table = [...commands.filter(({ name }) => name !== sample.name), sample]
 
 const wrongUsage: { argv: string[]; says: string }[] = [
   { argv: ['udp'], says: 'waymark: udp: unknown command (did you mean up?)' },

@@ -17,7 +17,7 @@ export interface FollowOptions {
   readonly device?: string | undefined
   /** Ends the following; the iteration then ends too, without an error. */
   readonly signal?: AbortSignal | undefined
-  /** A connection is made anew after this long, so that it never outlives its token. Default: 15 minutes. */
+  /** A connection is made anew after this long, so that it never outlives its token. Default: 15 minutes; at least a second. */
   readonly renewMs?: number | undefined
   /** Told when a connection was lost and another one is tried. */
   readonly onLost?: ((error: Error) => void) | undefined
@@ -37,6 +37,7 @@ export interface Following extends AsyncIterable<JournalEntry> {
 /** Three heartbeats of the server. */
 const silenceMs = 45_000
 const renewMsDefault = 15 * 60_000
+const renewMsMin = 1000
 const waits = { firstMs: 500, capMs: 15_000 }
 
 export function followJournal(
@@ -114,7 +115,7 @@ export function followJournal(
       mayRepeat: true,
       signal,
     })
-    const connection = connectionOf(answer, outside, outside.now() + renewMs)
+    const connection = connectionOf(answer, outside, outside.now() + Math.max(renewMs, renewMsMin))
     const start = await connection.begun()
     cursor ??= start
     return connection

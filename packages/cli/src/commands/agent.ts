@@ -1,7 +1,6 @@
 /** `waymark agent`: follows a trail on this machine. Its flags are the agent's own table of settings. */
 import { type AgentSetting, agentSettings, runAgentCommand } from '@waymark/agent'
-import { Command } from 'commander'
-import { runFleetCommand } from '../fleet-access.ts'
+import { namedCommand, runFleetCommand } from '../fleet-access.ts'
 import type { Context } from '../io.ts'
 
 interface Flags {
@@ -13,7 +12,7 @@ interface Flags {
 export function run(args: readonly string[], context: Context): Promise<number> {
   const { io } = context
   return runFleetCommand(args, context, (exit) => {
-    const agent = new Command('agent')
+    const agent = namedCommand('agent')
       .description('Follows a trail on this machine, as a device does.')
       .option('--config <file>', 'a KEY=value file of settings, as Pantavisor has them')
       .option('--json', 'a line of JSON for each event')

@@ -1,7 +1,6 @@
 /** `waymark device`: the devices of the tenant. They are named by id or nick everywhere. */
 import { type Device, type Fleet, FleetProblem } from '@waymark/sdk'
-import { Command } from 'commander'
-import { connect, type FleetFlags, runFleetCommand, withFleetFlags } from '../fleet-access.ts'
+import { connect, type FleetFlags, namedCommand, runFleetCommand, withFleetFlags } from '../fleet-access.ts'
 import { type Context, Failure, type Io, print } from '../io.ts'
 import { type Outside, processOutside } from '../outside.ts'
 import { watchList } from '../show/live.ts'
@@ -25,7 +24,7 @@ export function run(
 ): Promise<number> {
   const { io } = context
   return runFleetCommand(args, context, () => {
-    const device = new Command('device').description('The devices of the tenant, named by id or nick.')
+    const device = namedCommand('device').description('The devices of the tenant, named by id or nick.')
     withFleetFlags(device.command('ls'))
       .description('Lists devices.')
       .option('--nick <prefix>', 'whose nick begins so')

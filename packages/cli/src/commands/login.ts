@@ -1,7 +1,13 @@
 /** `waymark login`: name and password for a token, which is kept for the commands that follow. The password is not. */
-import { Command } from 'commander'
 import { credentialsFile, readCredentials, withLogin, writeCredentials } from '../credentials.ts'
-import { type FleetFlags, fleetAt, runFleetCommand, serverUrl, withFleetFlags } from '../fleet-access.ts'
+import {
+  type FleetFlags,
+  fleetAt,
+  namedCommand,
+  runFleetCommand,
+  serverUrl,
+  withFleetFlags,
+} from '../fleet-access.ts'
 import { type Context, Failure, print } from '../io.ts'
 import { type Outside, processOutside } from '../outside.ts'
 import { timeFelt } from '../show/words.ts'
@@ -21,7 +27,7 @@ export function run(
 ): Promise<number> {
   const { io } = context
   return runFleetCommand(args, context, () =>
-    withFleetFlags(new Command('login'))
+    withFleetFlags(namedCommand('login'))
       .description('Logs in to a server; its address and the token are kept in ~/.config/waymark.')
       .option('--name <name>', 'nick or e-mail address; asked for when absent')
       .option('--password-stdin', 'read the password from standard input instead of asking')

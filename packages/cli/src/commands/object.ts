@@ -1,7 +1,6 @@
 /** `waymark object`: bytes under their sha256, up and down. */
 import { basename } from 'node:path'
-import { Command } from 'commander'
-import { connect, type FleetFlags, runFleetCommand, withFleetFlags } from '../fleet-access.ts'
+import { connect, type FleetFlags, namedCommand, runFleetCommand, withFleetFlags } from '../fleet-access.ts'
 import { type Context, Failure, type Io } from '../io.ts'
 import { type Outside, processOutside } from '../outside.ts'
 import { progressOf } from '../show/progress.ts'
@@ -15,7 +14,7 @@ export function run(
 ): Promise<number> {
   const { io } = context
   return runFleetCommand(args, context, () => {
-    const object = new Command('object').description('Bytes, named by their sha256.')
+    const object = namedCommand('object').description('Bytes, named by their sha256.')
     withFleetFlags(object.command('put <file...>'))
       .description('Stores files; prints the sha256 of each. What is stored already is not sent.')
       .action((files: string[], flags: FleetFlags) => put(files, flags, io, outside))

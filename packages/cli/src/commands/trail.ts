@@ -1,7 +1,6 @@
 /** `waymark trail`: what devices are wanted to be, step by step, and what came of it. */
 import { type Fleet, FleetProblem, type Step } from '@waymark/sdk'
-import { Command } from 'commander'
-import { connect, type FleetFlags, runFleetCommand, withFleetFlags } from '../fleet-access.ts'
+import { connect, type FleetFlags, namedCommand, runFleetCommand, withFleetFlags } from '../fleet-access.ts'
 import { type Context, Failure, type Io, print } from '../io.ts'
 import { type Outside, processOutside } from '../outside.ts'
 import { watchList } from '../show/live.ts'
@@ -26,7 +25,7 @@ export function run(
 ): Promise<number> {
   const { io } = context
   return runFleetCommand(args, context, (exit) => {
-    const trail = new Command('trail').description('The steps that devices are sent, and what came of them.')
+    const trail = namedCommand('trail').description('The steps that devices are sent, and what came of them.')
     withFleetFlags(trail.command('ls [device]'))
       .description('Lists where all trails stand, or the steps of one, newest first.')
       .option('-w, --watch', 'keep the list true until stopped')

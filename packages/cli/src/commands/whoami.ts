@@ -1,6 +1,5 @@
 /** `waymark whoami`: whom the server takes us for. */
-import { Command } from 'commander'
-import { connect, type FleetFlags, runFleetCommand, withFleetFlags } from '../fleet-access.ts'
+import { connect, type FleetFlags, namedCommand, runFleetCommand, withFleetFlags } from '../fleet-access.ts'
 import { type Context, print } from '../io.ts'
 import { type Outside, processOutside } from '../outside.ts'
 import { sheetLines } from '../show/table.ts'
@@ -13,7 +12,7 @@ export function run(
 ): Promise<number> {
   const { io } = context
   return runFleetCommand(args, context, () =>
-    withFleetFlags(new Command('whoami'))
+    withFleetFlags(namedCommand('whoami'))
       .description('Tells whom the server takes us for.')
       .action(async (flags: FleetFlags) => {
         const { fleet } = await connect(flags, io, outside)

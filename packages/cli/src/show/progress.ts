@@ -25,6 +25,7 @@ export function progressOf(outside: Pick<Outside, 'bars' | 'now'>, name: string)
   let begun = { at: 0, bytes: 0 }
   return {
     onProgress(progress) {
+      if (progress.stage === 'done') return
       const now = outside.now()
       if (progress.stage !== stage) {
         stage = progress.stage
