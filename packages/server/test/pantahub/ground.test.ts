@@ -76,6 +76,21 @@ describe('old ways of speaking HTTP', () => {
   })
 })
 
+test('[GR4] a list too long to be gathered comes whole, in chunks or until the connection closes', async () => {
+  const person = await door.person()
+  const meta = { filler: 'x'.repeat(20_000) }
+  for (let i = 0; i < 40; i++)
+    await door.must('POST', '/devices/', { token: person.token, body: { nick: `n${i}`, 'user-meta': meta } })
+  const fetched = await door.must('GET', '/devices/', { token: person.token })
+  expect(fetched.headers.get('content-length')).toBeNull()
+  expect(fetched.json).toHaveLength(40)
+  const reply = await door.raw(
+    `GET /devices/ HTTP/1.0\r\nUser-Agent: a\r\nAuthorization: Bearer ${person.token}\r\n\r\n`,
+  )
+  expect(reply.toLowerCase()).not.toContain('transfer-encoding')
+  expect(JSON.parse(reply.slice(reply.indexOf('\r\n\r\n')))).toHaveLength(40)
+})
+
 describe('replies', () => {
   test('[GR5] they say what they are, and how they are written', async () => {
     const { token } = owner

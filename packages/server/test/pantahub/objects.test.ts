@@ -126,6 +126,24 @@ describe('bytes in', () => {
     expect((await call('GET', await getUrl(sha256(bytes)))).text).toBe(String(bytes))
   })
 
+  test('[OB3] too many bytes in chunks are refused in words, not by a broken connection', async () => {
+    const bytes = randomBytes(10)
+    const path = new URL(await putUrl(bytes)).pathname
+    const chunk = `${(100_000).toString(16)}\r\n${'x'.repeat(100_000)}\r\n`
+    const reply = await door.raw(
+      `PUT ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(20)}0\r\n\r\n`,
+    )
+    expect(reply).toMatch(/^HTTP\/1\.1 400 /)
+    expect(reply).toContain('wanted 10 bytes, got ')
+  })
+
+  test('[OB3] a refused token is told before the bytes are taken', async () => {
+    const reply = await door.raw(
+      `PUT /local-s3/not.a.token HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2000000\r\n\r\n${'x'.repeat(2_000_000)}`,
+    )
+    expect(reply).toMatch(/^HTTP\/1\.1 403 /)
+  })
+
   test('[OB3] an empty object is an object', async () => {
     const sha = await door.upload(owner.token, Buffer.alloc(0))
     const answer = await call('GET', await getUrl(sha))

@@ -4,6 +4,7 @@
  * size and sha256 have agreed, or not at all.
  */
 import { ok, refuse } from '@waymark/domain'
+import { bodyOf } from '../../body.ts'
 import type { House } from '../../house.ts'
 import type { Asked, Handlers, Said } from './answer.ts'
 import type { ObjectUrls } from './object-urls.ts'
@@ -45,9 +46,7 @@ export function byteHandlers(
       if (announced !== undefined && Number(announced) > size)
         return refuse({ kind: 'size-differs', sha, wanted: size, got: Number(announced) })
       const by = { kind: 'system', id: 'object-url' } as const
-      // Whoever stops reading early leaves the connection whole: the refusal has to get through.
-      const source: AsyncIterable<Uint8Array> = raw.iterator({ destroyOnReturn: false })
-      const received = await house.objects.receive({ tenant, sha, size, source, by })
+      const received = await house.objects.receive({ tenant, sha, size, source: bodyOf(raw), by })
       return received.ok ? ok({ text: '' }) : received
     },
 

@@ -15,6 +15,7 @@ import {
   type Result,
   refuse,
   type Scalar,
+  settled,
   DeviceId as toDeviceId,
 } from '@waymark/domain'
 import { deviceOfPrn, isJsonObject, type JsonObject, type JsonValue, Prn } from '@waymark/pantahub'

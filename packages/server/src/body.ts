@@ -1,0 +1,31 @@
+/**
+ * The body of a request, piece by piece, for those who may stop before its end.
+ *
+ * Node destroys the connection of a request whose reading is broken off, and with it the answer that was to say why.
+ * Here the rest is let go by instead, so that whoever is still sending can read what we have to say; there is an end to
+ * that, too.
+ */
+import type { Readable } from 'node:stream'
+
+/** Bytes that are read only to be thrown away; behind them the connection is cut. */
+const letGoMax = 64 * 2 ** 20
+
+/** The bytes of the stream. When the reader stops early, what still comes is dropped, up to `most` bytes. */
+export async function* bodyOf(stream: Readable, most = letGoMax): AsyncGenerator<Uint8Array> {
+  try {
+    yield* stream.iterator({ destroyOnReturn: false })
+  } finally {
+    if (!stream.readableEnded && !stream.destroyed) letGo(stream, most)
+  }
+}
+
+function letGo(stream: Readable, most: number): void {
+  let left = most
+  stream.on('data', (bytes: Uint8Array) => {
+    left -= bytes.length
+    if (left < 0) stream.destroy()
+  })
+  // The sender hung up: there is nobody left to tell.
+  stream.on('error', () => {})
+  stream.resume()
+}
