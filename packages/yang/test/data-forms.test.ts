@@ -213,3 +213,26 @@ describe('[ID43] parameters alone, and references out of an operation', () => {
       faults: [{ code: 'operation' }],
     }))
 })
+
+test('[ID43] an action sees the entry it stands in, and what the datastore has around it', () => {
+  const actions = createValidator(
+    schemaOf(`module act { yang-version 1.1; namespace urn:act; prefix act;
+      container top { leaf limit { type uint8; } list port { key id; leaf id { type string; } leaf up { type boolean; }
+        action swap { input { leaf with { type leafref { path "../../../port/id"; } must ". != ../../id" { error-message "itself"; } must "../../../limit > 1"; must "../../up = 'true'"; } } } } } }`),
+  )
+  const datastore = actions.validate({ 'act:top': { limit: 5, port: [{ id: 'a', up: true }, { id: 'b' }] } })
+  if (!datastore.ok) throw new Error('the datastore is valid')
+  const ask = (id: string, other: string) =>
+    actions.validate(
+      { 'act:top': { port: [{ id, swap: { with: other } }] } },
+      { type: 'rpc', datastore: datastore.document },
+    )
+  expect(ask('a', 'b').ok).toBe(true)
+  expect(ask('a', 'a')).toMatchObject({
+    ok: false,
+    count: 1,
+    faults: [{ code: 'must', errorMessage: 'itself' }],
+  })
+  expect(ask('a', 'z')).toMatchObject({ ok: false, count: 1, faults: [{ code: 'no-instance' }] })
+  expect(ask('b', 'a')).toMatchObject({ ok: false, count: 1, faults: [{ code: 'must' }] })
+})

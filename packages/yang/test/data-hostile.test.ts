@@ -110,3 +110,18 @@ test('[ID87] a chain of conditions is followed to its end, whatever the order of
   const without = validator.validate({})
   expect(without.ok && without.document.toJson({ defaults: 'all' })).toEqual({})
 })
+
+test('[ID88] defaults may add so many nodes and no more', () => {
+  const leafs = Array.from({ length: 100 }, (_, i) => `leaf l${i} { type uint8; default 1; }`).join(' ')
+  const validator = createValidator(
+    schemaOf(`module h { namespace urn:h; prefix h; list e { config false; ${leafs} } }`),
+  )
+  const document = { 'h:e': Array.from({ length: 1000 }, () => ({ l0: 1 })) }
+  expect(validator.validate(document, { maxDefaults: 99_000 }).ok).toBe(true)
+  expect(validator.validate(document, { maxDefaults: 98_999 })).toMatchObject({
+    ok: false,
+    faults: [{ code: 'limit' }],
+  })
+  const entries = Array.from({ length: 30_000 }, () => ({}))
+  expect(validator.validate({ 'h:e': entries })).toMatchObject({ ok: false, faults: [{ code: 'limit' }] })
+})

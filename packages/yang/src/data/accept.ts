@@ -12,20 +12,32 @@ import type { LeafListPlan, ListPlan, ParentPlan, Plan, RootPlan } from './plan.
 /** True: certainly valid. False: not known here. */
 export type Acceptor = (json: JsonValue) => boolean
 
-/** An acceptor for whole documents; undefined where the schema allows no short way. */
-export function compileAcceptor(root: RootPlan): Acceptor | undefined {
-  return compileMembers(root)
+/**
+ * An acceptor for whole documents whose list entries ask for no more than so many default nodes; undefined
+ * where the schema allows no short way.
+ */
+export function compileAcceptor(root: RootPlan, maxDefaults: number): Acceptor | undefined {
+  const tally: Tally = { defaults: 0, most: maxDefaults }
+  const members = compileMembers(root, tally)
+  if (!members) return undefined
+  return (json) => {
+    tally.defaults = 0
+    return members(json)
+  }
 }
+
+/** Nodes that the defaults of list entries would add: a short document may stand for a long one. */
+type Tally = { defaults: number; readonly most: number }
 
 /** How a member is judged, and whether it is one of those that must be there. */
 type Member = { readonly name: string; readonly accept: Acceptor; readonly counts: 0 | 1 }
 
-function compileMembers(plan: ParentPlan): Acceptor | undefined {
+function compileMembers(plan: ParentPlan, tally: Tally): Acceptor | undefined {
   if (plan.musts.length > 0 || plan.choices.some((choice) => choice.mandatory)) return undefined
   const members = new Map<string, Member>()
   let required = 0
   for (const child of plan.children) {
-    const accept = compilePlan(child)
+    const accept = compilePlan(child, tally)
     const isRequired = asksForSomething(child)
     if (isRequired) {
       // Its absence, or its default, would have to be judged: there is no short way around it.
@@ -95,7 +107,7 @@ function refersAnywhere(codec: LeafCodec): boolean {
   )
 }
 
-function compilePlan(plan: Plan): Acceptor | undefined {
+function compilePlan(plan: Plan, tally: Tally): Acceptor | undefined {
   if (plan.whens.length > 0 || plan.musts.length > 0 || plan.cases.length > 0) return undefined
   switch (plan.kind) {
     case 'leaf':
@@ -105,9 +117,9 @@ function compilePlan(plan: Plan): Acceptor | undefined {
     case 'any':
       return plan.schema.kind === 'anydata' ? isJsonObject : () => true
     case 'container':
-      return compileMembers(plan)
+      return compileMembers(plan, tally)
     case 'list':
-      return compileList(plan)
+      return compileList(plan, tally)
   }
 }
 
@@ -143,17 +155,31 @@ function canonicalText(codec: LeafCodec, json: JsonValue): string | undefined {
   return isTypeFault(result) ? undefined : result.text
 }
 
-function compileList(plan: ListPlan): Acceptor | undefined {
-  const members = plan.uniques.length > 0 ? undefined : compileMembers(plan)
+function compileList(plan: ListPlan, tally: Tally): Acceptor | undefined {
+  const members = plan.uniques.length > 0 ? undefined : compileMembers(plan, tally)
   if (!members) return undefined
   const { minElements, maxElements } = plan.schema
   const most = maxElements ?? Infinity
   const { keys } = plan
+  const defaults = defaultsBelow(plan)
   return (json) => {
     if (!Array.isArray(json) || json.length < minElements || json.length > most) return false
+    tally.defaults += json.length * defaults
+    if (tally.defaults > tally.most) return false
     for (const item of json) if (!members(item)) return false
     return keys.length === 0 || json.length < 2 || allKeysDiffer(plan, json)
   }
+}
+
+/** Default nodes that one entry may come to have, entries of lists below it not counted. */
+function defaultsBelow(plan: ParentPlan): number {
+  let count = 0
+  for (const child of plan.children) {
+    if (child.kind === 'leaf') count++
+    else if (child.kind === 'leaf-list') count += child.defaults.length
+    else if (child.kind === 'container') count += 1 + defaultsBelow(child)
+  }
+  return count
 }
 
 function allKeysDiffer({ keys }: ListPlan, entries: readonly JsonValue[]): boolean {

@@ -17,7 +17,12 @@ export type CompleteRun = {
   readonly configOnly: boolean
   readonly budget: XPathBudget
   readonly conditional: Conditional[]
+  /** Nodes that may still be added. */
+  defaultsLeft: number
 }
+
+/** Thrown when defaults would add more nodes than allowed; whoever set the limit catches it. */
+export class TooManyDefaults extends Error {}
 
 /** Adds defaults below a node and notes what has conditions. */
 export type Completer = (node: DataTreeNode, run: CompleteRun) => void
@@ -144,6 +149,8 @@ function isFillable(plan: Plan): boolean {
 
 function fill(parent: DataTreeNode, plan: Plan, inner: Completer | undefined, run: CompleteRun): void {
   if (!parent.slots) return
+  run.defaultsLeft -= plan.kind === 'leaf-list' ? plan.defaults.length : 1
+  if (run.defaultsLeft < 0) throw new TooManyDefaults('defaults add more nodes than allowed')
   if (plan.kind === 'leaf' && plan.default) parent.slots[plan.index] = defaultNode(parent, plan, plan.default)
   else if (plan.kind === 'leaf-list')
     parent.slots[plan.index] = plan.defaults.map((value) => defaultNode(parent, plan, value))

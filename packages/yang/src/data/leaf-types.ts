@@ -6,7 +6,7 @@
  */
 import type { EnumerationType, Identity, LeafrefType, Length, ResolvedType, StringType } from '../schema.ts'
 import { fullName } from '../xpath/functions.ts'
-import { compilePattern } from '../xsd-pattern.ts'
+import { type CompiledPattern, compilePattern } from '../xsd-pattern.ts'
 import { describeJson, type JsonValue } from './json.ts'
 import {
   codec,
@@ -25,14 +25,55 @@ import {
 import { decimalCodec, integerCodec } from './leaf-numbers.ts'
 
 /** Compiles a type. `module` is the leaf's own, which identities and paths without a prefix mean. */
-export function compileLeafType(type: ResolvedType, module: string, readPath: InstancePathReader): LeafCodec {
+export type LeafTypeCompiler = (type: ResolvedType, module: string) => LeafCodec
+
+/** A compiler for the types of one schema: leafs that share a type share its codec and its patterns. */
+export function createLeafTypeCompiler(readPath: InstancePathReader): LeafTypeCompiler {
+  const known = new WeakMap<ResolvedType, Map<string, LeafCodec>>()
+  const patterns = new Map<string, PatternMatch>()
+  const matchOf = (source: string): PatternMatch => {
+    let match = patterns.get(source)
+    if (!match) {
+      // The compiler has judged the pattern; escapes it let pass in lenient mode are let pass here.
+      const compiled = compilePattern(source, { looseEscapes: true })
+      match = compiled.ok ? compiled.match : () => 'mismatch'
+      patterns.set(source, match)
+    }
+    return match
+  }
+  const compile: LeafTypeCompiler = (type, module) => {
+    let byModule = known.get(type)
+    if (!byModule) {
+      byModule = new Map()
+      known.set(type, byModule)
+    }
+    let made = byModule.get(module)
+    if (!made) {
+      made = compileType(type, module, { compile, readPath, matchOf })
+      byModule.set(module, made)
+    }
+    return made
+  }
+  return compile
+}
+
+type PatternMatch = CompiledPattern['match']
+
+type Tools = {
+  readonly compile: LeafTypeCompiler
+  readonly readPath: InstancePathReader
+  readonly matchOf: (source: string) => PatternMatch
+}
+
+function compileType(type: ResolvedType, module: string, tools: Tools): LeafCodec {
+  const { compile, readPath } = tools
   switch (type.kind) {
     case 'integer':
       return integerCodec(type)
     case 'decimal64':
       return decimalCodec(type)
     case 'string':
-      return stringCodec(type)
+      return stringCodec(type, tools)
     case 'boolean':
       return booleanCodec(type)
     case 'enumeration':
@@ -50,9 +91,12 @@ export function compileLeafType(type: ResolvedType, module: string, readPath: In
     case 'instance-identifier':
       return textCodec(type, readPath, module)
     case 'leafref':
-      return leafrefCodec(type, module, readPath)
+      return leafrefCodec(type, compile(type.targetType, module))
     case 'union':
-      return unionCodec(type, module, readPath)
+      return unionCodec(
+        type,
+        type.types.map((member) => compile(member, module)),
+      )
   }
 }
 
@@ -62,15 +106,12 @@ export function compileLeafType(type: ResolvedType, module: string, readPath: In
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const unlawful = /[\0-\x08\x0b\x0c\x0e-\x1f\ufdd0-\ufdef\ufffe\uffff]/
 
-function stringCodec(type: StringType): LeafCodec {
+function stringCodec(type: StringType, { matchOf }: Tools): LeafCodec {
   const lengthTest = compileLength(type.length)
   const least = type.length?.intervals[0]?.from ?? 0
   const most = type.length?.intervals.at(-1)?.to ?? Infinity
   const isGapped = (type.length?.intervals.length ?? 0) > 1
-  const patterns = type.patterns.map((pattern) => {
-    const compiled = compilePattern(pattern.source, { looseEscapes: true })
-    return { pattern, match: compiled.ok ? compiled.match : () => 'mismatch' as const }
-  })
+  const patterns = type.patterns.map((pattern) => ({ pattern, match: matchOf(pattern.source) }))
   return codec(type, (value) => {
     const check = (text: string): LeafValue | TypeFault => {
       const count = lawfulCount(text)
@@ -256,8 +297,7 @@ function emptyCodec(type: ResolvedType): LeafCodec {
 // Types made of types. -----------------------------------------------------------------------------
 
 /** The target's type, with a note on every value that it must be found among the target's. */
-function leafrefCodec(type: LeafrefType, module: string, readPath: InstancePathReader): LeafCodec {
-  const target = compileLeafType(type.targetType, module, readPath)
+function leafrefCodec(type: LeafrefType, target: LeafCodec): LeafCodec {
   if (!type.requireInstance) return target
   const referring = new Map(target.members.map((member) => [member, { ...member, reference: type }]))
   const refer = (result: LeafValue | TypeFault): LeafValue | TypeFault =>
@@ -274,12 +314,8 @@ function leafrefCodec(type: LeafrefType, module: string, readPath: InstancePathR
 }
 
 /** The first member that takes the value wins; the JSON kind takes part in the choice (RFC 7951 6.10). */
-function unionCodec(
-  type: ResolvedType & { kind: 'union' },
-  module: string,
-  readPath: InstancePathReader,
-): LeafCodec {
-  const members = type.types.flatMap((member) => compileLeafType(member, module, readPath).members)
+function unionCodec(type: ResolvedType & { kind: 'union' }, types: readonly LeafCodec[]): LeafCodec {
+  const members = types.flatMap((member) => member.members)
   const expected = `a value of one of the ${members.length} types of the union`
   const firstOf = (
     found: string,

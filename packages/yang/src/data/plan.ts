@@ -27,7 +27,7 @@ import type {
 import { type CompiledXPath, compileXPath, parseXPath } from '../xpath/index.ts'
 import { createInstancePathReader } from './instance-path.ts'
 import { isTypeFault, type LeafCodec, type LeafValue } from './leaf-codec.ts'
-import { compileLeafType } from './leaf-types.ts'
+import { createLeafTypeCompiler, type LeafTypeCompiler } from './leaf-types.ts'
 import { type DataTreeNode, dataTree } from './tree.ts'
 
 /** A condition with the words for its failure. */
@@ -157,11 +157,11 @@ type Draft<T> = { -readonly [K in keyof T]: T[K] }
 class Planner {
   private readonly schema: Schema
   private root: RootPlan | undefined
-  private readonly readPath: ReturnType<typeof createInstancePathReader>
+  private readonly compileType: LeafTypeCompiler
 
   constructor(schema: Schema) {
     this.schema = schema
-    this.readPath = createInstancePathReader(() => this.root)
+    this.compileType = createLeafTypeCompiler(createInstancePathReader(() => this.root))
   }
 
   plan(): SchemaPlan {
@@ -323,7 +323,7 @@ class Planner {
     }
     switch (schema.kind) {
       case 'leaf': {
-        const codec = compileLeafType(schema.type, module, this.readPath)
+        const codec = this.compileType(schema.type, module)
         const { mandatory, isKey } = schema
         return {
           ...base,
@@ -336,7 +336,7 @@ class Planner {
         }
       }
       case 'leaf-list': {
-        const codec = compileLeafType(schema.type, module, this.readPath)
+        const codec = this.compileType(schema.type, module)
         const defaults = schema.defaults.map((value) => readDefault(codec, value))
         return {
           ...base,

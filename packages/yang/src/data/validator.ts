@@ -8,8 +8,14 @@
 import type { Schema } from '../schema.ts'
 import { type XPathBudget, XPathTooCostly } from '../xpath/index.ts'
 import { compileAcceptor } from './accept.ts'
-import { type Checker, type CheckRun, checkKeysPresent, compileChecker } from './check.ts'
-import { type CompleteRun, type Completer, compileCompleter, settleConditions } from './complete.ts'
+import { type Checker, type CheckRun, checkKeysPresent, compileChecker, keyText } from './check.ts'
+import {
+  type CompleteRun,
+  type Completer,
+  compileCompleter,
+  settleConditions,
+  TooManyDefaults,
+} from './complete.ts'
 import type { DataFault } from './fault.ts'
 import { FaultList } from './fault-list.ts'
 import {
@@ -53,6 +59,8 @@ export type ValidateOptions = {
   readonly maxFaults?: number
   /** Nodes that all expressions together may visit; 50 million unless given. */
   readonly maxVisits?: number
+  /** Nodes that defaults may add to a document; two million unless given. */
+  readonly maxDefaults?: number
   readonly json?: JsonLimits
 }
 
@@ -91,6 +99,7 @@ export type Validator = {
 
 export const defaultMaxFaults = 100
 export const defaultMaxVisits = 50_000_000
+export const defaultMaxDefaults = 2_000_000
 
 /** Prepares a schema for documents. */
 export function createValidator(schema: Schema): Validator {
@@ -142,7 +151,7 @@ function createMachinery(plan: SchemaPlan): Machinery {
   return {
     plan,
     readRoot: compileReader(plan),
-    accept: compileAcceptor(plan.root),
+    accept: compileAcceptor(plan.root, defaultMaxDefaults / 2),
     completer: remember(completers, compileCompleter),
     checker: remember(checkers, compileChecker),
   }
@@ -151,8 +160,8 @@ function createMachinery(plan: SchemaPlan): Machinery {
 function run(machinery: Machinery, json: JsonValue, options: ValidateOptions): Validation {
   const type = options.type ?? 'data'
   // Documents that are plainly right need no tree until somebody asks for it.
-  if (type === 'data' && options.loose !== true && machinery.accept?.(json))
-    return new Accepted(machinery, json, options)
+  const isPlain = type === 'data' && options.loose !== true && options.maxDefaults === undefined
+  if (isPlain && machinery.accept?.(json)) return new Accepted(machinery, json, options)
   return judgeWhole(machinery, json, options, type)
 }
 
@@ -197,29 +206,39 @@ function judgeWhole(
     operation: isOperation ? type : undefined,
     operations: [],
   }
-  if (isOperation && options.datastore) root.slots = [...(options.datastore.root.slots ?? [])]
   const content = readDocument(machinery, root, json, reading, options.operation)
-  const budget: XPathBudget = { left: options.maxVisits ?? defaultMaxVisits }
+  const { maxVisits = defaultMaxVisits, maxDefaults = defaultMaxDefaults } = options
+  const limits: Limits = { budget: { left: maxVisits }, maxDefaults }
   try {
     const [top] = reading.operations
-    if (!isOperation) judgeTree(machinery, root, plan.root, reading, budget, true)
+    if (!isOperation) judgeTree(machinery, root, plan.root, reading, limits, true)
     else if (top) {
       for (let up = top.node.parent; up; up = up.parent)
         if (up.plan.kind === 'list') checkKeysPresent(up.plan, up, faults)
+      const { datastore } = options
+      if (datastore) surround(top.node, datastore.root)
       const { plan: container } = top.node
-      const base = root
       if (container.kind === 'container')
-        judgeTree(machinery, top.node, container, reading, budget, options.datastore !== undefined, base)
+        judgeTree(machinery, top.node, container, reading, limits, datastore !== undefined, root)
     }
   } catch (error) {
-    if (!(error instanceof XPathTooCostly)) throw error
-    faults.add(
-      'limit',
-      root,
-      'expressions that visit more nodes',
-      `at most ${options.maxVisits ?? defaultMaxVisits} visits`,
-      'RFC 7950 8.1',
-    )
+    if (error instanceof XPathTooCostly)
+      faults.add(
+        'limit',
+        root,
+        'expressions that visit more nodes',
+        `at most ${maxVisits} visits`,
+        'RFC 7950 8.1',
+      )
+    else if (error instanceof TooManyDefaults)
+      faults.add(
+        'limit',
+        root,
+        'defaults that add more nodes',
+        `at most ${maxDefaults} nodes`,
+        'RFC 7950 7.6.1',
+      )
+    else throw error
   }
   if (faults.count > 0) return { ok: false, faults: faults.list(), count: faults.count }
   return { ok: true, document: new DataDocument(root, type, content) }
@@ -269,21 +288,50 @@ function readDocument(
   return node
 }
 
+/**
+ * Lets an operation see the datastore around it (RFC 7950 6.4.1): wherever the document says nothing beside
+ * the way down to the operation, the datastore's nodes stand.
+ */
+function surround(operation: DataTreeNode, datastore: DataTreeNode): void {
+  const way: DataTreeNode[] = []
+  for (let up = operation.parent; up; up = up.parent) way.unshift(up)
+  let stored: DataTreeNode | undefined = datastore
+  for (const [depth, node] of way.entries()) {
+    if (!stored || !node.slots) return
+    const next = way[depth + 1]
+    const below: readonly DataTreeNode[] =
+      next && 'index' in next.plan && next.plan.kind !== 'root' ? stored.at(next.plan) : []
+    const same: DataTreeNode | undefined = next && below.find((entry) => isSameEntry(entry, next))
+    for (const [index, slot] of (stored.slots ?? []).entries()) {
+      if (next && index === next.plan.index) {
+        if (next.plan.kind === 'list') node.slots[index] = [next, ...below.filter((entry) => entry !== same)]
+      } else node.slots[index] ??= slot
+    }
+    stored = same
+  }
+}
+
+function isSameEntry(entry: DataTreeNode, other: DataTreeNode): boolean {
+  return other.plan.kind !== 'list' || keyText(other.plan, entry) === keyText(other.plan, other)
+}
+
 function findOperation(plan: SchemaPlan, name: string, type: DocumentType): OperationPlan | undefined {
   return type === 'notification' ? plan.notifications.get(name) : plan.rpcs.get(name)
 }
+
+type Limits = { readonly budget: XPathBudget; readonly maxDefaults: number }
 
 function judgeTree(
   machinery: Machinery,
   node: DataTreeNode,
   plan: ParentPlan,
   reading: ReadRun,
-  budget: XPathBudget,
+  { budget, maxDefaults }: Limits,
   checkReferences: boolean,
   root: DataTreeNode = node,
 ): void {
   const { faults, configOnly, loose } = reading
-  const completing: CompleteRun = { configOnly, budget, conditional: [] }
+  const completing: CompleteRun = { configOnly, budget, conditional: [], defaultsLeft: maxDefaults }
   machinery.completer(plan)?.(node, completing)
   settleConditions(completing, faults)
   const checking: CheckRun = {
