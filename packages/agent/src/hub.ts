@@ -406,20 +406,26 @@ async function* endingWith(bytes: Bytes, release: () => void): Bytes {
   }
 }
 
+/** Silence is counted in this many sleeps. */
+const silenceParts = 4
+
 /**
  * A watch that aborts its signal after `patienceMs` without a byte. Works on the clock handed in, so that a
- * silent hub costs a simulated world nothing.
+ * silent hub costs a simulated world nothing; counts slept time and never reads the time of day, which may be
+ * set back by years while a reply is waited for.
  */
 function watchSilence(clock: Clock, patienceMs: number, outer: AbortSignal) {
   const request = linkedController(outer)
   const watching = linkedController(outer)
-  let deadline = clock.now() + patienceMs
+  const { signal: stop } = watching.controller
+  let silent = 0
   void (async () => {
-    while (!watching.controller.signal.aborted) {
-      const left = deadline - clock.now()
-      if (left <= 0) return request.controller.abort(new Error(`no byte within ${patienceMs} ms`))
-      await clock.sleep(left, watching.controller.signal)
+    while (silent < silenceParts) {
+      await clock.sleep(patienceMs / silenceParts, stop)
+      if (stop.aborted) return
+      silent++
     }
+    request.controller.abort(new Error(`no byte within ${patienceMs} ms`))
   })()
   return {
     signal: request.controller.signal,
@@ -430,9 +436,9 @@ function watchSilence(clock: Clock, patienceMs: number, outer: AbortSignal) {
     },
     async *over(body: Bytes): Bytes {
       for await (const part of body) {
-        deadline = clock.now() + patienceMs
+        silent = 0
         yield part
-        deadline = clock.now() + patienceMs
+        silent = 0
       }
     },
   }
