@@ -45,5 +45,10 @@ export const commands: readonly CommandRow[] = [
     summary: 'follow a trail on this machine, as a device does',
     load: () => import('./commands/agent.ts'),
   },
+  {
+    name: 'demo',
+    summary: 'see it alive: a server and five devices at work',
+    load: () => import('./commands/demo.ts'),
+  },
   { name: 'version', summary: 'tell what is installed', load: () => import('./commands/version.ts') },
 ]

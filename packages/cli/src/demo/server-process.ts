@@ -20,8 +20,22 @@ export async function startServer(asked: {
 }): Promise<ServerProcess> {
   const child = spawn(
     process.execPath,
-    [program, 'up', '--data', asked.data, '--http', '0', '--public-url', asked.publicUrl, '--log-level', 'warn'],
-    { env: { ...process.env, WAYMARK_ADMIN_PASSWORD: asked.adminPassword }, stdio: ['ignore', 'pipe', 'inherit'] },
+    [
+      program,
+      'up',
+      '--data',
+      asked.data,
+      '--http',
+      '0',
+      '--public-url',
+      asked.publicUrl,
+      '--log-level',
+      'warn',
+    ],
+    {
+      env: { ...process.env, WAYMARK_ADMIN_PASSWORD: asked.adminPassword },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
   )
   const lines = createInterface({ input: child.stdout })
   let port: number | undefined

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { type AgentEvent, describeEvent, runAgentCommand } from '@waymark/agent'
 import { createFleet, type Fleet } from '@waymark/sdk'
 import { Failure, type Io } from '../io.ts'
-import { createTable, tableLines } from '../show/table.ts'
+import { tableLines } from '../show/table.ts'
 import { type Cable, layCable } from './cable.ts'
 import { startServer } from './server-process.ts'
 
@@ -63,24 +63,33 @@ export async function playDemo(io: Io, asked: { exit: boolean }): Promise<void> 
     const { token } = await createFleet({ url: cable.url }).login({
       body: { name: 'admin', password: adminPassword },
     })
-    const fleet = createFleet({ url: cable.url, token, createHash: () => createHash('sha256') })
+    const fleet = createFleet({ url: cable.url, token })
     const stage: Stage = {
       io,
       folder,
       cable,
       fleet,
       started: performance.now(),
-      actors: names.map((name) => ({ name, folder: join(folder, name), synced: false, ended: false, downloaded: 0 })),
+      actors: names.map((name) => ({
+        name,
+        folder: join(folder, name),
+        synced: false,
+        ended: false,
+        downloaded: 0,
+      })),
       changed: () => {},
     }
     say(stage, 'server', `up at ${cable.url}, data in ${join(folder, 'server')}`)
     const watching = watch(stage, agentsStop.signal)
-    agents = await openingAct(stage, agentsStop.signal)
+    agents = startAgents(stage, await laySupplies(stage), agentsStop.signal)
+    await openingAct(stage)
     await secondAct(stage, join(folder, 'server', 'objects'))
     for (const line of await closingTable(stage)) io.out(line)
     if (!asked.exit && !stop.aborted) {
       io.out('')
-      io.out(`The server stays up at ${cable.url} and the devices go on; Ctrl-C ends the demo. Look around with:`)
+      io.out(
+        `The server stays up at ${cable.url} and the devices go on; Ctrl-C ends the demo. Look around with:`,
+      )
       io.out(`  npx waymark login --server ${cable.url} --name admin    (password ${adminPassword})`)
       io.out('  npx waymark device ls')
       io.out(`  npx waymark trail ls ${unlucky}`)
@@ -99,40 +108,59 @@ export async function playDemo(io: Io, asked: { exit: boolean }): Promise<void> 
 
 // ── first act: five devices come in ──────────────────────────────────────────────────────────────────────────────
 
-async function openingAct(stage: Stage, signal: AbortSignal): Promise<Promise<unknown>> {
+/** The files every device is made with, and the token that four of them come in by. */
+async function laySupplies(stage: Stage): Promise<{ factory: string; token: string }> {
   const factory = join(stage.folder, 'factory')
   await mkdir(join(factory, 'bsp'), { recursive: true })
   await mkdir(join(factory, 'app'), { recursive: true })
-  await writeFile(join(factory, 'bsp', 'run.json'), JSON.stringify({ initrd: 'initrd.img', linux: 'kernel.img' }))
+  await writeFile(
+    join(factory, 'bsp', 'run.json'),
+    JSON.stringify({ initrd: 'initrd.img', linux: 'kernel.img' }),
+  )
   await writeFile(join(factory, 'bsp', 'kernel.img'), randomBytes(2 * MiB))
-  await writeFile(join(factory, 'app', 'run.json'), JSON.stringify({ name: 'app', 'root-volume': 'root.img' }))
+  await writeFile(
+    join(factory, 'app', 'run.json'),
+    JSON.stringify({ name: 'app', 'root-volume': 'root.img' }),
+  )
   await writeFile(join(factory, 'app', 'root.img'), randomBytes(1 * MiB))
   const { token } = await stage.fleet.createJoinToken({ body: { nick: 'demo line' } })
   say(stage, 'admin', 'made a join token for four devices; the fifth will be claimed by its challenge')
+  return { factory, token }
+}
 
-  const agents = stage.actors.map((actor) =>
-    runAgentCommand(
-      {
-        flags: {
-          hub: stage.cable.url,
-          data: actor.folder,
-          factory,
-          interval: '500ms',
-          ...(actor.name === claimed ? {} : { token }),
+/** The devices' programs; resolves when they have stopped. */
+async function startAgents(
+  stage: Stage,
+  { factory, token }: { factory: string; token: string },
+  signal: AbortSignal,
+): Promise<void> {
+  await Promise.all(
+    stage.actors.map((actor) =>
+      runAgentCommand(
+        {
+          flags: {
+            hub: stage.cable.url,
+            data: actor.folder,
+            factory,
+            interval: '500ms',
+            ...(actor.name === claimed ? {} : { token }),
+          },
         },
-      },
-      {
-        line: () => {},
-        complain: (text) => say(stage, actor.name, text),
-        signal,
-        onEvent: (event) => heard(stage, actor, event),
-      },
+        {
+          line: () => {},
+          complain: (text) => say(stage, actor.name, text),
+          signal,
+          onEvent: (event) => heard(stage, actor, event),
+        },
+      ),
     ),
   )
+}
+
+async function openingAct(stage: Stage): Promise<void> {
   await until(stage, 'all devices are synced', () => stage.actors.every((actor) => actor.synced))
   for (const actor of stage.actors)
     if (actor.id) await stage.fleet.changeDevice({ device: actor.id, body: { nick: actor.name } })
-  return Promise.all(agents)
 }
 
 function heard(stage: Stage, actor: Actor, event: AgentEvent): void {
@@ -166,7 +194,7 @@ function heard(stage: Stage, actor: Actor, event: AgentEvent): void {
     default:
       break
   }
-  const line = describeEvent(event)
+  const line = event.event === 'stopped' ? undefined : describeEvent(event)
   if (line !== undefined) say(stage, actor.name, line)
   stage.changed()
 }
@@ -200,7 +228,8 @@ async function secondAct(stage: Stage, objectFolder: string): Promise<void> {
 
 async function upload(stage: Stage, name: string, size: number): Promise<string> {
   const bytes = randomBytes(size)
-  const { sha256 } = await stage.fleet.putObject(new Uint8Array(bytes), { name })
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  await stage.fleet.putObject(new Uint8Array(bytes), { name, sha256 })
   say(stage, 'admin', `uploaded ${name}, ${megabytes(size)}`)
   return sha256
 }
@@ -237,22 +266,32 @@ async function watch(stage: Stage, signal: AbortSignal): Promise<void> {
 
 async function closingTable(stage: Stage): Promise<string[]> {
   const rows = await Promise.all(
-    stage.actors.map(async (actor) => {
-      const step = await stage.fleet.getStep({ device: actor.name, rev: 1 })
-      const running = await readlink(join(actor.folder, 'current')).catch(() => 'nothing')
-      return [
-        actor.name,
-        step.status,
-        step.outcome,
-        step.proof ?? '-',
-        megabytes(actor.downloaded),
-        actor.resumedAt === undefined ? '-' : `at ${megabytes(actor.resumedAt)}`,
-        running,
-        step.reason ?? '',
-      ]
-    }),
+    stage.actors.map(async (actor) => ({
+      actor,
+      step: await stage.fleet.getStep({ device: actor.name, rev: 1 }),
+      runs: await readlink(join(actor.folder, 'current')).catch(() => 'nothing'),
+    })),
   )
-  return ['', ...table(['DEVICE', 'REPORTED', 'OUTCOME', 'PROOF', 'DOWNLOADED', 'RESUMED', 'RUNS', 'WHY'], rows)]
+  return [
+    '',
+    ...tableLines(
+      [
+        { title: 'DEVICE', cell: ({ actor }) => actor.name },
+        { title: 'REPORTED', cell: ({ step }) => step.status },
+        { title: 'OUTCOME', cell: ({ step }) => step.outcome },
+        { title: 'PROOF', cell: ({ step }) => step.proof ?? '-' },
+        { title: 'DOWNLOADED', cell: ({ actor }) => megabytes(actor.downloaded), right: true },
+        {
+          title: 'RESUMED AT',
+          cell: ({ actor }) => (actor.resumedAt === undefined ? '-' : megabytes(actor.resumedAt)),
+          right: true,
+        },
+        { title: 'RUNS', cell: ({ runs }) => runs },
+        { title: 'WHY', cell: ({ step }) => step.reason ?? '' },
+      ],
+      rows,
+    ),
+  ]
 }
 
 async function until(stage: Stage, what: string, reached: () => boolean): Promise<void> {
