@@ -2,6 +2,7 @@
  * How an HTTP answer says no, where no door says it its own way: problem details (RFC 9457).
  */
 import { STATUS_CODES } from 'node:http'
+import { StoreError } from '@waymark/store'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Log } from './log.ts'
 
@@ -33,7 +34,8 @@ export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply
 
 /**
  * Answers what a handler threw. What the framework refused (a body too large, no JSON, not by the schema) is the
- * caller's and told, and so is that we are too busy; everything else is ours: logged with an incident id, and the caller is told only that id.
+ * caller's and told, and so is that we are too busy or that the store has no room or does not answer; everything else is
+ * ours: logged with an incident id, and the caller is told only that id.
  */
 export function createErrorHandler(log: Log) {
   return (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
@@ -49,8 +51,18 @@ export function createErrorHandler(log: Log) {
       reply.raw.destroy()
       return reply
     }
+    if (error instanceof StoreError) return sendProblem(reply, refusedByStore(error, incident))
     return sendProblem(reply, { status: 500, kind: 'defect', facts: { incident } })
   }
+}
+
+/** What the store could not do: the caller is told which it was, the log the rest. */
+function refusedByStore({ kind }: StoreError, incident: string): Problem {
+  const facts = { incident }
+  if (kind === 'disk-full')
+    return { status: 507, kind, detail: 'the disk is full: nothing was kept; wanted room', facts }
+  if (kind === 'too-large') return { status: 413, kind, detail: 'record: wanted a smaller one', facts }
+  return { status: 503, kind, detail: 'the store does not answer: try again', facts }
 }
 
 export function notFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { get as getTls } from 'node:https'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { StoreError } from '@waymark/store'
 import { expect, onTestFinished, test } from 'vitest'
 import { createHttpApp, type HttpApp } from '../src/http.ts'
 import { createMetrics } from '../src/metrics.ts'
@@ -267,6 +268,26 @@ test('[HT10] a defect tells an incident id and nothing else; the log has it with
   expect(lines.find((line) => line.incident === incident)).toMatchObject({ route: '/defect', level: 'error' })
   expect(JSON.stringify(lines)).not.toContain('hunter2')
 })
+
+for (const [kind, status] of [
+  ['disk-full', 507],
+  ['too-large', 413],
+  ['unreachable', 503],
+  ['conflict', 503],
+] as const)
+  test(`[HT10] a store that says ${kind}: ${status}, named, the cause in the log alone`, async () => {
+    const { http, lines } = await startHttp(({ app }) => {
+      app.get('/x', () => {
+        throw new StoreError(kind, 'store /secret/path: broken')
+      })
+    })
+    const answer = await http.app.inject('/x')
+    expect(answer.json()).toMatchObject({ status, type: `urn:waymark:${kind}` })
+    expect(answer.body).not.toContain('/secret/path')
+    expect(lines).toContainEqual(
+      expect.objectContaining({ incident: answer.json().incident, level: 'error' }),
+    )
+  })
 
 const refused = [
   {

@@ -11,6 +11,7 @@ import {
   registerObject,
   removeObject,
 } from '@waymark/domain'
+import { bodyOf } from '../../body.ts'
 import { quotaOf } from '../../object-room.ts'
 import { changing, type Operation, reading, streaming } from './operation.ts'
 import { pageOf, readCursor } from './paging.ts'
@@ -103,7 +104,7 @@ export const objectOperations: readonly Operation[] = [
         tenant: caller.tenant,
         sha,
         size,
-        source: request.raw,
+        source: bodyOf(request.raw),
         by: caller.actor,
       })
       return received.ok ? ok(objectView(received.value)) : received
