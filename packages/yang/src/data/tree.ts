@@ -2,7 +2,7 @@
  * A document as a tree: the nodes that stand in it (and those that defaults add), each with its plan.
  * Expressions are evaluated over it, and documents are compared, merged and written from it.
  */
-import type { Identity } from '../schema.ts'
+import type { Identity, IdentityrefType } from '../schema.ts'
 import type { QName, XPathBudget, XPathTree } from '../xpath/index.ts'
 import { type PathStep, parseInstancePath, quoteText } from './instance-path.ts'
 import type { JsonValue } from './json.ts'
@@ -110,7 +110,11 @@ export class DataTreeNode {
   }
 }
 
+/** Nodes of wide schemas mostly have few children: places are made as they are taken there. */
+const widestPrepared = 16
+
 function emptySlots(count: number): Slot[] {
+  if (count > widestPrepared) return []
   const slots: Slot[] = new Array(count)
   return slots.fill(undefined)
 }
@@ -233,11 +237,17 @@ function allText(node: DataTreeNode): string {
 function identityOf(node: DataTreeNode): Identity | undefined {
   const type = node.codec?.type
   if (type?.kind !== 'identityref') return undefined
-  for (const base of type.bases)
-    for (const identity of base.derived)
-      if (`${identity.module.name}:${identity.name}` === node.text) return identity
-  return undefined
+  let byName = identitiesOf.get(type)
+  if (!byName) {
+    const all = type.bases.flatMap((base) => [...base.derived])
+    byName = new Map(all.map((identity) => [`${identity.module.name}:${identity.name}`, identity]))
+    identitiesOf.set(type, byName)
+  }
+  return byName.get(node.text)
 }
+
+/** For each type, the identities that may be its values, by `module:name`. */
+const identitiesOf = new WeakMap<IdentityrefType, Map<string, Identity>>()
 
 /** The nodes a leafref or instance-identifier leads to in its own tree (RFC 7950 10.3.1). */
 export function dereference(node: DataTreeNode, budget: XPathBudget): readonly DataTreeNode[] {
