@@ -35,9 +35,17 @@ export interface Started {
 /** The flags every server of a test has: one port, picked freely, and no limit on how fast devices register. */
 export const quiet = ['--http', '0', '--registration-rate', 'off', '--log-level', 'warn'] as const
 
-/** Starts `waymark` with these arguments, and an environment of nothing but `PATH` and what is given. */
-export function startWaymark(args: readonly string[], env: NodeJS.ProcessEnv = {}): Started {
-  const child = spawn(process.execPath, ['--conditions=source', program, ...args], {
+/**
+ * Starts `waymark` with these arguments, and an environment of nothing but `PATH` and what is given. `within` goes
+ * before the command and has to become it (`nsenter`, not a shell that waits).
+ */
+export function startWaymark(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  within: readonly string[] = [],
+): Started {
+  const [command = '', ...rest] = [...within, process.execPath, '--conditions=source', program, ...args]
+  const child = spawn(command, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, ...env },
   })
@@ -77,8 +85,8 @@ export function startWaymark(args: readonly string[], env: NodeJS.ProcessEnv = {
 }
 
 /** `waymark up` with the password of `admin` given. */
-export function startServer(flags: readonly string[], env: NodeJS.ProcessEnv = {}): Started {
-  return startWaymark(['up', ...quiet, ...flags], { WAYMARK_ADMIN_PASSWORD: adminPassword, ...env })
+export function startServer(flags: readonly string[], within: readonly string[] = []): Started {
+  return startWaymark(['up', ...quiet, ...flags], { WAYMARK_ADMIN_PASSWORD: adminPassword }, within)
 }
 
 /** Folders and processes of one test, all gone at its end whatever became of it. */
@@ -91,8 +99,8 @@ export function createYard() {
       folders.push(folder)
       return folder
     },
-    start(flags: readonly string[], env?: NodeJS.ProcessEnv): Started {
-      const server = startServer(flags, env)
+    start(flags: readonly string[], within?: readonly string[]): Started {
+      const server = startServer(flags, within)
       servers.push(server)
       return server
     },
