@@ -199,7 +199,7 @@ async function benchReads(store: Store, raw: DatabaseSync): Promise<Figure[]> {
     'SELECT * FROM steps r LEFT JOIN _texts_steps x USING (_tenant, device, rev) WHERE r._tenant = ? AND r.device = ? AND r.rev = ?',
   )
   const find = raw.prepare(
-    'SELECT * FROM steps WHERE _tenant = ? AND device = ? AND status = ? AND rev > ? ORDER BY rev LIMIT ?',
+    'SELECT * FROM steps WHERE _tenant = ? AND device = ? AND status = ? AND rev > ? ORDER BY rev LIMIT ? + 0',
   )
   const figures: [string, () => Promise<unknown>, () => void][] = [
     [
