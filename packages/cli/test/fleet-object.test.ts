@@ -52,6 +52,18 @@ describe('up', () => {
       expect(ran.err[0]).toMatch(/: wanted a file, got (something else|nothing)$/)
     })
 
+  test('[CL10] an object that is refused while it is on its way is told as the refusal', async () => {
+    const small = await startServer('--object-limit', '1MiB')
+    onTestFinished(() => small.stop())
+    const someone = await admin(small)
+    writeFileSync(file, Buffer.alloc(30_000_000, 'x'))
+    expect(await someone.run('object', 'put', file)).toMatchObject({
+      code: 1,
+      out: [],
+      err: ['waymark: too large: wanted 1048576, got 30000000'],
+    })
+  })
+
   test('[CL15] progress is drawn on a terminal and gone afterwards', async () => {
     const viewer = await admin(server, { columns: 90 })
     const other = join(folder, 'other.bin')

@@ -30,7 +30,7 @@ export interface Live<R> {
 export interface LiveNeeds {
   readonly io: Io
   readonly outside: Outside
-  readonly fleet: Fleet
+  readonly fleet: Pick<Fleet, 'follow'>
   readonly renewMs: number
   readonly json: boolean | undefined
 }
