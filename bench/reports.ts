@@ -47,12 +47,12 @@ async function domainAndStore(folder: string): Promise<Figure[]> {
   const file = join(folder, 'store.db')
   const store = await openSqliteStore({ file, collections: mainCollections })
   const ids = await seed(store, tenant, deviceCount, true)
-  const rawFile = join(folder, 'raw.db')
+  const rawFiles = [join(folder, 'raw-64.db'), join(folder, 'raw-256.db')] as const
   await store.close()
-  copyFileSync(file, rawFile)
+  for (const rawFile of rawFiles) copyFileSync(file, rawFile)
   const reopened = await openSqliteStore({ file, collections: mainCollections })
-  const literal = rawRows(rawFile, ids, 64)
-  const large = rawRows(rawFile, ids, 256)
+  const literal = rawRows(rawFiles[0], ids, 64)
+  const large = rawRows(rawFiles[1], ids, 256)
   try {
     const ours = () => reportRate(reopened, ids)
     await ours()
