@@ -35,10 +35,12 @@ export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply
 /**
  * Answers what a handler threw. What the framework refused (a body too large, no JSON, not by the schema) is the
  * caller's and told, and so is that we are too busy or that the store has no room or does not answer; everything else is
- * ours: logged with an incident id, and the caller is told only that id.
+ * ours: logged with an incident id, and the caller is told only that id. A sender that hung up in the middle of its body
+ * is nobody's defect, and there is nobody to tell.
  */
 export function createErrorHandler(log: Log) {
   return (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    if (request.raw.destroyed && !request.raw.complete) return reply.code(400).send()
     const status = error.statusCode ?? 500
     if (status >= 400 && status < 500) return sendProblem(reply, refusedByFramework(error, status))
     if (status === 503) return sendProblem(reply, { status, kind: 'busy', detail: error.message })
