@@ -6,7 +6,14 @@
 import { createExchange } from './exchange.ts'
 import { type Following, type FollowOptions, followJournal } from './follow.ts'
 import { type Operations, operations, type StoredObject } from './generated/operations.ts'
-import { type GetOptions, getObject, type ObjectNeeds, type PutOptions, putObject } from './objects.ts'
+import {
+  type GetOptions,
+  getObject,
+  lengthIsOurs,
+  type ObjectNeeds,
+  type PutOptions,
+  putObject,
+} from './objects.ts'
 import { type Outside, realOutside } from './outside.ts'
 import { type RetryPolicy, retryDefault } from './retry.ts'
 import { createSha256, type Hash } from './sha256.ts'
@@ -70,6 +77,8 @@ export interface FleetOptions {
   readonly patienceMs?: number
   /** A SHA-256 that is faster than the portable one. */
   readonly createHash?: () => Hash
+  /** Whether uploads are sent as streams that are counted, not as whole Blobs. Default: where a stream may say its length. */
+  readonly streamUploads?: boolean
   readonly outside?: Outside
 }
 
@@ -145,6 +154,7 @@ export function createFleet(options: FleetOptions): Fleet {
     outside,
     retry,
     createHash: options.createHash ?? createSha256,
+    streams: options.streamUploads ?? lengthIsOurs(),
     path: pathOf,
     info: (sha256, signal) => calls.getObjectInfo({ sha256 }, { signal }),
   }

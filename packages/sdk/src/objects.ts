@@ -37,6 +37,8 @@ export interface ObjectNeeds {
   readonly outside: Outside
   readonly retry: RetryPolicy
   readonly createHash: () => Hash
+  /** Whether a request with a stream for its body may say its length. */
+  readonly streams: boolean
   readonly path: (id: 'putObject' | 'getObject', asked: Record<string, string | undefined>) => string
   readonly info: (sha256: string, signal?: AbortSignal) => Promise<StoredObject>
 }
@@ -61,9 +63,10 @@ export async function putObject(needs: ObjectNeeds, blob: Blob, options: PutOpti
     path: needs.path('putObject', { sha256, name, mimeType }),
     headers: {
       'content-type': 'application/octet-stream',
-      ...(lengthIsOurs() ? { 'content-length': String(blob.size) } : {}),
+      ...(needs.streams ? { 'content-length': String(blob.size) } : {}),
     },
-    body: lengthIsOurs() ? counted : () => blob,
+    // A whole Blob says its length by itself, but nobody hears how far it is.
+    body: needs.streams ? counted : () => blob,
     mayRepeat: true,
     signal,
     // However long the bytes take: silence is the server's to judge, which sees them arrive.
@@ -116,18 +119,13 @@ function countedStream(blob: Blob, passed: (bytes: number) => void): ReadableStr
 }
 
 /**
- * Whether a request may say its own length, as Node.js lets it: then a stream can be counted as it goes out. A browser
- * takes that header away, and tells lengths only of a whole Blob.
+ * Whether a request may say its own length here, as Node.js lets it: then a stream can be sent, and counted as it goes
+ * out. A browser takes that header away.
  */
-function lengthIsOurs(): boolean {
-  ours ??= new Request('http://localhost/', {
-    method: 'PUT',
-    headers: { 'content-length': '1' },
-    body: 'x',
-  }).headers.has('content-length')
-  return ours
+export function lengthIsOurs(): boolean {
+  const headers = { 'content-length': '1' }
+  return new Request('http://localhost/', { method: 'PUT', headers, body: 'x' }).headers.has('content-length')
 }
-let ours: boolean | undefined
 
 /**
  * The bytes of an object, in pieces. They are whole only when the iteration ends without an error: only then has their

@@ -74,6 +74,16 @@ describe('upload', () => {
     countsUpwards(seen, 'sending')
   })
 
+  test('[S16] where a stream may not say its length, the whole Blob goes out', async () => {
+    const { url, received } = await fakeServer(withInfo(problem(404, 'no-such-object'), json(200, info)))
+    const { seen, onProgress } = noted()
+    await fleetAt(url, { streamUploads: false }).putObject(new Blob([bytes]), { onProgress })
+    expect(received[1]?.headers).toMatchObject({ 'content-length': '300000' })
+    expect(received[1]?.headers['transfer-encoding']).toBeUndefined()
+    expect(received[1]?.body.equals(bytes)).toBe(true)
+    expect(seen.at(-1)?.stage).toBe('done')
+  })
+
   test('[S16] what is stored already is not sent', async () => {
     const { url, received } = await fakeServer(withInfo(json(200, info), problem(500, 'sent')))
     const { seen, onProgress } = noted()
