@@ -37,10 +37,10 @@ export type PatternRefusal = {
 
 export type PatternOptions = {
   /**
-   * Take `\` before any other ASCII punctuation mark as that mark. XML Schema has no such escape, yet
-   * published modules write `\/` and `\$`, and common tools accept them. Off unless asked for.
+   * Refuse `\` before punctuation that XML Schema does not escape. Published modules write `\/`, `\$` or
+   * `\@`, and libxml2 and libyang both take them for the mark itself; so does this reader unless told not to.
    */
-  readonly looseEscapes?: boolean
+  readonly strictEscapes?: boolean
 }
 
 /** Longest pattern text, deepest nesting of groups and of subtractions, largest repetition count. */
@@ -74,7 +74,7 @@ export function parsePattern(
       `a pattern of ${source.length} characters`,
       `at most ${patternLimits.length} characters`,
     )
-  const reader: Reader = { source, at: 0, loose: options.looseEscapes === true }
+  const reader: Reader = { source, at: 0, strict: options.strictEscapes === true }
   try {
     const tree = readChoice(reader, 0)
     if (reader.at < source.length) fail(reader, 'an end, or "(" before this ")"')
@@ -85,7 +85,7 @@ export function parsePattern(
   }
 }
 
-type Reader = { readonly source: string; at: number; readonly loose: boolean }
+type Reader = { readonly source: string; at: number; readonly strict: boolean }
 
 /** Carries the first refusal out of the recursive reader; never leaves this file. */
 class Offence extends Error {
@@ -288,6 +288,9 @@ const singleEscapes = new Map([
   ...[...'\\|.?*+(){}-[]^'].map((char): [string, number] => [char, char.charCodeAt(0)]),
 ])
 
+/** Marks that need no escape and that XML Schema allows none for, though common tools do. */
+const superfluousEscapes = '!"#$%,/:;=>@`~'
+
 function readEscape(reader: Reader): CharSet {
   const from = reader.at
   reader.at++
@@ -299,7 +302,7 @@ function readEscape(reader: Reader): CharSet {
   const many = multiEscapes.get(char)
   if (many) return many
   if (char === 'p' || char === 'P') return readProperty(reader, from, char === 'P')
-  if (reader.loose && /[!-/:-@[-`{-~]/.test(char)) return single(char.charCodeAt(0))
+  if (!reader.strict && superfluousEscapes.includes(char)) return single(char.charCodeAt(0))
   throw new Offence(
     refusal(
       from,

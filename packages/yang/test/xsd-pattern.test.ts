@@ -97,7 +97,8 @@ describe('[XR2] what is no pattern is refused with its place', () => {
     ['\\', 1],
     ['\\1', 0],
     ['\\b', 0],
-    ['\\$', 0],
+    ['\\_', 0],
+    ['\\&', 0],
     ['\\p', 2],
     ['\\p{L', 4],
     ['\\p{Xx}', 0],
@@ -109,10 +110,13 @@ describe('[XR2] what is no pattern is refused with its place', () => {
   for (const [pattern, at] of refusals)
     test(`/${pattern}/ at ${at}`, () => expect(compilePattern(pattern)).toMatchObject({ ok: false, at }))
 
-  test('loose escapes accept marks that XML Schema does not escape, and only when asked', () => {
-    const loose = compilePattern('\\/\\$\\"', { looseEscapes: true })
-    expect(loose.ok && loose.test('/$"')).toBe(true)
-    expect(compilePattern('\\1', { looseEscapes: true }).ok).toBe(false)
+  test('superfluous escapes of marks are taken as libxml2 and libyang take them, unless they are to be refused', () => {
+    expect(compiled('\\/\\$\\"\\@\\:[\\,-\\/]').test('/$"@:.')).toBe(true)
+    expect(compilePattern('a\\/b', { strictEscapes: true })).toMatchObject({
+      ok: false,
+      at: 1,
+      found: '"\\/"',
+    })
   })
 
   test('limits on length and depth are refusals, not exhaustion', () => {

@@ -34,8 +34,7 @@ export function createLeafTypeCompiler(readPath: InstancePathReader): LeafTypeCo
   const matchOf = (source: string): PatternMatch => {
     let match = patterns.get(source)
     if (!match) {
-      // The compiler has judged the pattern; escapes it let pass in lenient mode are let pass here.
-      const compiled = compilePattern(source, { looseEscapes: true })
+      const compiled = compilePattern(source)
       match = compiled.ok ? compiled.match : () => 'mismatch'
       patterns.set(source, match)
     }
