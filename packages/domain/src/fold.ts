@@ -162,6 +162,8 @@ const reducers = {
   'step.proved': ({ transactions }, _entry, { text }) => {
     held(transactions, text('transaction')).proof = text('proof')
   },
+  'step.abort-asked': remark,
+  'step.cleared': remark,
 
   'transaction.submitted': ({ transactions }, entry, { text, maybeText, maybeNumber }) => {
     const nobody = maybeNumber('members') === 0

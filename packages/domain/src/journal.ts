@@ -36,6 +36,8 @@ export const journalKinds = {
   'step.reported': 'a device reported on a step',
   'step.contradicted': 'a device reported another end than the one that stands',
   'step.proved': 'a step was seen to run',
+  'step.abort-asked': 'an owner asked a device to give up a step',
+  'step.cleared': 'an owner cleared a failed step: what follows may go on',
   'transaction.submitted': 'something was asked of a device',
   'transaction.sent': 'something asked was handed to the device',
   'transaction.progressed': 'a device said how far it is',

@@ -171,6 +171,21 @@ export const leases = collection<Lease>()({
   journaled: false,
 })
 
+/** A code that was good once: kept until it would have run out anyway, so that no process takes it again. */
+export interface SpentCode {
+  /** A keyed hash of the code. */
+  readonly hash: string
+  readonly expiresAt: Instant
+}
+export const spentCodes = collection<SpentCode>()({
+  name: 'spent_codes',
+  scope: 'house',
+  key: ['hash'],
+  columns: { hash: 'text', expiresAt: 'int' },
+  indexes: [{ on: ['expiresAt', 'hash'] }],
+  journaled: false,
+})
+
 // ── a tenant's own ───────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface Device {
@@ -297,6 +312,12 @@ export interface Step {
   /** The latest report, verbatim, whole: replaced by each PUT. */
   readonly report: JsonObject
   readonly reportedAt?: Instant
+  /** When its owner asked the device to give it up. */
+  readonly abortAskedAt?: Instant
+  /** The device gave it up because its owner asked, before it was applied. */
+  readonly deviceAbort?: boolean
+  /** When its owner cleared it, having failed: it no longer holds back what follows. */
+  readonly clearedAt?: Instant
   readonly createdAt: Instant
   readonly modifiedAt: Instant
 }
@@ -346,7 +367,7 @@ export const objects = collection<ObjectRecord>()({
   scope: 'tenant',
   key: ['sha'],
   columns: { sha: 'text', name: 'text', stored: 'bool', modifiedAt: 'int' },
-  indexes: [{ on: ['modifiedAt', 'sha'] }],
+  indexes: [{ on: ['modifiedAt', 'sha'] }, { on: ['name', 'modifiedAt', 'sha'] }],
 })
 
 /** That a step needs an object: what keeps the collector away. */
@@ -538,6 +559,7 @@ export const mainCollections: readonly AnyCollection[] = [
   blobs,
   settings,
   leases,
+  spentCodes,
   devices,
   deviceNames,
   deviceLabels,

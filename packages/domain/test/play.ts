@@ -3,8 +3,10 @@ import { createMemoryStore } from '@waymark/store'
 import {
   type Actor,
   announce,
+  askAbort,
   cancelStep,
   claimDevice,
+  clearStep,
   closeTrail,
   createAccount,
   type Device,
@@ -14,6 +16,8 @@ import {
   Instant,
   mainCollections,
   noteRunning,
+  offeredSteps,
+  openTrail,
   type PostedState,
   postStep,
   type Reading,
@@ -21,6 +25,7 @@ import {
   Revision,
   registerDevice,
   replaceState,
+  reportInTurn,
   reportStep,
   type Store,
   stateOf,
@@ -28,6 +33,7 @@ import {
   type TenantId,
   transactions,
   unclaimedTenant,
+  walkWord,
 } from '../src/index.ts'
 
 /** Randomness that repeats: a small linear generator, good for nothing but tests. */
@@ -149,6 +155,32 @@ export async function play(on: Stage, device: DeviceId, script: string): Promise
             reading: reading(rest[0] ?? '', 0, rest.slice(1).join(' ')),
             by,
           })
+        case 'device walks': {
+          const word = walkWord(rest[0])
+          if (!word) throw new Error(`${line}: no word of the walkthrough`)
+          return reportInTurn(tx, on.env, {
+            device,
+            rev,
+            word,
+            ...(word === 'ABORTED' ? { deviceAbort: true } : {}),
+            compose: (before) => ({ report: { ...before, status: word }, percent: 0, message: '' }),
+            by,
+          })
+        }
+        case 'owner aborts':
+          return askAbort(tx, on.env, { device, rev, by: on.by })
+        case 'owner clears':
+          return clearStep(tx, on.env, { device, rev, by: on.by })
+        case 'device is': {
+          // `device is offered 1 2`, `device is offered nothing`
+          const record = await tx.get(devices, { id: device })
+          const trail = record && (await openTrail(tx, record))
+          const offered = trail ? await offeredSteps(tx, trail) : []
+          const wanted = words.slice(3).join(' ')
+          const is = offered.join(' ') || 'nothing'
+          if (is !== wanted) throw new Error(`the device is offered ${is}, not ${wanted}`)
+          return { ok: true, value: undefined }
+        }
         case 'device runs': {
           const record = await tx.get(devices, { id: device })
           if (record) await noteRunning(tx, on.env, record, rev)
