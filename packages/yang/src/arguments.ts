@@ -107,7 +107,8 @@ export interface RangePart {
   readonly to: string
 }
 
-const rangeEnd = /^(?:min|max|-?\d+(?:\.\d+)?)$/
+// The grammar has no plus sign, but every tool takes it.
+const rangeEnd = /^(?:min|max|[+-]?\d+(?:\.\d+)?)$/
 
 /** `1..4 | 10` as parts with both ends; undefined when the form is wrong. */
 export function parseRange(text: string): RangePart[] | undefined {
@@ -201,7 +202,8 @@ const maxPathLength = 16_384
 
 /** Undefined when the form is wrong, or the text longer than 16 384 characters. */
 export function parseLeafrefPath(text: string): LeafrefPath | undefined {
-  if (text.length > maxPathLength) return undefined
+  // White space may stand around the parts of a path, not around the whole.
+  if (text.length > maxPathLength || text.trim() !== text) return undefined
   let at = 0
   const blanks = () => {
     while (/\s/.test(text[at] ?? '')) at++

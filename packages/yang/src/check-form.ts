@@ -114,6 +114,13 @@ class FormCheck {
         expected: `${argumentForms[rule.argument].expected} after "${keyword}"`,
         rfc: `${this.#rfc} ${rule.clause}`,
       })
+    else if (!this.#is11 && rule.argument === 'identifier' && /^xml/i.test(argument))
+      this.#error(
+        statement,
+        `"${brief(argument)}" in a YANG 1.0 module`,
+        'a name that does not begin with "xml"',
+        '6.2',
+      )
   }
 
   /** RFC 7950 7.1: header, linkage, meta, revision, body. */

@@ -243,16 +243,6 @@ class Loader {
     }
     const unit = yield* this.#unit({ name: statement.text, revision }, statement, '7.1.5')
     if (!unit) return
-    const twice = [...file.prefixes.values()].some((other) => other.name === unit.name)
-    if (twice && !file.is11) {
-      const found = `a second import of "${unit.name}" in a YANG 1.0 module`
-      this.#report.error(statement, {
-        code: 'linkage',
-        found,
-        expected: 'one import of each module',
-        rfc: 'RFC 7950 7.1.5',
-      })
-    }
     file.bind(prefix, unit)
   }
 

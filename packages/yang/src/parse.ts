@@ -5,9 +5,10 @@
  * the three kinds of string and their concatenation, and nothing of what the keywords mean. After a mistake it
  * goes on at the next place where a statement can begin, so that one missing semicolon does not hide the rest.
  *
- * Two rules depend on the YANG version, which is itself a statement further down: unknown escapes and quotes
- * inside unquoted strings are errors in 1.1 and harmless in 1.0 (RFC 7950 6.1.3, RFC 6020 6.1.3). Such places
- * are noted and judged once the whole text has been read.
+ * One rule depends on the YANG version, which is itself a statement further down: unknown escapes are errors in
+ * 1.1 and harmless in 1.0 (RFC 7950 6.1.3, RFC 6020 6.1.3). Such places are noted and judged once the whole text
+ * has been read. Quotes inside unquoted strings, which only RFC 7950 forbids in so many words, every tool refuses
+ * in both versions.
  */
 
 import { defaultLimits, type Limits } from './limits.ts'
@@ -51,7 +52,7 @@ class Reader {
   readonly #report: Report
   readonly #limits: Limits
   readonly #lenient: boolean
-  readonly #onlyIn10: { at: number; finding: Finding }[] = []
+  readonly #doubtful: { at: number; lawfulIn10: boolean; finding: Finding }[] = []
   #at = 0
   #root: Statement | undefined
   #complainedOfTail = false
@@ -259,8 +260,9 @@ class Reader {
       } else if ((code === doubleQuote || code === singleQuote) && quoteAt === -1) quoteAt = this.#at
     }
     if (quoteAt !== -1)
-      this.#onlyIn10.push({
+      this.#doubtful.push({
         at: quoteAt,
+        lawfulIn10: false,
         finding: {
           code: 'syntax',
           found: `a quote inside the unquoted string "${brief(text.slice(start, this.#at))}"`,
@@ -325,8 +327,9 @@ class Reader {
     return line.replace(/\\(.?)/gs, (whole, letter: string, at: number) => {
       const meaning = escapes.get(letter)
       if (meaning === undefined)
-        this.#onlyIn10.push({
+        this.#doubtful.push({
           at: offset + at,
+          lawfulIn10: true,
           finding: {
             code: 'syntax',
             found: `the escape "\\${letter}"`,
@@ -347,12 +350,13 @@ class Reader {
   }
 
   #judgeVersion(): void {
-    if (this.#onlyIn10.length === 0) return
+    if (this.#doubtful.length === 0) return
     const isVersion11 = this.#root?.argumentOf('yang-version') === '1.1'
-    for (const { at, finding } of this.#onlyIn10) {
+    for (const { at, lawfulIn10, finding } of this.#doubtful) {
       const place = this.#placeAt(at, this.#root)
-      if (isVersion11 && !this.#lenient) this.#report.error(place, finding)
-      else this.#report.warning(place, { ...finding, code: isVersion11 ? 'lenient' : 'style' })
+      const isWrong = isVersion11 || !lawfulIn10
+      if (isWrong && !this.#lenient) this.#report.error(place, finding)
+      else this.#report.warning(place, { ...finding, code: isWrong ? 'lenient' : 'style' })
     }
   }
 

@@ -381,6 +381,8 @@ export interface EnumerationType extends TypeBase {
 export interface EnumValue {
   readonly name: string
   readonly value: number
+  /** It stood under an `if-feature`, which held. */
+  readonly conditional: boolean
   readonly status: Status
   readonly description: string | undefined
 }
@@ -394,6 +396,8 @@ export interface BitsType extends TypeBase {
 export interface BitValue {
   readonly name: string
   readonly position: number
+  /** It stood under an `if-feature`, which held. */
+  readonly conditional: boolean
   readonly status: Status
   readonly description: string | undefined
 }

@@ -6,6 +6,8 @@
  * `t`; a row about several modules gives them all, the module under test first.
  */
 
+import { agreed, other as helper } from './agreed.ts'
+
 export interface Verdict {
   readonly rule: string
   readonly valid: boolean
@@ -23,7 +25,7 @@ const nameOf = (text: string) => /^\s*(?:sub)?module\s+"?([\w-]+)/.exec(text)?.[
 const verdict = ([rule, valid, ...texts]: Row): Verdict => ({
   rule,
   valid,
-  modules: texts.map((text) => ({ name: nameOf(text), text })),
+  modules: texts.map((text, at) => ({ name: at === 0 ? 't' : nameOf(text), text })),
 })
 
 const yes = true
@@ -47,6 +49,33 @@ const bodies11: readonly Row[] = [
   ['M4 single-quoted strings know none', yes, "description 'a\\qb';"],
   ['M4 quoted strings are joined by +', yes, `description "a" + 'b' + "c";`],
   ['M4 unquoted strings hold no quotes', no, 'description a"b;'],
+  [
+    'N1 a key has no condition from its uses',
+    no,
+    'grouping g { leaf a { type string; } } list l { key a; uses g { when "true()"; } }',
+  ],
+  [
+    'N1 a key has no condition from refine',
+    no,
+    'feature f; grouping g { leaf a { type string; } } list l { key a; uses g { refine a { if-feature f; } } }',
+  ],
+  [
+    'T8 a default enum does not stand under a feature',
+    no,
+    'feature f; leaf l { type enumeration { enum a { if-feature f; } enum b; } default a; }',
+  ],
+  [
+    'L1 a path has no white space around it',
+    no,
+    'leaf a { type string; } leaf l { type leafref { path " ../a "; } }',
+  ],
+  ['R1 a grouping brings no action into an rpc', no, 'grouping g { action a; } rpc r { input { uses g; } }'],
+  ['R1 a grouping brings no action to the top', no, 'grouping g { action a; } uses g;'],
+  [
+    'I1 identities may lean on deprecated ones',
+    yes,
+    'identity a { status deprecated; } identity b { base a; }',
+  ],
   ['M5 a name is taken once below a parent', no, 'leaf a { type string; } leaf a { type string; }'],
   [
     'M5 names in cases share the name space',
@@ -434,8 +463,8 @@ const bodies11: readonly Row[] = [
     'list l { key a; unique b; leaf a { type string; } leaf b { type string; status deprecated; } }',
   ],
   [
-    'S1 a leafref may point at a deprecated leaf',
-    yes,
+    'S1 a leafref does not lean on a deprecated leaf',
+    no,
     'leaf a { type string; status deprecated; } leaf l { type leafref { path "../a"; } }',
   ],
   [
@@ -470,6 +499,13 @@ const bodies10: readonly Row[] = [
     'typedef e { type enumeration { enum a; enum b; } } leaf l { type e { enum b; } }',
   ],
   ['V1 1.0 has no modifier', no, "leaf l { type string { pattern 'a' { modifier invert-match; } } }"],
+  ['V1 1.0 has no quotes in unquoted strings either', no, 'description a"b;'],
+  [
+    'V1 1.0 has no features on keys',
+    no,
+    'feature f; list l { key a; leaf a { if-feature f; type string; } }',
+  ],
+  ['V1 1.0 has no names that begin with xml', no, 'leaf xmlfoo { type string; }'],
   ['V1 1.0 has no must in inputs', no, 'rpc r { input { must "true()"; leaf a { type string; } } }'],
 ]
 
@@ -603,6 +639,12 @@ const families: readonly Row[] = [
     other('leaf a { type int8; default 1; }'),
   ],
   [
+    'D1 replacing wants something there',
+    no,
+    module11('import o { prefix o; } deviation /o:a { deviate replace { mandatory true; } }'),
+    other('leaf a { type string; }'),
+  ],
+  [
     'D1 a type may be replaced',
     yes,
     module11('import o { prefix o; } deviation /o:a { deviate replace { type int8; } }'),
@@ -636,8 +678,17 @@ const families: readonly Row[] = [
   ],
 ]
 
+function agreedText(body: string): string {
+  if (body.startsWith('whole ')) return body.slice(6)
+  const linked = (rest: string) => `import o { prefix o; } ${rest}`
+  return body.startsWith('10 ') ? module10(linked(body.slice(3))) : module11(linked(body))
+}
+
 export const verdicts: readonly Verdict[] = [
   ...bodies11.map(([rule, valid, body, ...others]) => verdict([rule, valid, module11(body), ...others])),
   ...bodies10.map(([rule, valid, body, ...others]) => verdict([rule, valid, module10(body), ...others])),
   ...families.map(verdict),
+  ...agreed.map(([valid, body]) =>
+    verdict(['Z1 where both tools agree, so do we', valid, agreedText(body), helper]),
+  ),
 ]

@@ -70,6 +70,20 @@ export class Builder {
     return members
   }
 
+  /** The same where neither actions nor (in the tree) notifications may stand; a grouping may bring some. */
+  plainMembersOf(statement: Statement, scope: Scope): Members {
+    const members = this.membersOf(statement, scope)
+    for (const { kind, name } of [...members.actions, ...members.notifications])
+      this.#context.error(
+        statement,
+        'tree',
+        `the ${kind} "${name}" in "${statement.keyword}"`,
+        'it in a container or list',
+        kind === 'action' ? '7.15' : '7.16',
+      )
+    return members
+  }
+
   #addMember(statement: Statement, scope: Scope, members: Members): void {
     switch (statement.keyword) {
       case 'uses': {
@@ -204,7 +218,7 @@ export class Builder {
   #case(statement: Statement, scope: Scope): DraftCase | undefined {
     const base = this.#base(statement, scope)
     if (!base) return undefined
-    const { definitions } = this.membersOf(statement, scope)
+    const { definitions } = this.plainMembersOf(statement, scope)
     const made: DraftCase = { ...base, kind: 'case', children: definitions }
     adopt(made, definitions)
     return made
@@ -229,7 +243,7 @@ export class Builder {
   /** Both sides exist even when the module leaves them out, so that they can be augmented (RFC 7950 7.14). */
   #side(kind: 'input' | 'output', operation: Statement, scope: Scope) {
     const statement = operation.find(kind)
-    const children = statement ? this.membersOf(statement, scope).definitions : []
+    const children = statement ? this.plainMembersOf(statement, scope).definitions : []
     const must = statement ? this.musts(statement, scope) : []
     const extensions = statement ? this.#context.extensions(statement, scope.file) : []
     return { ...bareNode(kind, statement ?? operation, scope), must, children, extensions }
@@ -238,7 +252,7 @@ export class Builder {
   notification(statement: Statement, scope: Scope): DraftNotification | undefined {
     const base = this.#base(statement, scope)
     if (!base) return undefined
-    const { definitions } = this.membersOf(statement, scope)
+    const { definitions } = this.plainMembersOf(statement, scope)
     const node: DraftNotification = {
       ...base,
       kind: 'notification',

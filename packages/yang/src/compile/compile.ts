@@ -188,7 +188,15 @@ class Run {
     const home = context.module(unit)
     for (const file of unit.files) {
       const scope: Scope = { file, home, groupings: [] }
-      const { definitions, notifications } = builder.membersOf(file.root, scope)
+      const { definitions, actions, notifications } = builder.membersOf(file.root, scope)
+      for (const { name } of actions)
+        context.error(
+          file.root,
+          'tree',
+          `the action "${name}" at the top level`,
+          'it in a container or list',
+          '7.15',
+        )
       home.children.push(...definitions)
       home.notifications.push(...notifications)
       for (const statement of file.root.substatements)
@@ -285,11 +293,6 @@ class Run {
     for (const { statement, scope, types } of this.#deviations) {
       const target = this.#target(statement, scope, context, '7.20.3')
       if (!target) continue
-      if (target.module === scope.home) {
-        const found = `a deviation of "${target.name}", a node of the same module`
-        context.error(statement, 'tree', found, 'a node of another module', '7.20.3')
-        continue
-      }
       for (const change of statement.all('deviate')) deviate(target, change, scope, builder, types)
     }
   }

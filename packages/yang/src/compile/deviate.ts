@@ -93,7 +93,7 @@ export function deviate(
         break
       case 'mandatory':
         if (!('mandatory' in target)) unfit(sub)
-        else if (mode === 'replace' || fits(sub, stated('mandatory'))) target.mandatory = sub.text === 'true'
+        else if (fits(sub, stated('mandatory') || target.mandatory)) target.mandatory = sub.text === 'true'
         break
       case 'min-elements':
         if (!('minElements' in target)) unfit(sub)

@@ -44,7 +44,13 @@ export function enumsFrom(
       )
     if (!feature(member, file)) continue
     const description = member.argumentOf('description')
-    enums.set(name, { name, value: number, status: statusOf(member), description })
+    enums.set(name, {
+      name,
+      value: number,
+      conditional: isConditional(member),
+      status: statusOf(member),
+      description,
+    })
   }
   return enums
 }
@@ -61,11 +67,19 @@ export function bitsFrom(
   for (const { name, number, member } of numbered(statement, bitFamily, base && numberIn, context)) {
     if (!feature(member, file)) continue
     const description = member.argumentOf('description')
-    bits.push({ name, position: number, status: statusOf(member), description })
+    bits.push({
+      name,
+      position: number,
+      conditional: isConditional(member),
+      status: statusOf(member),
+      description,
+    })
   }
   bits.sort((one, other) => one.position - other.position)
   return new Map(bits.map((bit) => [bit.name, bit]))
 }
+
+const isConditional = (member: Statement) => member.find('if-feature') !== undefined
 
 function* numbered(
   statement: Statement,

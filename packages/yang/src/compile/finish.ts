@@ -19,6 +19,7 @@ import {
   type DraftNode,
 } from './draft.ts'
 import { follow, pathSteps } from './tree.ts'
+import { statusRank } from './types.ts'
 
 interface Inherited {
   readonly config: boolean
@@ -30,7 +31,6 @@ interface Inherited {
 }
 
 const atTop: Inherited = { config: true, inTree: true, status: 'current', depth: 1, noActions: undefined }
-const statusRank: Readonly<Record<Status, number>> = { current: 0, deprecated: 1, obsolete: 2 }
 
 /** Finishes all trees of a module. */
 export function finishModule(module: DraftModule, context: Context): void {
@@ -177,8 +177,11 @@ class Finisher {
     for (const child of list.children)
       if (child.module.name === list.module.name) children.set(child.name, child)
     for (const word of splitWords(key.text)) {
-      const { name } = splitName(word)
-      const leaf = children.get(name)
+      const { prefix, name } = splitName(word)
+      const module = prefix === undefined ? list.module.name : list.origin.file.prefixNames.get(prefix)
+      // Inside a grouping the own prefix means the grouping's module, whose names have moved to the user's.
+      const isOwn = module === list.module.name || prefix === list.origin.file.ownPrefix
+      const leaf = isOwn ? children.get(name) : undefined
       const refuse = (found: string, expected: string) =>
         this.#context.error(key, 'tree', found, expected, '7.8.2')
       if (leaf?.kind !== 'leaf') {
@@ -197,10 +200,7 @@ class Finisher {
       const { is11 } = leaf.origin.file
       if (leaf.type.kind === 'empty' && !is11)
         refuse(`the key "${name}" of type "empty"`, 'another type in YANG 1.0')
-      if (
-        is11 &&
-        (leaf.when.some(({ context }) => context === 'self') || leaf.origin.statement.find('if-feature'))
-      )
+      if ((is11 && leaf.when.length > 0) || leaf.ifFeatures.length > 0)
         refuse(`a condition on the key "${name}"`, 'neither "when" nor "if-feature" on a key')
       this.#checkLean(list, leaf, key)
       leaf.isKey = true

@@ -11,7 +11,7 @@ import type { Definition, Unit } from '../unit.ts'
 import type { Context } from './context.ts'
 import type { DraftIdentity } from './draft.ts'
 import type { FeatureTest } from './enums.ts'
-import { checkStatus, statusOf } from './types.ts'
+import { statusOf } from './types.ts'
 
 export class Identities {
   readonly #byStatement = new Map<Statement, DraftIdentity>()
@@ -28,14 +28,6 @@ export class Identities {
           if (base.keyword !== 'base') continue
           const definition = context.definition('identity', base.text, file, base, '7.18.2')
           if (!definition) continue
-          checkStatus(
-            context,
-            base,
-            file,
-            statusOf(definition.statement),
-            definition,
-            `identity "${base.text}"`,
-          )
           identity.bases.push(this.of(definition))
         }
         if (!enabled) this.#disabled.add(identity)

@@ -81,7 +81,7 @@ const lengthEnd = (length: number) => (length >= 2 ** 64 ? 18446744073709551615n
 
 /** `1.5` with two fraction digits is 150; undefined when it is no number, or has more digits than allowed. */
 export function scaled(text: string, fractionDigits: number): bigint | undefined {
-  const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text)
+  const match = /^([+-]?)(\d+)(?:\.(\d+))?$/.exec(text)
   if (!match) return undefined
   const [, sign, integral = '', fraction = ''] = match
   if (fraction.length > fractionDigits || text.length > 60) return undefined

@@ -19,7 +19,7 @@ import {
   leafrefsOf,
   type PendingLeafref,
 } from './draft.ts'
-import { mentionsLeafref } from './types.ts'
+import { mentionsLeafref, statusRank } from './types.ts'
 import { checkValue } from './values.ts'
 
 type Terminal = DraftLeaf | DraftLeafList
@@ -61,6 +61,7 @@ export class Settler {
         continue
       }
       leafref.settle(target)
+      this.#checkStatus(terminal, target)
       const others = this.#targets.get(terminal)
       if (others) others.push(target)
       else this.#targets.set(terminal, [target])
@@ -75,6 +76,19 @@ export class Settler {
         )
       }
     }
+  }
+
+  /** RFC 7950 7.21.2: a leafref leans on its target. */
+  #checkStatus(terminal: Terminal, target: Terminal): void {
+    if (target.module !== terminal.module || statusRank[target.status] <= statusRank[terminal.status]) return
+    const found = `the leafref "${terminal.name}" to "${target.name}", which is ${target.status}`
+    this.#context.error(
+      terminal.position,
+      'tree',
+      found,
+      `a target that is ${terminal.status}, as the leafref`,
+      '7.21.2',
+    )
   }
 
   #targetOf(terminal: Terminal, leafref: PendingLeafref): Terminal | undefined {

@@ -453,7 +453,7 @@ export function statusOf(statement: Statement): Status {
 }
 
 const partsOfDefinitions: ReadonlySet<string> = new Set(['type', 'base', 'if-feature'])
-const statusRank: Readonly<Record<Status, number>> = { current: 0, deprecated: 1, obsolete: 2 }
+export const statusRank: Readonly<Record<Status, number>> = { current: 0, deprecated: 1, obsolete: 2 }
 
 /** RFC 7950 7.21.2: within one module a definition may not lean on one of a worse status. */
 export function checkStatus(

@@ -56,11 +56,13 @@ export function checkValue(
     case 'boolean':
       return text === 'true' || text === 'false' ? undefined : wrong('"true" or "false"')
     case 'enumeration':
+      if (type.enums.get(text)?.conditional) return wrong('an enum without "if-feature"')
       return type.enums.has(text)
         ? undefined
         : wrong(`one of ${brief([...type.enums.keys()].join(', '), 200)}`)
     case 'bits': {
       const names = text.split(/\s+/).filter((name) => name !== '')
+      if (names.some((name) => type.bits.get(name)?.conditional)) return wrong('bits without "if-feature"')
       const known = names.every((name) => type.bits.has(name)) && new Set(names).size === names.length
       return known ? undefined : wrong(`bits among ${brief([...type.bits.keys()].join(', '), 200)}`)
     }
