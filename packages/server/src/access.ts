@@ -264,7 +264,16 @@ export function createAccess(needs: AccessNeeds) {
   async function refresh(token: string): Promise<Result<{ token: string; claims: Claims }, TokenRefusal>> {
     const caller = await callerOf(token)
     if (!caller.ok) return caller
-    const { claims } = caller.value
+    return renew(caller.value.claims)
+  }
+
+  /**
+   * A new token for a login that was proved before, with these claims (perhaps narrower than they were), if all they
+   * stand on still holds.
+   */
+  async function renew(claims: Claims): Promise<Result<{ token: string; claims: Claims }, TokenRefusal>> {
+    const standing = await callerBehind(claims)
+    if (!standing.ok) return standing
     const now = seconds()
     if (now - claims.orig_iat > needs.refreshWindowSeconds)
       return refuse({ kind: 'token-void', why: 'the login is too long ago; log in again' })
@@ -277,7 +286,10 @@ export function createAccess(needs: AccessNeeds) {
   async function callerOf(token: string): Promise<Result<Caller, TokenRefusal>> {
     const verified = tokens.verify(token)
     if (!verified.ok) return refuse({ kind: 'bad-token', why: verified.refusal.kind })
-    const claims = verified.value
+    return callerBehind(verified.value)
+  }
+
+  async function callerBehind(claims: Claims): Promise<Result<Caller, TokenRefusal>> {
     switch (claims.type) {
       case 'DEVICE':
         return deviceCaller(claims)
@@ -342,7 +354,7 @@ export function createAccess(needs: AccessNeeds) {
     return { device, tenant: home.tenant, reader, as: own ? 'owner' : 'visitor' }
   }
 
-  return { login, tokenFor, refresh, callerOf, openDevice }
+  return { login, tokenFor, refresh, renew, callerOf, openDevice }
 }
 
 /** Whether the caller's token carries one of the scopes that a route accepts. */
