@@ -30,7 +30,14 @@ export function compileAcceptor(root: RootPlan, maxDefaults: number): Acceptor |
 type Tally = { defaults: number; readonly most: number }
 
 /** How a member is judged, and whether it is one of those that must be there. */
-type Member = { readonly name: string; readonly accept: Acceptor; readonly counts: 0 | 1 }
+type Member = {
+  readonly name: string
+  readonly accept: Acceptor
+  readonly counts: 0 | 1
+  /** For integers in one interval: its ends. Spares a call for the commonest of values. */
+  readonly low: number
+  readonly high: number
+}
 
 function compileMembers(plan: ParentPlan, tally: Tally): Acceptor | undefined {
   if (plan.musts.length > 0 || plan.choices.some((choice) => choice.mandatory)) return undefined
@@ -45,7 +52,13 @@ function compileMembers(plan: ParentPlan, tally: Tally): Acceptor | undefined {
       required++
     }
     // Only one spelling is taken, so that no member can come twice unnoticed.
-    if (accept) members.set(child.jsonName, { name: child.jsonName, accept, counts: isRequired ? 1 : 0 })
+    if (accept)
+      members.set(child.jsonName, {
+        name: child.jsonName,
+        accept,
+        counts: isRequired ? 1 : 0,
+        ...endsOf(child),
+      })
   }
   const order: Member[] = []
   return (json) => {
@@ -61,12 +74,27 @@ function compileMembers(plan: ParentPlan, tally: Tally): Acceptor | undefined {
         order[place] = member
       }
       const value = json[name]
-      if (value === undefined || !member.accept(value)) return false
+      const isPlainNumber =
+        typeof value === 'number' &&
+        value >= member.low &&
+        value <= member.high &&
+        Math.trunc(value) === value
+      if (!isPlainNumber && (value === undefined || !member.accept(value))) return false
       there += member.counts
       place++
     }
     return there === required && (place > 1 || !isDecimal(json))
   }
+}
+
+const noEnds = { low: Number.NaN, high: Number.NaN }
+
+function endsOf(plan: Plan): { low: number; high: number } {
+  const type = plan.kind === 'leaf' ? plan.codec.type : undefined
+  if (type?.kind !== 'integer' || type.range.intervals.length !== 1) return noEnds
+  const [only] = type.range.intervals
+  const isWide = type.base === 'int64' || type.base === 'uint64'
+  return only && !isWide ? { low: Number(only.from), high: Number(only.to) } : noEnds
 }
 
 /** An object, or a number kept as text: that one has a single member, so it is told apart later. */
