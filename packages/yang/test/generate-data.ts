@@ -3,7 +3,7 @@
  * or a reference that leads nowhere. Whether a document is valid is for those to say who are compared.
  */
 import type { JsonObject, JsonValue } from '../src/data/json.ts'
-import type { LeafCodec } from '../src/data/leaf-types.ts'
+import type { LeafCodec } from '../src/data/leaf-codec.ts'
 import type { ChoicePlan, ParentPlan, Plan } from '../src/data/plan.ts'
 import type { Interval, ResolvedType } from '../src/schema.ts'
 
