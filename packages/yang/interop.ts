@@ -279,7 +279,7 @@ async function findFolders(): Promise<ModuleSet[]> {
     for (const folder of folders) taken.add(folder)
     if (folders.length > 0) sets.push({ name: root, folders })
   }
-  for (const group of (process.env['YANG_MODULES'] ?? '').split(',').filter((text) => text !== ''))
+  for (const group of (process.env.YANG_MODULES ?? '').split(',').filter((text) => text !== ''))
     sets.push({ name: group, folders: group.split(':') })
   return sets
 }

@@ -1,8 +1,8 @@
 /**
  * Compiles every module of a folder of modules, and lets yanglint do the same, as one ratio.
  *
- * Each reads all files into one schema in one process. Of ours, the first pass (cold) and the best of several
- * (warm) are set against yanglint's best; reading the files and starting Node are not counted, starting
+ * Each reads all files into one schema in one process. Of ours, the first pass (cold) and the median of later ones
+ * (warm) are set against yanglint's median; reading the files and starting Node are not counted, starting
  * yanglint is. Folders: those named on the command line, or those that pyang installed.
  */
 
@@ -14,15 +14,16 @@ import { compile, type ModuleText } from '../src/index.ts'
 export interface CompileFigures {
   readonly files: number
   readonly bytes: number
-  readonly oursMs: number
-  /** In this process, after a first pass has warmed it. */
+  /** The first pass in a fresh process; undefined when it found modules that take no further part. */
+  readonly coldMs: number | undefined
+  /** After the first pass; the median. */
   readonly warmMs: number
   /** Undefined when yanglint is not installed. */
   readonly yanglintMs: number | undefined
 }
 
-/** Times both over the modules of the given folders; the best of `rounds` counts. */
-export function measureCompile(folders: readonly string[], rounds = 5): CompileFigures {
+/** Times both over the modules of the given folders, in turns. */
+export function measureCompile(folders: readonly string[], rounds = 9): CompileFigures {
   const texts = folders.flatMap((folder) =>
     readdirSync(folder)
       .filter((name) => name.endsWith('.yang'))
@@ -30,21 +31,25 @@ export function measureCompile(folders: readonly string[], rounds = 5): CompileF
         (name): ModuleText => ({ file: join(folder, name), text: readFileSync(join(folder, name), 'utf8') }),
       ),
   )
-  const modules = texts.filter(({ text }) => typeof text === 'string' && !/^\s*submodule\b/m.test(text))
+  const all = texts.filter(({ text }) => typeof text === 'string' && !/^\s*submodule\b/m.test(text))
   const byName = new Map(
     texts.map((text): [string, ModuleText] => [basename(text.file).replace(/(@.*)?\.yang$/, ''), text]),
   )
-  const once = () => {
+  const resolve = ({ name }: { readonly name: string }) => byName.get(name)
+  // The first pass is the cold one; what does not compile takes no further part, on either side.
+  const started = performance.now()
+  const first = compile(all, resolve)
+  const firstMs = performance.now() - started
+  const faulty = new Set(
+    first.problems.filter(({ severity }) => severity === 'error').map(({ file }) => file),
+  )
+  const modules = all.filter(({ file }) => !faulty.has(file))
+  const ours = () => {
     const started = performance.now()
-    const compiled = compile(modules, ({ name }) => byName.get(name))
-    const elapsed = performance.now() - started
-    if (!compiled.ok)
-      throw new Error(
-        `the folder does not compile: ${JSON.stringify(compiled.problems.find(({ severity }) => severity === 'error'))}`,
-      )
-    return elapsed
+    const compiled = compile(modules, resolve)
+    if (!compiled.ok) throw new Error(`the rest does not compile: ${compiled.problems[0]?.found}`)
+    return performance.now() - started
   }
-  const times = Array.from({ length: rounds }, once)
   const files = modules.map(({ file }) => file)
   const args = ['-D', '-i', ...folders.flatMap((folder) => ['-p', folder]), ...files]
   const lint = () => {
@@ -52,14 +57,26 @@ export function measureCompile(folders: readonly string[], rounds = 5): CompileF
     execFileSync('yanglint', args, { stdio: 'ignore' })
     return performance.now() - started
   }
-  let yanglintMs: number | undefined
-  try {
-    yanglintMs = Math.min(...Array.from({ length: rounds }, lint))
-  } catch {
-    yanglintMs = undefined
-  }
+  // In turns, so that whatever else the machine does falls on both.
+  const pairs: { ours: number; lint: number | undefined }[] = []
+  for (let round = 0; round < rounds; round++) pairs.push({ ours: ours(), lint: attempt(lint) })
+  const lints = pairs.flatMap(({ lint }) => lint ?? [])
   const bytes = modules.reduce((sum, { text }) => sum + text.length, 0)
-  return { files: files.length, bytes, oursMs: times[0] ?? 0, warmMs: Math.min(...times), yanglintMs }
+  const yanglintMs = lints.length === 0 ? undefined : median(lints)
+  const coldMs = faulty.size === 0 ? firstMs : undefined
+  return { files: files.length, bytes, coldMs, warmMs: median(pairs.map(({ ours }) => ours)), yanglintMs }
+}
+
+function attempt(measure: () => number): number | undefined {
+  try {
+    return measure()
+  } catch {
+    return undefined
+  }
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0
 }
 
 if (process.argv[1] !== undefined && import.meta.url === `file://${process.argv[1]}`) {
@@ -71,11 +88,11 @@ if (process.argv[1] !== undefined && import.meta.url === `file://${process.argv[
     process.argv.length > 2
       ? process.argv.slice(2)
       : ['ietf', 'iana'].map((name) => join(prefix, 'share/yang/modules', name))
-  const { files, bytes, oursMs, warmMs, yanglintMs } = measureCompile(folders)
+  const { files, bytes, coldMs, warmMs, yanglintMs } = measureCompile(folders)
   console.log(`${files} modules, ${(bytes / 1e6).toFixed(1)} MB`)
   if (yanglintMs === undefined) console.log('yanglint is not installed, or refuses the folder: no ratio')
-  else
-    console.log(
-      `time against yanglint: ${(oursMs / yanglintMs).toFixed(2)} cold, ${(warmMs / yanglintMs).toFixed(2)} warm`,
-    )
+  else {
+    const cold = coldMs === undefined ? '' : `${(coldMs / yanglintMs).toFixed(2)} cold, `
+    console.log(`time against yanglint: ${cold}${(warmMs / yanglintMs).toFixed(2)} warm`)
+  }
 }

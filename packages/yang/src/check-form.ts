@@ -39,7 +39,7 @@ export function checkExtensionForm(
   new FormCheck(report, options, options.is11).checkBelow(statement, rule)
 }
 
-// Statements that the published modules carry where they may not (exosense facts 13.2).
+// Statements that the published modules carry where they may not.
 const toleratedInLenientMode: ReadonlySet<string> = new Set([
   'leaf-list mandatory',
   'input description',
