@@ -206,16 +206,15 @@ class Loader {
       }
     }
     this.#refuseIncludeCycles(unit)
-    // RFC 7950 5.1: a module includes all its submodules itself.
-    if (unit.main.is11)
-      for (const file of unit.files.slice(1))
-        if (!unit.main.includes.includes(file))
-          this.#report.error(file.root, {
-            code: 'linkage',
-            found: `the submodule "${file.root.text}", which only submodules include`,
-            expected: `"${unit.name}" to include it`,
-            rfc: 'RFC 7950 5.1',
-          })
+    // RFC 7950 5.1: a module includes all its submodules itself. RFC 6020 is silent, the tools are not.
+    for (const file of unit.files.slice(1))
+      if (!unit.main.includes.includes(file))
+        this.#report.error(file.root, {
+          code: 'linkage',
+          found: `the submodule "${file.root.text}", which only submodules include`,
+          expected: `"${unit.name}" to include it`,
+          rfc: 'RFC 7950 5.1',
+        })
   }
 
   *#import(statement: Statement, file: ModuleFile): Loading<void> {

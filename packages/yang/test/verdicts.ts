@@ -559,6 +559,13 @@ const families: readonly Row[] = [
     'submodule s { yang-version 1.1; belongs-to t { prefix t; } leaf a { type u; } }',
   ],
   [
+    'K2 a module includes all its submodules itself',
+    no,
+    module11('include s;'),
+    'submodule s { yang-version 1.1; belongs-to t { prefix t; } include r; }',
+    'submodule r { yang-version 1.1; belongs-to t { prefix t; } }',
+  ],
+  [
     'K2 a submodule belongs to its module',
     no,
     module11('include s;'),
