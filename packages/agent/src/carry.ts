@@ -245,6 +245,7 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
       case 'announce':
         return did(task.do, await announce(signal))
       case 'poll':
+      case 'confirm':
         return did(task.do, value(await hub.openSteps(task.trail, signal))[0])
       case 'keep-attempt':
         await keepAttempt(disk, task.attempt)

@@ -315,6 +315,7 @@ function failed(machine: Machine, failure: Failure, moment: Moment): Turn {
       )
     }
     case 'report':
+    case 'confirm':
     case 'look-up':
     case 'download':
     case 'prepare':

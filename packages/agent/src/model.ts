@@ -82,6 +82,7 @@ export interface Results {
   'return-to-factory': RunningRevision
   announce: null
   poll: OfferedStep | undefined
+  confirm: OfferedStep | undefined
   'keep-attempt': null
   report: null
   'look-up': Needed
@@ -104,6 +105,8 @@ export type Task =
   | { readonly do: 'adopt'; readonly revision: Revision }
   | { readonly do: 'announce'; readonly rev: number }
   | { readonly do: 'poll'; readonly trail: string }
+  /** Asks once more what the hub offers, now that the step is ours. */
+  | { readonly do: 'confirm'; readonly trail: string }
   | { readonly do: 'keep-attempt'; readonly attempt: Attempt }
   | { readonly do: 'report'; readonly trail: string; readonly rev: number; readonly progress: Progress }
   | { readonly do: 'look-up'; readonly revision: Revision }

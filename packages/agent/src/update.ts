@@ -1,7 +1,7 @@
 /**
  * One update, decided: from a step that the hub offers to its last word.
  *
- *     wait-hub       the step is ours: counted on disk, QUEUED, and the hub has said so
+ *     wait-hub       the step is ours: counted on disk, QUEUED, the hub has said so, and still offers it as it was
  *     prep-download  what is missing, where it lies, whether it fits
  *     download       bytes into the pool, figures reported while they move; then the folder beside the old one
  *     report         INPROGRESS answered, the switch, the last word kept on disk, the last word sent
@@ -107,6 +107,8 @@ export function didInUpdate(
   switch (input.task) {
     case 'keep-attempt':
       return report(machine, job, 'QUEUED', `Retried ${job.retries} of ${machine.settings.revisionRetries}`)
+    case 'confirm':
+      return confirmed(machine, job, input.result, enterIdle)
     case 'look-up':
       return lookedUp(machine, { ...job, needed: input.result }, input.result)
     case 'download':
@@ -153,6 +155,10 @@ export function failedInUpdate(
   }
   const { job } = phase
   if (!job) return again(machine, failure, moment)
+  if (task.do === 'confirm')
+    return isFinalRefusal(failure)
+      ? andThen(tellTrouble(machine, failure, settings.pollMs), (m) => enterIdle(m, settings.pollMs))
+      : again(machine, failure, moment)
   if (task.do === 'look-up' && failure.kind !== 'object' && failure.kind !== 'disk') {
     const answered = failure.kind === 'refused' || failure.kind === 'garbled'
     if (!answered || machine.failures + 1 < settings.lookUpTries) return again(machine, failure, moment)
@@ -189,6 +195,19 @@ export function figuresMoved(
   const progress = downloadingProgress(next, moment)
   return andThen(told, (m) =>
     turn(m, { wish: 'chore', chore: { chore: 'figures', trail, rev: job.revision.rev, progress } }),
+  )
+}
+
+/**
+ * An owner may cancel a step, or put another state in its place, as long as no device has taken it: also in the
+ * moment between our reading it and the hub's hearing QUEUED. Since then it stands, so one more look tells for good
+ * whether it is still the step we read. What it became is read with the next poll.
+ */
+function confirmed(machine: Machine, job: Job, step: OfferedStep | undefined, enterIdle: EnterIdle): Turn {
+  const read = step && revisionOf(step.rev, step.state)
+  if (!read?.ok || !isSame(job.revision, read.revision)) return enterIdle(machine, machine.settings.pollMs)
+  return andThen(enterStage(machine, { ...job, stage: 'prep-download' }), (m) =>
+    begin(m, { do: 'look-up', revision: job.revision }),
   )
 }
 
@@ -234,10 +253,7 @@ function reported(machine: Machine, moment: Moment, enterIdle: EnterIdle): Turn 
   if (!job) return told
   switch (progress.status) {
     case 'QUEUED':
-      return andThen(
-        andThen(told, (m) => enterStage(m, { ...job, stage: 'prep-download' })),
-        (m) => begin(m, { do: 'look-up', revision: job.revision }),
-      )
+      return andThen(told, (m) => begin(m, { do: 'confirm', trail: task.trail }))
     case 'DOWNLOADING': {
       const started = { ...job, startedAt: moment.now, moved: { ...job.moved, reportedAt: moment.now } }
       return andThen(

@@ -90,6 +90,7 @@ function downloading() {
   play.tell({ kind: 'did', task: 'poll', result: stepTwo })
   play.tell({ kind: 'did', task: 'keep-attempt', result: null })
   play.tell({ kind: 'did', task: 'report', result: null })
+  play.tell({ kind: 'did', task: 'confirm', result: { ...stepTwo, status: 'QUEUED' } })
   play.tell({
     kind: 'did',
     task: 'look-up',
@@ -100,6 +101,49 @@ function downloading() {
   play.said.length = 0
   return play
 }
+
+describe('[AG35] a step that changed before the hub heard QUEUED is not begun', () => {
+  const lost = { kind: 'unreachable', detail: 'lost' } as const
+  const gone = { kind: 'refused', call: 'steps', status: 404, detail: '' } as const
+  const queued = { ...stepTwo, status: 'QUEUED' }
+  const other = { '#spec': spec, 'app/root': 'ef'.repeat(32) }
+
+  /** The same machine after the hub has answered QUEUED for step 2. */
+  function asking() {
+    const play = resting()
+    play.tell({ kind: 'did', task: 'poll', result: stepTwo })
+    play.tell({ kind: 'did', task: 'keep-attempt', result: null })
+    play.tell({ kind: 'did', task: 'report', result: null })
+    expect(play.task()).toEqual({ do: 'confirm', trail: identity.id })
+    return play
+  }
+
+  const answers = [
+    { name: 'the step as it was is begun', result: queued, next: 'look-up' },
+    { name: 'a step that was cancelled is left', result: undefined, next: 'poll' },
+    { name: 'a step with another state is read anew', result: { ...queued, state: other }, next: 'poll' },
+    { name: 'another step is read anew', result: { ...queued, rev: 3 }, next: 'poll' },
+    { name: 'a state that cannot be read is read anew', result: { ...queued, state: 7 }, next: 'poll' },
+  ]
+  for (const { name, result, next } of answers)
+    test(name, () => {
+      const play = asking()
+      play.tell({ kind: 'did', task: 'confirm', result })
+      if (next === 'poll') play.tell({ kind: 'timer', timer: 'task' })
+      expect(play.task()?.do).toBe(next)
+    })
+
+  test('a lost network delays it and fails nothing; a trail that is gone is left', () => {
+    const play = asking()
+    for (let i = 0; i < 20; i++) {
+      play.tell({ kind: 'failed', task: 'confirm', failure: lost })
+      play.tell({ kind: 'timer', timer: 'task' })
+      expect(play.task()?.do).toBe('confirm')
+    }
+    play.tell({ kind: 'failed', task: 'confirm', failure: gone })
+    expect(play.machine.phase.state).toBe('idle')
+  })
+})
 
 describe('[AG20] reports never overtake each other', () => {
   test('figures go out when they are due, one at a time', () => {
@@ -290,6 +334,7 @@ test('whatever happens in whatever order, one thing at most is under way and som
         state: { '../x': sha },
       },
     ),
+    confirm: fc.constantFrom(undefined, { ...stepTwo, status: 'QUEUED' }, { ...stepTwo, state: {} }),
     'keep-attempt': fc.constant(null),
     report: fc.constant(null),
     'look-up': fc.constantFrom(
