@@ -148,5 +148,5 @@ async function someTokens(
   return said
 }
 
-process.once("SIGINT", () => process.exit(0))
+process.once('SIGINT', () => process.exit(0))
 await main()

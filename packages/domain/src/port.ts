@@ -90,7 +90,7 @@ export interface Find<R> {
   /** Fields with columns, `-` first for descending; rows that lack a value come first ascending. Default: the key. */
   readonly order?: readonly ((keyof R & string) | `-${keyof R & string}`)[]
   /** Begin after the row with these values of the `order` fields (all of one direction, ending in the whole key). */
-  readonly after?: readonly Scalar[]
+  readonly after?: readonly (Scalar | null)[]
   /** At most this many rows. Default 1000: nothing is ever read without a bound. */
   readonly limit?: number
   /** Leave out the long texts: they come back as empty strings. Default: they are read. */
@@ -166,6 +166,8 @@ export interface Journal {
     tenant: TenantId | 'house',
     ask: { after?: string; limit: number; device?: DeviceId },
   ): Promise<Result<{ entries: JournalRow[]; next: Cursor }, JournalRefusal>>
+  /** The newest entries about a device, oldest first: at most `limit` of them. */
+  newest(tenant: TenantId | 'house', ask: { device: DeviceId; limit: number }): Promise<JournalRow[]>
   /** The cursor behind the newest entry: what follows is what happens from now on. */
   head(tenant: TenantId | 'house'): Promise<Cursor>
   /** Drops entries older than `before`; answers how many. Cursors before the cut are then too old. */

@@ -354,7 +354,12 @@ export function createAccess(needs: AccessNeeds) {
     return { device, tenant: home.tenant, reader, as: own ? 'owner' : 'visitor' }
   }
 
-  return { login, tokenFor, refresh, renew, callerOf, openDevice }
+  /** Whether a device is there and waits for whoever knows its challenge. */
+  async function awaitsClaim(id: DeviceId): Promise<boolean> {
+    return (await homeOf(directory, id))?.tenant === unclaimedTenant
+  }
+
+  return { login, tokenFor, refresh, renew, callerOf, openDevice, awaitsClaim }
 }
 
 /** Whether the caller's token carries one of the scopes that a route accepts. */

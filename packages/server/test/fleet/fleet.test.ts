@@ -354,11 +354,11 @@ describe('fleet door', () => {
     test('[FL9] events come in order and resume from a cursor', async () => {
       const user = await makeUser('listener')
       const first = await listen(user)
-      await ask('POST', '/devices', { token: user, body: { nick: 'one' } })
-      const seen = await first.until((events) => events.some(({ kind }) => kind === 'device.labelled'))
+      await ask('POST', '/devices', { token: user, body: { nick: 'one', labels: { a: 'b' } } })
+      const seen = await first.until((events) => events.length >= 2)
       expect(seen.map(({ kind }) => kind)).toEqual(['device.registered', 'device.labelled'])
       first.close()
-      await ask('POST', '/devices', { token: user, body: { nick: 'two' } })
+      await ask('POST', '/devices', { token: user, body: { nick: 'two', labels: { a: 'b' } } })
       const second = await listen(user, seen[0]?.id)
       const rest = await second.until((events) => events.length >= 3)
       expect(rest.map(({ kind }) => kind)).toEqual([

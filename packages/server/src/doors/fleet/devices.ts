@@ -130,9 +130,11 @@ export const deviceOperations: readonly Operation[] = [
           ...(body.nick === undefined ? {} : { nick: body.nick }),
         })
         if (!made.ok) return made
+        if (body.labels === undefined)
+          return ok({ device: deviceView(made.value.device, undefined), secret: made.value.secret })
         const labelled = await labelDevice(directory.tenant(caller.tenant), env, {
           device: made.value.device.id,
-          labels: body.labels ?? {},
+          labels: body.labels,
           by: caller.actor,
         })
         if (!labelled.ok) return labelled

@@ -33,6 +33,7 @@ import { Problem } from './schemas.ts'
 import { bearerOf, sessionOperations } from './session.ts'
 import { trailOperations } from './trails.ts'
 import { compileValidator } from './validate.ts'
+import { whyOperations } from './why.ts'
 
 /** Everything the fleet door can be asked. */
 export const fleetOperations: readonly Operation[] = [
@@ -41,6 +42,7 @@ export const fleetOperations: readonly Operation[] = [
   ...trailOperations,
   ...objectOperations,
   ...journalOperations,
+  ...whyOperations,
 ]
 
 /** How long an idempotent reply is kept: a day. */

@@ -96,6 +96,14 @@ export function detailOf(refusal: FleetRefusal): string {
       return `step ${refusal.got} cannot follow on trail ${refusal.device} (expected ${refusal.wanted})`
     case 'step-not-waiting':
       return `step ${refusal.rev} of ${refusal.device} is ${refusal.got}, not ${refusal.wanted}`
+    case 'no-such-step':
+      return `trail ${refusal.device} has no step ${refusal.got}`
+    case 'no-such-object':
+      return `there is no object ${refusal.got} here`
+    case 'bad-nick':
+      return `${JSON.stringify(refusal.got)} cannot be a nick (wanted ${refusal.wanted})`
+    case 'too-large':
+      return `${refusal.what}: at most ${refusal.wanted}, got ${refusal.got}`
     case 'no-trail':
       return `device ${refusal.device} has not announced its factory state yet`
     case 'object-missing':

@@ -13,7 +13,6 @@ import {
   deleteDevice,
   devices,
   type HouseTx,
-  homeOf,
   Instant,
   isJsonObject,
   type JsonObject,
@@ -52,9 +51,7 @@ export function deviceChangeHandlers(
       const id = idOf(params.id)
       if (!id.ok) return id
       const wanted = objectOrEmpty(body)
-      const home = await homeOf(house.store.readHouse(), id.value)
-      if (!home) return noDevice(id.value)
-      if (home.tenant === unclaimedTenant)
+      if (await house.access.awaitsClaim(id.value))
         return caller.kind === 'user'
           ? claim(caller, id.value, query.challenge, wanted)
           : refuse({ kind: 'wrong-challenge', device: id.value })
