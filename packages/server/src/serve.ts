@@ -6,8 +6,10 @@
  * readiness goes first, then the listeners, then what is in flight, then the house; all within the 30 seconds that
  * the outside contract gives. What is composed is not known here: `open` is handed in.
  */
-import { accessSync, constants, mkdirSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { ok, type Result, refuse } from '@waymark/domain'
+import { StoreError } from '@waymark/store'
 import type { Config, SettingName } from './config-table.ts'
 import { registerHealth } from './health.ts'
 import { createHttpApp, type HttpApp, type Listening, readTls } from './http.ts'
@@ -220,7 +222,7 @@ function readTlsFiles(config: Config): Result<TlsFiles | undefined, StartRefusal
 /** The data folder is ours alone: it holds keys and everybody's records. One that exists keeps its mode. */
 function makeDataFolder(path: string): Result<void, StartRefusal> {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeFolder(resolve(path))
     accessSync(path, constants.W_OK | constants.X_OK)
     return ok(undefined)
   } catch (error) {
@@ -229,9 +231,21 @@ function makeDataFolder(path: string): Result<void, StartRefusal> {
   }
 }
 
+/** As `mkdir -p`. Node's own never ends where a file system denies that a folder can be made (`/proc/x`). */
+function makeFolder(path: string): void {
+  const above = dirname(path)
+  if (!existsSync(above)) makeFolder(above)
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error
+  }
+}
+
 /** What the operator can mend is told; anything else is a defect of ours and its stack goes to the log as well. */
 function openRefusal(error: unknown, log: Log): StartRefusal {
-  if (!(error instanceof StartFailure)) log.error({ err: error }, 'the house could not be opened')
+  if (!(error instanceof StartFailure || error instanceof StoreError))
+    log.error({ err: error }, 'the house could not be opened')
   return { kind: 'not-opened', thing: 'start', wanted: 'an open house', got: messageOf(error) }
 }
 

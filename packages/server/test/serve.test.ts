@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
+import { StoreError } from '@waymark/store'
 import { expect, onTestFinished, test } from 'vitest'
 import {
   describeStartRefusal,
@@ -103,6 +104,13 @@ test('[LC3] a data folder that is a file is one clear line', async () => {
   })
 })
 
+test('[LC3] a data folder where none can be made is one clear line', async () => {
+  expect(await run(undefined, '--data', '/proc/waymark/data').ended).toMatchObject({
+    ok: false,
+    refusal: { kind: 'unusable-file', thing: 'data /proc/waymark/data' },
+  })
+})
+
 for (const content of [undefined, 'no certificate'])
   test(`[LC3] a TLS file that ${content ? 'holds none' : 'is not there'} is one clear line`, async () => {
     const folder = temporaryFolder()
@@ -115,6 +123,17 @@ for (const content of [undefined, 'no certificate'])
       refusal: { kind: 'unusable-file', thing: 'tls-cert and tls-key' },
     })
   })
+
+test('[LC3] a store that does not open is one clear line, and no stack in the log', async () => {
+  const failing = run(async () => {
+    throw new StoreError('unreachable', 'store postgres://h/db: connect ECONNREFUSED')
+  })
+  expect(await failing.ended).toMatchObject({
+    ok: false,
+    refusal: { kind: 'not-opened', got: 'store postgres://h/db: connect ECONNREFUSED' },
+  })
+  expect(failing.lines).toEqual([])
+})
 
 test('[LC3] a house that cannot be opened says why; a defect leaves its stack in the log', async () => {
   const failing = run(async () => {
