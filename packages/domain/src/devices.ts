@@ -8,6 +8,7 @@ import { type Env, newId } from './env.ts'
 import { DeviceId, Generation, type Instant, type TenantId, unclaimedTenant } from './ids.ts'
 import { actingOn } from './journal.ts'
 import type { Json, JsonObject } from './json.ts'
+import { forgetPublished, indexPublished } from './links.ts'
 import type { Actor, HouseTx, Reader, Tx } from './port.ts'
 import {
   type Device,
@@ -200,6 +201,7 @@ export async function publishDevice(
   const device: Device = { ...held.value, published: asked.published, modifiedAt: env.now }
   await tx.put(devices, device)
   await house.put(deviceHomes, { device: device.id, tenant: asked.tenant, published: asked.published })
+  await indexPublished(house, asked.tenant, device)
   actingOn(tx, env, asked.by, device.id).note(asked.published ? 'device.published' : 'device.unpublished', {})
   return ok(device)
 }
@@ -226,6 +228,7 @@ export async function deleteDevice(
   for (const label of await tx.find(deviceLabels, { where: { device: device.id } }))
     await tx.remove(deviceLabels, label)
   await house.put(deviceHomes, { device: device.id, tenant: asked.tenant, published: false })
+  await forgetPublished(house, device.id)
   actingOn(tx, env, asked.by, device.id).note('device.deleted', { nick: device.nick })
   return ok(device)
 }

@@ -109,6 +109,13 @@ const reducers = {
   'join-token.disabled': ({ joinTokens }, _entry, { text }) => {
     held(joinTokens, text('token')).disabled = true
   },
+  'access-token.created': remark,
+  'access-token.removed': remark,
+  'app.created': remark,
+  'app.changed': remark,
+  'app.removed': remark,
+  'profile.changed': remark,
+  'global-meta.changed': remark,
   'setting.changed': remark,
 
   'device.registered': deviceCame,
@@ -208,6 +215,8 @@ const reducers = {
   'object.stored': ({ objects }, _entry, { text }) => {
     held(objects, text('sha')).stored = true
   },
+  'object.linked': ({ objects }, _entry, { text, number }) =>
+    void objects.set(text('sha'), { size: number('size'), name: text('name'), stored: true }),
   'object.renamed': ({ objects }, _entry, { text }) => {
     held(objects, text('sha')).name = text('name')
   },

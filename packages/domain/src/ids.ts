@@ -76,6 +76,22 @@ export const JoinTokenId = {
   parse: (raw: unknown): JoinTokenId | undefined => parseId24(raw) as JoinTokenId | undefined,
 }
 
+export type AccessTokenId = string & { readonly __brand: 'AccessTokenId' }
+export const AccessTokenId = {
+  parse: (raw: unknown): AccessTokenId | undefined => parseId24(raw) as AccessTokenId | undefined,
+}
+
+/** A program of a third party. */
+export type AppId = string & { readonly __brand: 'AppId' }
+export const AppId = {
+  parse: (raw: unknown): AppId | undefined => parseId24(raw) as AppId | undefined,
+}
+
+export type MailId = string & { readonly __brand: 'MailId' }
+export const MailId = {
+  parse: (raw: unknown): MailId | undefined => parseId24(raw) as MailId | undefined,
+}
+
 /** Bytes named by their sha256: 64 lower-case hex digits. */
 export type ObjectSha = string & { readonly __brand: 'ObjectSha' }
 export const ObjectSha = {

@@ -17,6 +17,16 @@ import type {
   TransactionId,
 } from './ids.ts'
 import type { Json, JsonObject } from './json.ts'
+import {
+  accessTokens,
+  apps,
+  emailChallenges,
+  globalMetas,
+  loginCodes,
+  outgoingMails,
+  profiles,
+  publishedObjects,
+} from './login-records.ts'
 import { type Actor, type AnyCollection, collection } from './port.ts'
 import type { Role } from './roles.ts'
 
@@ -359,6 +369,8 @@ export interface ObjectRecord {
   readonly name: string
   readonly mimeType: string
   readonly stored: boolean
+  /** The bytes were not uploaded: this tenant had published them. */
+  readonly linkedTo?: TenantId
   readonly createdAt: Instant
   readonly modifiedAt: Instant
 }
@@ -577,6 +589,14 @@ export const mainCollections: readonly AnyCollection[] = [
   groupMembers,
   groupSlices,
   idempotentReplies,
+  outgoingMails,
+  emailChallenges,
+  accessTokens,
+  apps,
+  loginCodes,
+  profiles,
+  globalMetas,
+  publishedObjects,
 ]
 
 // ── telemetry: durable where acknowledged, kept apart, never journaled ──────────────────────────────────────────
