@@ -57,6 +57,7 @@ const named: Readonly<Record<string, { of: string; item?: true }>> = {
   ObjectUsage: { of: 'getObjectUsage' },
   JournalEntry: { of: 'readJournal', item: true },
   Transaction: { of: 'getTransaction' },
+  Why: { of: 'explainDevice' },
 }
 
 /** Operations whose request body is the bytes themselves, which the document leaves open. */

@@ -39,6 +39,11 @@ export const commands: readonly CommandRow[] = [
     summary: 'post steps to devices and see what came of them',
     load: () => import('./commands/trail.ts'),
   },
+  {
+    name: 'why',
+    summary: 'tell why a device or a step stands where it stands',
+    load: () => import('./commands/why.ts'),
+  },
   { name: 'object', summary: 'store and fetch files by sha256', load: () => import('./commands/object.ts') },
   {
     name: 'agent',

@@ -195,6 +195,7 @@ function tableWith(outside: Outside) {
     { name: 'whoami', summary: '', load: () => load(import('../src/commands/whoami.ts'))() },
     { name: 'device', summary: '', load: () => load(import('../src/commands/device.ts'))() },
     { name: 'trail', summary: '', load: () => load(import('../src/commands/trail.ts'))() },
+    { name: 'why', summary: '', load: () => load(import('../src/commands/why.ts'))() },
     { name: 'object', summary: '', load: () => load(import('../src/commands/object.ts'))() },
   ]
 }

@@ -606,6 +606,8 @@ export interface Presence {
   readonly device: DeviceId
   readonly lastSeenAt: Instant
   readonly address: string
+  /** Milliseconds that usually lie between two visits, as learned from them; absent until there were two. */
+  readonly usualMs?: number
 }
 export const presences = collection<Presence>()({
   name: 'presences',

@@ -27,6 +27,7 @@ export type {
   Token,
   Trail,
   Transaction,
+  Why,
 } from './generated/operations.ts'
 export { operations } from './generated/operations.ts'
 export type { GetOptions, PutOptions, TransferProgress } from './objects.ts'

@@ -15,6 +15,11 @@ import {
 const rememberedMax = 1_000_000
 /** Rows written in one commit. */
 const sliceSize = 2000
+/** What comes sooner belongs to the same visit: a device asks several things in one breath. */
+const visitMs = 1000
+/** One visit moves what is usual by an eighth of the difference; a long absence counts as four times the usual at most. */
+const learning = 8
+const absenceTimes = 4
 
 export interface Presence {
   /** A device was heard of just now, from this address. */
@@ -26,16 +31,18 @@ export interface Presence {
 }
 
 export function createPresence(telemetry: Store, clock: { now(): Instant }): Presence {
-  const known = new Map<DeviceId, { lastSeenAt: Instant; address: string }>()
+  const known = new Map<DeviceId, { lastSeenAt: Instant; address: string; usualMs: number }>()
   let changed = new Set<DeviceId>()
 
   function heard(device: DeviceId, address: string): void {
     const entry = known.get(device)
     if (entry) {
-      entry.lastSeenAt = clock.now()
+      const now = clock.now()
+      entry.usualMs = usualAfter(entry.usualMs, now - entry.lastSeenAt)
+      entry.lastSeenAt = now
       entry.address = address
     } else {
-      known.set(device, { lastSeenAt: clock.now(), address })
+      known.set(device, { lastSeenAt: clock.now(), address, usualMs: 0 })
       if (known.size > rememberedMax) forgetOldest()
     }
     changed.add(device)
@@ -53,7 +60,7 @@ export function createPresence(telemetry: Store, clock: { now(): Instant }): Pre
     const written = await telemetry.readHouse().get(presences, { device })
     const entry = known.get(device)
     if (!entry || (written && written.lastSeenAt > entry.lastSeenAt)) return written
-    return { device, ...entry }
+    return recordOf(device, entry)
   }
 
   async function flush(): Promise<number> {
@@ -65,7 +72,7 @@ export function createPresence(telemetry: Store, clock: { now(): Instant }): Pre
         await telemetry.transactHouse(async (house) => {
           for (const device of slice) {
             const entry = known.get(device)
-            if (entry) await house.put(presences, { device, ...entry })
+            if (entry) await house.put(presences, recordOf(device, entry))
           }
           return ok(undefined)
         })
@@ -78,4 +85,18 @@ export function createPresence(telemetry: Store, clock: { now(): Instant }): Pre
   }
 
   return { heard, lastSeen, flush }
+}
+
+/** Milliseconds that usually lie between visits, given what was usual (0: not known) and the gap before this one. */
+export function usualAfter(usualMs: number, gapMs: number): number {
+  if (gapMs < visitMs) return usualMs
+  if (usualMs === 0) return gapMs
+  return usualMs + (Math.min(gapMs, absenceTimes * usualMs) - usualMs) / learning
+}
+
+function recordOf(
+  device: DeviceId,
+  { lastSeenAt, address, usualMs }: { lastSeenAt: Instant; address: string; usualMs: number },
+): PresenceRecord {
+  return { device, lastSeenAt, address, ...(usualMs === 0 ? {} : { usualMs: Math.round(usualMs) }) }
 }

@@ -145,6 +145,18 @@ class MemoryStore implements Store {
             : cursorOf(limit === 0 ? from.value : this.#last)
         return ok({ entries: found, next })
       },
+      newest: async (scope, ask) => {
+        this.#live()
+        const { entries } = this.#journalOf(scope)
+        const limit = Math.min(ask.limit, journalReadMax)
+        const found: JournalRow[] = []
+        for (let i = entries.length - 1; i >= 0 && found.length < limit; i--) {
+          const { seq, kept } = entries[i] as (typeof entries)[number]
+          const entry = entryOf(kept)
+          if (entry.device === ask.device) found.push({ ...entry, cursor: cursorOf(seq) })
+        }
+        return found.reverse()
+      },
       head: async () => {
         this.#live()
         return cursorOf(this.#last)

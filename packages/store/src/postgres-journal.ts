@@ -44,6 +44,7 @@ export class PostgresJournal {
   readonly #epoch: number
   readonly #read: ReturnType<typeof statement>
   readonly #readDevice: ReturnType<typeof statement>
+  readonly #newest: ReturnType<typeof statement>
   readonly #trim: ReturnType<typeof statement>
 
   constructor(ask: Ask, opened: { readonly schema: string; readonly epoch: number }) {
@@ -65,6 +66,10 @@ export class PostgresJournal {
         ORDER BY j.xid, j.seq`)
     this.#read = read('')
     this.#readDevice = read(' AND e.device = $5')
+    this.#newest = statement(`
+      SELECT 0, 0, 0, e.xid, e.seq, e.at, e.kind, e.device, e.by_kind, e.by_id, e.data FROM ${journal} e
+      WHERE e._tenant = $1 AND e.device = $2 AND e.xid < ${xminText}
+      ORDER BY e.xid DESC, e.seq DESC LIMIT $3`)
     this.#trim = statement(`
       WITH oldest AS (
         SELECT xid, seq, at FROM ${journal}
@@ -107,6 +112,15 @@ export class PostgresJournal {
       ? (entries.at(-1)?.cursor ?? this.#cursor(isBefore(after, floor) ? floor : after))
       : this.#cursor({ xid: xmin, seq: 0 })
     return ok({ entries, next })
+  }
+
+  async newest(
+    scope: Scope,
+    ask: { readonly device: DeviceId; readonly limit: number },
+  ): Promise<JournalRow[]> {
+    const limit = Math.max(0, Math.min(Math.trunc(ask.limit), journalReadMax))
+    const rows = await this.#ask(this.#newest, [scope, ask.device, limit])
+    return rows.map((row) => this.#entry(row)).reverse()
   }
 
   async head(): Promise<Cursor> {

@@ -37,6 +37,7 @@ export class Committed {
   readonly #floor: StatementSync
   readonly #entries: StatementSync
   readonly #entriesOf: StatementSync
+  readonly #newestOf: StatementSync
   #snapshot = false
   #closed = false
 
@@ -54,6 +55,7 @@ export class Committed {
       db,
       `${entry} WHERE _tenant = ? AND device = ? AND seq > ? ORDER BY seq LIMIT ? + 0`,
     )
+    this.#newestOf = arrays(db, `${entry} WHERE _tenant = ? AND device = ? ORDER BY seq DESC LIMIT ? + 0`)
   }
 
   get(table: Table, scope: Scope, key: Row): Row | undefined {
@@ -95,24 +97,22 @@ export class Committed {
       const limit = Math.max(0, Math.min(Math.trunc(ask.limit), journalReadMax))
       const rows = (ask.device === undefined
         ? this.#entries.all(scope, from.value, limit)
-        : this.#entriesOf.all(scope, ask.device, from.value, limit)) as unknown as [
-        number,
-        number,
-        string,
-        string | null,
-        string,
-        string,
-        string,
-      ][]
-      const entries = rows.map(
-        ([seq, at, kind, device, byKind, byId, data]): JournalRow => ({
-          ...entryOf({ at, kind, device, byKind, byId, data }),
-          cursor: cursorOf(seq),
-        }),
-      )
+        : this.#entriesOf.all(scope, ask.device, from.value, limit)) as unknown as EntryRow[]
+      const entries = rows.map(journalRow)
       const goOn =
         entries.length === limit ? (entries.at(-1)?.cursor ?? cursorOf(from.value)) : cursorOf(this.seq)
       return ok({ entries, next: goOn })
+    } catch (error) {
+      throw this.#failed(error)
+    }
+  }
+
+  newest(scope: Scope, ask: { readonly device: DeviceId; readonly limit: number }): JournalRow[] {
+    this.#open()
+    try {
+      const limit = Math.max(0, Math.min(Math.trunc(ask.limit), journalReadMax))
+      const rows = this.#newestOf.all(scope, ask.device, limit) as unknown as EntryRow[]
+      return rows.map(journalRow).reverse()
     } catch (error) {
       throw this.#failed(error)
     }
@@ -160,6 +160,13 @@ export class Committed {
     this.letGo()
     return translated(this.#file, error)
   }
+}
+
+/** seq, at, kind, device, by_kind, by_id, data. */
+type EntryRow = [number, number, string, string | null, string, string, string]
+
+function journalRow([seq, at, kind, device, byKind, byId, data]: EntryRow): JournalRow {
+  return { ...entryOf({ at, kind, device, byKind, byId, data }), cursor: cursorOf(seq) }
 }
 
 export function closedStore(file: string): StoreError {

@@ -318,6 +318,7 @@ class SqliteStore implements Store {
   #journal(): Journal {
     return {
       read: async (scope, ask) => this.#committed.entries(scope, ask),
+      newest: async (scope, ask) => this.#committed.newest(scope, ask),
       head: async () => this.#committed.head(),
       trim: async (scope, before, limit) => {
         const trimmed = await this.#enqueue(scope, async () => {

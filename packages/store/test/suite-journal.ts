@@ -1,5 +1,5 @@
 /** The port's tenants and journal (RULES.md, ST30 to ST47). */
-import { Defect, ok, refuse, type Store } from '@waymark/domain'
+import { Defect, type Instant, ok, refuse, type Store } from '@waymark/domain'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   ann,
@@ -254,6 +254,25 @@ export function journalSuite(home: Home): void {
       const second = await store.journal.read(ann, { device: own, limit: 3, after: first.value.next })
       expect(second.ok && second.value.entries.map(({ kind }) => kind)).toEqual(['own9'])
       if (second.ok) expect(await follow(store, ann, second.value.next)).toEqual([])
+    })
+
+    test('[ST48] the newest entries about a device are read from the end, oldest first', async () => {
+      const device = 'd'.repeat(24)
+      for (let i = 0; i < 12; i++)
+        await store.transact(ann, async (tx) => {
+          tx.journal(i % 3 ? entry(`other${i}`) : entry(`own${i}`, { device }))
+          return ok(undefined)
+        })
+      const own = entry('', { device }).device
+      if (own === undefined) throw new Error('no device')
+      const newest = await store.journal.newest(ann, { device: own, limit: 3 })
+      expect(newest.map(({ kind }) => kind)).toEqual(['own3', 'own6', 'own9'])
+      const all = await store.journal.read(ann, { device: own, limit: 10 })
+      if (!all.ok) throw new Error('refused')
+      expect(newest).toEqual(all.value.entries.slice(1))
+      expect(await store.journal.newest(bob, { device: own, limit: 3 })).toEqual([])
+      await store.journal.trim(ann, 2000 as Instant, 7)
+      expect((await store.journal.newest(ann, { device: own, limit: 3 })).length).toBe(1)
     })
 
     test('[ST47] listeners are told the devices the entries are about, or that any may be', async () => {

@@ -137,6 +137,24 @@ export type Transaction = {
   readonly expiresAt?: string
 }
 
+export type Why = {
+  /** 24 hex digits */
+  readonly device: string
+  readonly nick: string
+  /** the step that is explained */
+  readonly rev?: number
+  /** the effect first, then what causes it */
+  readonly chain: readonly {
+    /** names the cause: `waits`, `waits-behind`, `silent`, … */
+    readonly kind: string
+    /** a sentence for people */
+    readonly says: string
+    readonly rev?: number
+    /** of the journal’s entries that show it */
+    readonly cursors: readonly string[]
+  }[]
+}
+
 /** What each operation is asked, and what it answers. Members of paths and queries stand side by side. */
 export interface Operations {
   /** Name and password for a token. */
@@ -483,6 +501,16 @@ export interface Operations {
     }
     readonly answer: Transaction
   }
+  /** Why a device or one of its steps stands where it stands. */
+  readonly explainDevice: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+      /** the step; absent: the oldest that has not ended */
+      readonly rev?: number | undefined
+    }
+    readonly answer: Why
+  }
 }
 
 /** How each operation goes over the wire. */
@@ -520,4 +548,5 @@ export const operations = {
   followJournal: { method: 'GET', path: '/fleet/v1/events', params: [], query: ['after', 'device'], body: 'none', answer: 'events', paged: false, key: false, open: false },
   listTransactions: { method: 'GET', path: '/fleet/v1/transactions', params: [], query: ['limit', 'cursor', 'device', 'open', 'parent'], body: 'none', answer: 'json', paged: true, key: false, open: false },
   getTransaction: { method: 'GET', path: '/fleet/v1/transactions/{id}', params: ['id'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  explainDevice: { method: 'GET', path: '/fleet/v1/devices/{device}/why', params: ['device'], query: ['rev'], body: 'none', answer: 'json', paged: false, key: false, open: false },
 } as const

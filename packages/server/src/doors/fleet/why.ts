@@ -1,14 +1,6 @@
 /** Why a device or a step stands where it stands, at the fleet door. */
 import { Type } from '@sinclair/typebox'
-import {
-  type Download,
-  factsFor,
-  ok,
-  Revision,
-  type Step,
-  unclaimedTenant,
-  why,
-} from '@waymark/domain'
+import { type Download, factsFor, ok, Revision, type Step, unclaimedTenant, why } from '@waymark/domain'
 import { isJsonObject } from '@waymark/pantahub'
 import { Named, namedDevice } from './devices.ts'
 import { type Operation, reading } from './operation.ts'
@@ -78,8 +70,8 @@ export function downloadOf({ report }: Pick<Step, 'report'>): Download | undefin
   const downloads = report.downloads
   const total = isJsonObject(downloads) ? downloads.total : undefined
   if (!isJsonObject(total)) return undefined
-  const [size, got, began, now] = ['total_size', 'total_downloaded', 'start_time', 'current_time'].map((key) =>
-    countOf(total[key]),
+  const [size, got, began, now] = ['total_size', 'total_downloaded', 'start_time', 'current_time'].map(
+    (key) => countOf(total[key]),
   )
   if (!size || got === undefined) return undefined
   return { total: size, got, seconds: Math.max(0, (now ?? 0) - (began ?? 0)) }
