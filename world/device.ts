@@ -14,7 +14,6 @@ import { hubUrl } from './server.ts'
 
 export interface WorldDevice {
   readonly name: string
-  readonly tenant: string
   readonly line: Line
   readonly disk: WorldDisk
   /** The id it goes by since its last registration. */
@@ -44,7 +43,6 @@ export interface DeviceNeeds {
   readonly clock: WorldClock
   readonly luck: Luck
   readonly name: string
-  readonly tenant: string
   readonly line: Line
   readonly config: Omit<AgentConfig, 'hub' | 'joinToken'>
   readonly joinToken: string | undefined
@@ -146,7 +144,6 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
 
   return {
     name,
-    tenant: needs.tenant,
     line,
     disk,
     get id() {

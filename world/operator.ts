@@ -33,6 +33,8 @@ export interface OperatorNeeds {
 export interface Operator {
   /** Acts until the signal. */
   work(signal: AbortSignal): Promise<void>
+  /** Answers once all devices are claimed. */
+  claimAll(signal: AbortSignal): Promise<void>
   /** Posts one last step that every device can run, and answers once each is accepted. */
   farewell(signal: AbortSignal): Promise<void>
   /** A join token for devices that are to be owned from the start. */
@@ -330,14 +332,18 @@ export function createOperator(needs: OperatorNeeds): Operator {
         if (devices.length > 0) await act(luck.pick(devices))
       }
     },
+    async claimAll(signal) {
+      while (ownDevices().length < needs.devices.length && !signal.aborted) {
+        await claimLabels()
+        await clock.sleep(needs.patienceMs / 4, signal)
+      }
+    },
     async farewell(signal) {
       const left = new Set(needs.devices)
       const states = new Map<WorldDevice, Record<string, unknown>>()
       while (left.size > 0 && !signal.aborted) {
         await clock.sleep(needs.patienceMs / 4, signal)
-        await claimLabels()
         for (const device of left) {
-          if (device.id === undefined || !claimed.has(device.id)) continue
           const state = states.get(device) ?? (await newState('small'))
           if (!state) continue
           states.set(device, state)

@@ -217,6 +217,7 @@ function mortalStore(store: Store, life: Life): Store {
     readHouse: () => reader(store.readHouse()),
     journal: {
       read: (tenant, ask) => life.gate(() => store.journal.read(tenant, ask)),
+      newest: (tenant, ask) => life.gate(() => store.journal.newest(tenant, ask)),
       head: (tenant) => life.gate(() => store.journal.head(tenant)),
       trim: (tenant, before, limit) => life.gate(() => store.journal.trim(tenant, before, limit)),
     },

@@ -1,0 +1,126 @@
+/**
+ * What goes wrong: how fast a world lives, how bad its lines are, and what happens to its devices and its server.
+ */
+import type { WorldClock } from './clock.ts'
+import type { WorldDevice } from './device.ts'
+import type { Luck } from './luck.ts'
+import type { Weather } from './network.ts'
+import type { WorldServer } from './server.ts'
+
+const second = 1000
+const minute = 60 * second
+const hour = 60 * minute
+const day = 24 * hour
+
+/** How fast a world lives. Milliseconds. */
+export interface Pace {
+  /** How long the storm lasts. */
+  readonly lastsMs: number
+  readonly pollMs: number
+  readonly patienceMs: number
+  /** Between two actions of an operator, on average. */
+  readonly operatorMs: number
+  /** After a death, until it is turned on again: at most. */
+  readonly downMs: number
+  /** The server's chores come no more often than this. */
+  readonly choreFloorMs: number
+}
+
+export const paces = {
+  minutes: {
+    lastsMs: 6 * minute,
+    pollMs: 7 * second,
+    patienceMs: 10 * second,
+    operatorMs: 8 * second,
+    downMs: 12 * second,
+    choreFloorMs: 20 * second,
+  },
+  days: {
+    lastsMs: day,
+    pollMs: 28 * minute,
+    patienceMs: 30 * second,
+    operatorMs: 30 * minute,
+    downMs: hour,
+    choreFloorMs: hour,
+  },
+  month: {
+    lastsMs: 30 * day,
+    pollMs: 14 * hour,
+    patienceMs: minute,
+    operatorMs: 15 * hour,
+    downMs: 12 * hour,
+    choreFloorMs: day,
+  },
+} as const satisfies Record<string, Pace>
+
+/** A quarter of all lines is fair, the others are bad to worse. */
+export function drawWeather(luck: Luck): Weather {
+  const wild = luck.pick([0, 0.3, 1, 2])
+  const upTo = (most: number): number => luck.next() * most * wild
+  return {
+    dropRequest: upTo(0.04),
+    dropReply: upTo(0.06),
+    duplicate: upTo(0.03),
+    delay: upTo(0.04),
+    cut: upTo(0.05),
+    corrupt: upTo(0.1),
+  }
+}
+
+export interface StormNeeds {
+  readonly clock: WorldClock
+  readonly luck: Luck
+  readonly pace: Pace
+  /** Ends the storm. */
+  readonly signal: AbortSignal
+  tell(line: string): void
+}
+
+/** Partitions, deaths, full disks and clocks that jump, until the signal. */
+export async function stormOverDevice(device: WorldDevice, needs: StormNeeds): Promise<void> {
+  const { clock, luck, pace, signal, tell } = needs
+  for (;;) {
+    await clock.sleep(luck.pause(pace.lastsMs / 10), signal)
+    if (signal.aborted) return
+    const what = luck.weighed({ partition: 3, kill: 2, doom: 5, restart: 1, full: 2, jump: 2 })
+    tell(`storm: ${what} over ${device.name}`)
+    switch (what) {
+      case 'partition':
+        device.line.up = false
+        device.line.breakAll('network unreachable')
+        await clock.sleep(luck.pause(pace.lastsMs / 30), signal)
+        device.line.up = true
+        break
+      case 'kill':
+        device.kill()
+        break
+      case 'doom':
+        device.doom(luck.between(1, 150))
+        break
+      case 'restart':
+        device.restart()
+        break
+      case 'full':
+        device.disk.full = true
+        await clock.sleep(luck.pause(pace.lastsMs / 40), signal)
+        device.disk.full = false
+        break
+      case 'jump':
+        device.skewMs += luck.pick([-1, 1]) * luck.pick([minute, hour, 400 * day])
+    }
+  }
+}
+
+/** Crashes at once or at some await, and a clock that is set by hours, until the signal. */
+export async function stormOverServer(server: WorldServer, needs: StormNeeds): Promise<void> {
+  const { clock, luck, pace, signal, tell } = needs
+  for (;;) {
+    await clock.sleep(luck.pause(pace.lastsMs / 4), signal)
+    if (signal.aborted) return
+    const what = luck.weighed({ crash: 2, doom: 5, jump: 1 })
+    tell(`storm: ${what} over the server`)
+    if (what === 'crash') server.crash()
+    else if (what === 'doom') server.crash(luck.between(1, 120))
+    else server.skewMs += luck.pick([-1, 1]) * luck.between(1, 3 * hour)
+  }
+}
