@@ -10,11 +10,11 @@
  * ended cancelled, by the owner or by an abort, or when they failed and were cleared.
  */
 import type { Env } from './env.ts'
-import type { DeviceId, Revision } from './ids.ts'
+import type { DeviceId, ObjectSha, Revision } from './ids.ts'
 import { actingOn } from './journal.ts'
 import type { JsonObject } from './json.ts'
 import type { Actor, Reader, Scalar, Tx } from './port.ts'
-import { devices, type Step, steps, type Trail, transactions } from './records.ts'
+import { devices, objects, objectUses, type Step, steps, type Trail, transactions } from './records.ts'
 import { ok, type Result, refuse } from './result.ts'
 import { openTrail, type Reading, reportStep, stepOf, stepWords, type TrailRefusal } from './trails.ts'
 
@@ -125,6 +125,30 @@ export async function reportInTurn(tx: Tx, env: Env, asked: WalkReport): Promise
   const { report, percent, message } = asked.compose(held.report)
   const reading: Reading = { word: asked.word, meaning: walkWords[asked.word], percent, message }
   return reportStep(tx, env, { device, rev, report, reading, by: asked.by })
+}
+
+/** Files of a step's latest report that are kept as objects: most of them. */
+export const debugFilesMax = 32
+const debugFolder = '#debugfiles/'
+
+/** Makes the step need the objects its latest report names as debug files, and those of earlier reports no more. */
+export async function keepDebugFiles(
+  tx: Tx,
+  { device, generation, rev }: Step,
+  files: readonly { readonly name: string; readonly sha: ObjectSha }[],
+): Promise<Result<void, WalkRefusal>> {
+  const uses = await tx.find(objectUses, {
+    where: { device, generation, rev, path: { prefix: debugFolder } },
+    limit: debugFilesMax,
+  })
+  for (const use of uses) await tx.remove(objectUses, use)
+  for (const { name, sha } of files) {
+    const path = debugFolder + name
+    const held = await tx.get(objects, { sha })
+    if (!held?.stored) return refuse({ kind: 'object-missing', path, sha })
+    await tx.put(objectUses, { sha, device, generation, rev, path })
+  }
+  return ok(undefined)
 }
 
 /**

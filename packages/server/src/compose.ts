@@ -37,6 +37,7 @@ import { type Chore, startChores } from './chores.ts'
 import type { Config } from './config.ts'
 import { fleetDoor } from './doors/fleet/door.ts'
 import { pantahubDoor } from './doors/pantahub/door.ts'
+import { walkthroughDoor } from './doors/pantahub/walkthrough/door.ts'
 import { type Door, devicePlace, type House } from './house.ts'
 import { createKeys, describeKeyFileRefusal, openMasterKey, sameSecret } from './keys.ts'
 import { createObjectRoom } from './object-room.ts'
@@ -207,7 +208,7 @@ export async function composeHouse(
 }
 
 /** The doors there are. */
-export const allDoors: readonly Door[] = [fleetDoor, pantahubDoor]
+export const allDoors: readonly Door[] = [fleetDoor, pantahubDoor, walkthroughDoor]
 
 /** What `serve` calls: homes, house, doors. */
 export async function openHouse(config: Config, services: Services): Promise<Opened> {

@@ -31,8 +31,9 @@ export const agent = 'Pantavisor/2 (Linux; aarch64) PV/029 Date/20260101'
 export async function openDoor(
   options: Parameters<typeof openTestHouse>[1] = {},
   atEnd: (close: () => Promise<void>) => void = onTestFinished,
+  more: Parameters<typeof openTestHouse>[0] = [],
 ): Promise<Door> {
-  const test = await openTestHouse([pantahubDoor], {
+  const test = await openTestHouse([pantahubDoor, ...more], {
     ...options,
     flags: ['--http', '0', '--registration-rate', '100000', ...(options?.flags ?? [])],
   })
