@@ -217,7 +217,7 @@ const said = (value: object | undefined): string =>
   value === undefined ? 'nothing' : canonicalJson(JSON.parse(JSON.stringify(value)))
 
 /** W2: a device commits each revision at most once, ascending. */
-export function committedInOrder(device: WorldDevice): string[] {
+export function committedInOrder(device: Pick<WorldDevice, 'name' | 'disk'>): string[] {
   const { history } = device.disk
   return history.flatMap(({ rev }, i) => {
     const before = history[i - 1]

@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto'
 import type { JournalRow } from '@waymark/domain'
 import { stateSha } from '@waymark/pantahub'
-import type { Answered, Asked, Line } from './network.ts'
+import type { Answered, Asked } from './network.ts'
 
 /** A claim: an entry of the journal, in one line. */
 export function claimOf(row: Pick<JournalRow, 'kind' | 'device' | 'data'>): readonly string[] {
@@ -146,7 +146,7 @@ const rules: readonly Rule[] = [
 
 export interface Ledger {
   /** A reply has reached its asker: from now on they rely on it. */
-  learnt(line: Line, asked: Asked, answered: Answered): void
+  learnt(asked: Asked, answered: Answered): void
   /** Claims, with how many entries there must be. */
   readonly claims: ReadonlyMap<string, number>
   /** Log lines that devices were told are kept. */
@@ -159,7 +159,7 @@ export function createLedger(): Ledger {
   return {
     claims,
     logLines,
-    learnt(_line, asked, answered) {
+    learnt(asked, answered) {
       if (answered.status < 200 || answered.status > 299) return
       if (asked.method === 'POST' && asked.path === '/logs/') {
         for (const entry of JSON.parse(asked.body.toString()) as { msg: string }[])
