@@ -129,7 +129,16 @@ export function createHttpApp({
       ServerResponse: Answer,
     }
     const made: Server = tls
-      ? createTlsServer({ ...options, ...tls, handshakeTimeout: config.headerTimeout * 1000 }, receive)
+      ? createTlsServer(
+          // Who offers HTTP/1.0 alone is turned away before the first byte, unless it is named.
+          {
+            ...options,
+            ...tls,
+            handshakeTimeout: config.headerTimeout * 1000,
+            ALPNProtocols: ['http/1.1', 'http/1.0'],
+          },
+          receive,
+        )
       : createServer(options, receive)
     made.maxConnections = config.maxConnections
     made.on(tls ? 'secureConnection' : 'connection', (socket: Socket) => {

@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { get as getTls } from 'node:https'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
 import { StoreError } from '@waymark/store'
 import { expect, onTestFinished, test } from 'vitest'
 import { createHttpApp, type HttpApp } from '../src/http.ts'
@@ -385,6 +387,30 @@ test('[HT12] the same routes answer over TLS, and the scheme is told', async () 
     ).on('error', reject)
   })
   expect(body).toBe('https 127.0.0.1')
+})
+
+test('[HT12] a client that offers HTTP/1.0 alone is welcome over TLS', async () => {
+  const folder = temporaryFolder()
+  const [key, cert] = [join(folder, 'k.pem'), join(folder, 'c.pem')]
+  makeCertificate(key, cert)
+  const { http } = await startHttp(routes)
+  const tls = { key: readFileSync(key), cert: readFileSync(cert) }
+  const { port } = await http.listen({ host: '127.0.0.1', port: 0, tls })
+  const ca = readFileSync(cert)
+  const socket = connectTls({
+    port,
+    host: '127.0.0.1',
+    ca,
+    servername: 'localhost',
+    ALPNProtocols: ['http/1.0'],
+  })
+  let got = ''
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    got += text
+  })
+  socket.write('GET /healthz HTTP/1.0\r\n\r\n')
+  await once(socket, 'close')
+  expect(got).toMatch(/^HTTP\/1\.[01] 200 [\s\S]*ours$/)
 })
 
 test('[LG4] requests are logged as configured, without the secrets of their URLs', async () => {
