@@ -11,6 +11,7 @@ import type { Handlers } from './answer.ts'
 import { deviceChangeHandlers } from './device-changes.ts'
 import { deviceReadHandlers } from './device-reads.ts'
 import { openMounts } from './dispatch.ts'
+import { exportHandlers } from './exports.ts'
 import { byteHandlers } from './local-s3.ts'
 import { loginHandlers } from './login.ts'
 import { logHandlers } from './logs.ts'
@@ -40,6 +41,7 @@ export const pantahubDoor: Door = async (http, house) => {
     ...loginHandlers(house),
     ...accountHandlers(house),
     ...registerHandlers(house),
+    ...recoveryHandlers(house),
     ...deviceReadHandlers(house),
     ...deviceChangeHandlers(house),
     ...metadataHandlers(house),
@@ -52,5 +54,6 @@ export const pantahubDoor: Door = async (http, house) => {
     ...summaryHandlers(house),
     ...logHandlers(house),
   }
+    ...exportHandlers(house),
   await openMounts(http, house, handlers)
 }

@@ -47,11 +47,13 @@ export const mounts = {
   '/objects/': { format: 'plain' },
   '/trails/': { format: 'canonical', looseSlash: true },
   '/logs/': { format: 'plain' },
+  '/exports/': { format: 'plain' },
   '/local-s3/': { format: 'plain', bytes: true },
 } as const satisfies Record<`/${string}/`, Mount>
 export type MountPath = keyof typeof mounts
 
 const anyone = ['user', 'session', 'device', 'anonymous'] as const
+const anyoneAtAll = ['user', 'session', 'device', 'anonymous', 'none'] as const
 const people = ['user', 'session'] as const
 const members = ['user', 'session', 'device'] as const
 const deviceOnly = ['device'] as const
@@ -65,6 +67,9 @@ export const routes = [
   { method: 'GET', path: '/auth/auth_status', who: anyone, handler: 'authStatus', says: 'what the token says' },
   { method: 'GET', path: '/auth/accounts', who: people, scope: 'user.readonly', handler: 'listAccounts', says: 'the own account; with asadmin all' },
   { method: 'POST', path: '/auth/accounts', who: nobody, handler: 'createAccount', says: 'a new account' },
+  { method: 'GET', path: '/auth/verify', who: nobody, handler: 'verifyAccount', says: 'confirms an e-mail address by its challenge' },
+  { method: 'POST', path: '/auth/recover', who: nobody, handler: 'recoverAccount', says: 'mails a token that sets a new password' },
+  { method: 'POST', path: '/auth/password', who: nobody, handler: 'setPassword', says: 'a new password for such a token' },
   { method: 'POST', path: '/auth/sessions', who: nobody, handler: 'createSession', says: 'a token of a new account without a password' },
 
   { method: 'GET', path: '/devices/', who: members, scope: 'devices.readonly', handler: 'listDevices', says: 'own devices, or the public ones of an owner' },
@@ -128,6 +133,8 @@ export const routes = [
   { method: 'POST', path: '/logs/', who: deviceOnly, handler: 'postLogs', says: 'a device’s log lines' },
   { method: 'GET', path: '/logs/cursor', who: people, handler: 'continueLogs', says: 'the next page behind ?next-cursor=' },
   { method: 'POST', path: '/logs/cursor', who: people, handler: 'continueLogs', says: 'the next page behind a cursor' },
+
+  { method: 'GET', path: '/exports/:usernick/:devicenick/:rev/:filename', who: anyoneAtAll, scope: 'trails.readonly', handler: 'exportStep', says: 'a step as one archive' },
 ] as const satisfies readonly Row[]
 
 export type Route = (typeof routes)[number]
@@ -149,6 +156,7 @@ const rights: Partial<Record<string, { readonly read: Right; readonly write: Rig
   devices: { read: 'devices.read', write: 'devices.write' },
   objects: { read: 'objects.read', write: 'objects.write' },
   trails: { read: 'trails.read', write: 'trails.write' },
+  exports: { read: 'trails.read', write: 'trails.write' },
 }
 
 /** The right a user needs in the own tenant: derived from mount and method. Undefined: none beyond being known. */
