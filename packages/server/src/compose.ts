@@ -19,6 +19,7 @@ import {
   settled,
   slicesToSubmit,
   submitSlice,
+  sweepCodes,
   sweepUnclaimed,
   type TenantId,
   telemetryCollections,
@@ -40,6 +41,7 @@ import { pantahubDoor } from './doors/pantahub/door.ts'
 import { walkthroughDoor } from './doors/pantahub/walkthrough/door.ts'
 import { type Door, devicePlace, type House } from './house.ts'
 import { createKeys, describeKeyFileRefusal, openMasterKey, sameSecret } from './keys.ts'
+import { mailerOf, sendDueMails } from './mail-queue.ts'
 import { createObjectRoom } from './object-room.ts'
 import { createPasswords } from './passwords.ts'
 import { createPresence } from './presence.ts'
@@ -239,6 +241,7 @@ async function firstStart(house: House, services: Pick<Services, 'announce'>): P
 /** What is done now and then. */
 function choresOf(house: House): readonly Chore[] {
   const { store, telemetry, config, env } = house
+  const send = mailerOf(house)
   const daysAgo = (days: number) => Instant.of(env().now - days * dayMs)
   return [
     {
@@ -279,6 +282,30 @@ function choresOf(house: House): readonly Chore[] {
         while (
           settled(
             await store.transactHouse(async (directory) => ok(await sweepUnclaimed(directory, env(), 100))),
+          ) === 100
+        ) {
+          // The next hundred.
+        }
+      },
+    },
+    ...(send === undefined
+      ? []
+      : [
+          {
+            name: 'mail',
+            everyMs: 2000,
+            async run() {
+              await sendDueMails(house, send)
+            },
+          },
+        ]),
+    {
+      name: 'codes',
+      everyMs: hourMs,
+      async run() {
+        while (
+          settled(
+            await store.transactHouse(async (directory) => ok(await sweepCodes(directory, env(), 100))),
           ) === 100
         ) {
           // The next hundred.

@@ -7,6 +7,7 @@ import {
   createSession,
   type DirectoryRefusal,
   Instant,
+  ok,
   type Principal,
   principals,
   refuse,
@@ -21,6 +22,7 @@ import { objectOf, textAt } from './bodies.ts'
 import type { DoorRefusal } from './errors.ts'
 import { tokenReply } from './login.ts'
 import { pages } from './paging.ts'
+import { askForConfirmation } from './recovery.ts'
 
 export function accountHandlers(
   house: House,
@@ -60,8 +62,17 @@ export function accountHandlers(
         passwordHash: await house.passwords.hash(password.value),
         verified: house.config.smtp === undefined,
       }
-      const made = await house.store.transactHouse((tx) => createAccount(tx, house.env(), wanted))
-      return made.ok ? say(account(made.value.principal)) : refuse(unfitAccount(made.refusal))
+      const made = await house.store.transactHouse<Principal, DirectoryRefusal | QueueFull>(async (tx) => {
+        const env = house.env()
+        const created = await createAccount(tx, env, wanted)
+        if (!created.ok) return created
+        const { principal } = created.value
+        if (!wanted.verified && !(await askForConfirmation(house, tx, env, principal)))
+          return refuse({ kind: 'mail-queue-full' })
+        return ok(principal)
+      })
+      if (made.ok) return say(account(made.value))
+      return refuse(made.refusal.kind === 'mail-queue-full' ? made.refusal : unfitAccount(made.refusal))
     },
 
     async createSession({ peer }) {
@@ -80,7 +91,7 @@ export function accountHandlers(
 }
 
 /** An account as it is told. Credentials are kept apart from principals: there is nothing here to blank. */
-function account(principal: Principal): Record<string, unknown> {
+export function account(principal: Principal): Record<string, unknown> {
   const session = principal.kind === 'session'
   return {
     type: session ? 'SESSION' : principal.kind === 'service' ? 'SERVICE' : 'USER',
@@ -91,6 +102,8 @@ function account(principal: Principal): Record<string, unknown> {
     'time-modified': Instant.format(principal.modifiedAt),
   }
 }
+
+type QueueFull = Extract<DoorRefusal, { kind: 'mail-queue-full' }>
 
 function unfit(thing: string, wanted: string, got: string) {
   return refuse({ kind: 'unfit-account', thing, wanted, got })

@@ -19,6 +19,7 @@ import { metadataHandlers } from './metadata.ts'
 import { createObjectUrls } from './object-urls.ts'
 import { objectHandlers } from './objects.ts'
 import { createPollMemo } from './poll-memo.ts'
+import { recoveryHandlers } from './recovery.ts'
 import { registerHandlers } from './register.ts'
 import { stepChangeHandlers } from './step-changes.ts'
 import { stepObjectHandlers } from './step-objects.ts'
@@ -40,8 +41,8 @@ export const pantahubDoor: Door = async (http, house) => {
   const handlers: Handlers = {
     ...loginHandlers(house),
     ...accountHandlers(house),
-    ...registerHandlers(house),
     ...recoveryHandlers(house),
+    ...registerHandlers(house),
     ...deviceReadHandlers(house),
     ...deviceChangeHandlers(house),
     ...metadataHandlers(house),
@@ -53,7 +54,7 @@ export const pantahubDoor: Door = async (http, house) => {
     ...stepObjectHandlers(house, urls),
     ...summaryHandlers(house),
     ...logHandlers(house),
-  }
     ...exportHandlers(house),
+  }
   await openMounts(http, house, handlers)
 }

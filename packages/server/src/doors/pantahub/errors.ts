@@ -33,6 +33,10 @@ export type DoorRefusal =
   | { readonly kind: 'incompatible-client' }
   /** The account asked for cannot be made: taken, or not of the right form (Base: 412). */
   | { readonly kind: 'unfit-account'; readonly thing: string; readonly wanted: string; readonly got: string }
+  | { readonly kind: 'no-such-account' }
+  | { readonly kind: 'wrong-email-challenge' }
+  | { readonly kind: 'bad-recovery-token' }
+  | { readonly kind: 'mail-queue-full' }
   | { readonly kind: 'bad-url-token'; readonly wanted: string }
   | { readonly kind: 'bad-cursor' }
   /** The bearer was good, but not for this: told as a missing one, so that clients log in again. */
@@ -98,6 +102,20 @@ const onTheWire: Teller = {
   }),
   'incompatible-client': () => ({ status: 403, msg: 'Incompatible Client; upgrade pantavisor' }),
   'unfit-account': (refusal) => ({ status: 412, msg: asked(refusal) }),
+  'no-such-account': () => ({ status: 403, msg: 'account: not there' }),
+  'wrong-email-challenge': () => ({
+    status: 412,
+    msg: 'challenge: wanted the newest one that was sent, got another, or one that was used',
+  }),
+  'bad-recovery-token': () => ({
+    status: 403,
+    msg: 'token: wanted one that was sent within the hour and not used, got another',
+  }),
+  'mail-queue-full': () => ({
+    status: 503,
+    msg: 'mail: too many wait to be sent, try again later',
+    headers: { 'retry-after': '300' },
+  }),
   'bad-url-token': ({ wanted }) => ({ status: 403, msg: `object URL: wanted ${wanted}` }),
   'bad-cursor': () => ({
     status: 403,
