@@ -51,12 +51,13 @@ export async function keepFinals(disk: Disk, finals: readonly Final[]): Promise<
 const finalWords = ['DONE', 'UPDATED', 'WONTGO', 'ERROR'] as const
 
 function parseProgress(raw: unknown): Progress | undefined {
-  const { status, 'status-msg': message, progress, retries, data } = asObject(raw) ?? {}
+  const { status, 'status-msg': message, progress, retries, data, logs } = asObject(raw) ?? {}
   const word = finalWords.find((each) => each === status)
   if (word === undefined || typeof message !== 'string') return undefined
   if (typeof progress !== 'number' || typeof retries !== 'number') return undefined
   // The evidence was written as JSON and has just been read as JSON.
-  return { status: word, 'status-msg': message, progress, retries, data: data as Json }
+  const kept = { status: word, 'status-msg': message, progress, retries, data: data as Json }
+  return typeof logs === 'string' ? { ...kept, logs } : kept
 }
 
 function parse(text: string | undefined): unknown {

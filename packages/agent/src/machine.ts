@@ -24,7 +24,7 @@ import {
   tellTrouble,
   turn,
 } from './turn.ts'
-import { didInUpdate, failedInUpdate, figuresMoved, offer, resendFinal } from './update.ts'
+import { concludeUnsaid, didInUpdate, failedInUpdate, figuresMoved, offer, resendFinal } from './update.ts'
 import type { DeviceRecord, OfferedStep } from './wire.ts'
 
 /** A machine that has not started. `startId` names this run in the evidence of finished steps. */
@@ -272,7 +272,9 @@ function enterIdle(machine: Machine, pollAfterMs = 0): Turn {
       : shown
   const unsent = machine.finals.find((final) => !final.sent)
   return andThen(andThen(synced, wakeChores), (m) =>
-    unsent ? resendFinal(m, unsent) : beginLater(m, { do: 'poll', trail }, pollAfterMs),
+    unsent
+      ? resendFinal(m, unsent)
+      : (concludeUnsaid(m) ?? beginLater(m, { do: 'poll', trail }, pollAfterMs)),
   )
 }
 

@@ -5,10 +5,12 @@
  * (both metadata maps, and the figures of a running download) whose results decide nothing. That makes the
  * machine a table by task, and a failure policy something said once.
  */
+import type { SignatureMode, StateRefusal, TrustedKey } from '@waymark/pantahub'
 import type { StoredIdentity } from './credentials.ts'
 import type { AgentEvent, AgentState, UpdateStage } from './events.ts'
 import type { HubFailure } from './hub.ts'
-import type { Revision, RunningRevision } from './ports.ts'
+import type { Fault, Passage, Revision, RunningRevision } from './ports.ts'
+import type { TryMark } from './try-mark.ts'
 import type { DeviceRecord, ObjectRecord, OfferedStep, Progress } from './wire.ts'
 
 /** What bounds and paces the machine. Times in milliseconds. */
@@ -30,6 +32,14 @@ export interface MachineSettings {
   readonly backoffCapMs: number
   /** So many requests without a reply are forgiven before the device calls itself offline. */
   readonly offlineAfter: number
+  /** How long a revision is watched before it is kept. 0 (the default) keeps a plain switch at once. */
+  readonly commitDelayMs?: number
+  /** How long a revision that came with a restart may take to reach the hub; 120 s unless given. */
+  readonly hubWaitMs?: number
+  /** How signatures of states are taken; `disabled` unless given. */
+  readonly signatures?: { readonly mode: SignatureMode; readonly trusted: readonly TrustedKey[] }
+  /** What the driver cannot run, judged from the state alone. */
+  readonly judge?: (revision: Revision) => StateRefusal | undefined
   /** End when nothing is left to do. */
   readonly untilIdle: boolean
 }
@@ -55,6 +65,8 @@ export interface Found {
   readonly running: RunningRevision | undefined
   readonly attempt: Attempt | undefined
   readonly finals: readonly Final[]
+  /** The revision that this start is to try. */
+  readonly trying?: TryMark
   /** There is a factory folder to install revision 0 from. */
   readonly factory: boolean
 }
@@ -87,8 +99,14 @@ export interface Results {
   report: null
   'look-up': Needed
   download: null
-  prepare: null
+  /** How the revision comes into force; null: a plain switch. */
+  prepare: Passage | null
   switch: { readonly probes: readonly string[] }
+  settle: Fault | null
+  test: { readonly probes: readonly string[] } | Fault
+  'ask-hub': null
+  /** What runs now; undefined when the agent has to start anew for it. */
+  'roll-back': RunningRevision | undefined
   'keep-final': null
 }
 
@@ -112,7 +130,20 @@ export type Task =
   | { readonly do: 'look-up'; readonly revision: Revision }
   | { readonly do: 'download'; readonly rev: number; readonly objects: readonly ObjectRecord[] }
   | { readonly do: 'prepare'; readonly revision: Revision }
-  | { readonly do: 'switch'; readonly rev: number; readonly previous: number | undefined }
+  | {
+      readonly do: 'switch'
+      readonly rev: number
+      readonly previous: number | undefined
+      /** Kept on disk before anything moves: the revision is only tried. */
+      readonly mark?: TryMark
+    }
+  /** Waits until what is tried has reached its goals. */
+  | { readonly do: 'settle'; readonly rev: number }
+  /** Watches what is tried for so long. */
+  | { readonly do: 'test'; readonly rev: number; readonly forMs: number }
+  /** One last call before a revision is kept: any reply will do. */
+  | { readonly do: 'ask-hub' }
+  | { readonly do: 'roll-back'; readonly mark: TryMark }
   | { readonly do: 'keep-final'; readonly final: Final }
 
 export type TaskName = Task['do']
@@ -141,7 +172,7 @@ export type Failure =
   | { readonly kind: 'driver'; readonly detail: string }
   | { readonly kind: 'factory'; readonly detail: string }
 
-export type TimerName = 'task' | 'user-meta' | 'device-meta'
+export type TimerName = 'task' | 'trial' | 'user-meta' | 'device-meta'
 
 type Did = {
   [K in TaskName]: { readonly kind: 'did'; readonly task: K; readonly result: Results[K] }
@@ -168,6 +199,8 @@ export interface Refusal {
 export type Outcome =
   | { readonly kind: 'stopped' }
   | { readonly kind: 'idle'; readonly rev: number | undefined }
+  /** The agent has to start anew, with this revision. */
+  | { readonly kind: 'restart'; readonly rev: number }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
 
 /** What the machine wants done. A timer replaces an earlier one of its name. */
@@ -184,6 +217,7 @@ export interface Job {
   readonly revision: Revision
   readonly retries: number
   readonly needed: Needed | undefined
+  readonly passage?: Passage
   readonly startedAt: number
   readonly moved: { readonly bytes: number; readonly total: number; readonly reportedAt: number }
 }
@@ -196,6 +230,13 @@ export type Phase =
   | { readonly state: 'sync'; readonly announced: boolean }
   | { readonly state: 'idle' }
   | { readonly state: 'update'; readonly job: Job | undefined; readonly concluding: Final | undefined }
+
+/** A revision being tried: `hub` until the hub has heard of it, then its goals, then the commit delay. */
+export interface Trial {
+  readonly mark: TryMark
+  readonly step: 'hub' | 'goals' | 'testing' | 'falling'
+  readonly probes: readonly string[]
+}
 
 /** Everything the machine knows. */
 export interface Machine {
@@ -214,6 +255,7 @@ export interface Machine {
   readonly trail: string | undefined
   readonly running: RunningRevision | undefined
   readonly attempt: Attempt | undefined
+  readonly trial: Trial | undefined
   readonly finals: readonly Final[]
   readonly hasFactory: boolean
   readonly registrations: number

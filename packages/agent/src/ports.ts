@@ -5,6 +5,7 @@
  * touches no file, so that one process can hold a thousand agents on simulated ports, a month of polling
  * runs in a moment, and every failure replays from its seed. The real ports are in `real/`.
  */
+import type { StateRefusal } from '@waymark/pantahub'
 
 /** A JSON value as it comes off the wire. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
@@ -108,6 +109,8 @@ export type SystemFacts = () => Promise<Readonly<Record<string, Json>>>
 /** What a driver found when it looked whether the running revision is well. */
 export type Health =
   | { readonly kind: 'healthy'; readonly probes: readonly string[] }
+  /** Nothing is wrong, but something has not yet run for as long as its manifest wants. */
+  | { readonly kind: 'unproven'; readonly why: string }
   | { readonly kind: 'ill'; readonly why: string }
 
 /** The revision in force: its number and the sha256 of its canonical state. */
@@ -133,8 +136,42 @@ export interface CurrentRevision extends RunningRevision {
 }
 
 /**
- * Carries revisions out. `files` (materialise and switch) is the one driver today; drivers that run
- * processes or containers fit behind the same four words.
+ * How a prepared revision comes into force. `switch`: by laying down alone, nothing runs. `live`: the named
+ * containers are replaced, all else runs on. `restart`: the agent starts anew with it.
+ */
+export type Passage =
+  | { readonly kind: 'switch' }
+  | { readonly kind: 'live'; readonly containers: readonly string[] }
+  | { readonly kind: 'restart'; readonly because: readonly string[] }
+
+/** Why what runs is not fit to stay, with the last lines of whoever is to blame. */
+export interface Fault {
+  readonly why: string
+  readonly logs: string
+}
+
+/** What a driver that runs things adds to the plain switch. */
+export interface Trials {
+  /** How the prepared revision would come into force, seen from the one that runs. */
+  passage(rev: number): Promise<Passage>
+  /** Makes a prepared revision the one that the next start runs; what runs now runs on. */
+  arrange(rev: number): Promise<void>
+  /** Runs what the revision in force names; what an earlier agent left running is stopped first. */
+  start(): Promise<void>
+  /** Stops all that runs, politely first. */
+  stop(): Promise<void>
+  /** From now on a crash or a missed goal is a fault; until `end`. */
+  begin(): void
+  end(): void
+  /** Resolves with undefined once every goal is reached, or with the first fault. */
+  settled(signal: AbortSignal): Promise<Fault | undefined>
+  /** The first fault since `begin`. */
+  fault(): Fault | undefined
+}
+
+/**
+ * Carries revisions out. `files` (materialise and switch) runs nothing; a driver that does also offers
+ * `trials`.
  */
 export interface RevisionDriver {
   /** Lays the revision down beside the running one. Rejects when that fails; nothing has changed then. */
@@ -145,6 +182,9 @@ export interface RevisionDriver {
   current(): Promise<CurrentRevision | undefined>
   /** Whether what runs is well. */
   health(): Promise<Health>
+  /** What of this state cannot be run, judged from the state alone before anything is fetched. */
+  readonly judge?: (revision: Revision) => StateRefusal | undefined
+  readonly trials?: Trials
   /** The running revision is here to stay: what neither runs, ran before it, nor is the factory's may go. */
   forgetOld(): Promise<void>
 }

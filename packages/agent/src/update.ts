@@ -85,6 +85,18 @@ export function offer(machine: Machine, step: OfferedStep, moment: Moment): Turn
   )
 }
 
+/**
+ * The last word on an update that was carried out but not concluded: the switch was the last thing an earlier run did.
+ * Said whether the hub still offers the step or not: its owner may have given it up meanwhile, and should know that it
+ * runs. Undefined when there is none.
+ */
+export function concludeUnsaid(machine: Machine): Turn | undefined {
+  const { attempt, running, finals } = machine
+  if (!attempt || !isSame(running, attempt)) return undefined
+  const said = finals.some((final) => final.rev === attempt.rev && final.stateSha === attempt.stateSha)
+  return said ? undefined : concludeRunning(machine, attempt, ['found running'])
+}
+
 /** Says a last word again that the hub may not have heard. */
 export function resendFinal(machine: Machine, final: Final): Turn {
   const phase = { state: 'update', job: undefined, concluding: final } as const

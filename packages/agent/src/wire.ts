@@ -48,6 +48,8 @@ export interface Progress {
   readonly retries: number
   readonly downloads?: { readonly total: DownloadTotal }
   readonly data?: Json
+  /** The last lines of what failed. */
+  readonly logs?: string
 }
 
 /** Figures of a download; times are whole seconds since 1970, sizes bytes. */

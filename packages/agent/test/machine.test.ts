@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { advance, newMachine } from '../src/machine.ts'
-import type { Input, Machine, MachineSettings, Task, Wish } from '../src/model.ts'
+import type { Final, Found, Input, Machine, MachineSettings, Task, Wish } from '../src/model.ts'
 import { backoffMs } from '../src/turn.ts'
 import { spec } from './support/fake-hub.ts'
 
@@ -101,6 +101,46 @@ function downloading() {
   play.said.length = 0
   return play
 }
+
+describe('[AG36] an update that was carried out is concluded, offered or not', () => {
+  const attempt = { ...running, retries: 2 }
+  const said: Final = {
+    ...running,
+    sent: true,
+    progress: { status: 'DONE', 'status-msg': '', progress: 100, retries: 0 },
+  }
+  const starts = [
+    { name: 'the attempt runs and nothing was said of it', attempt, finals: [], first: 'keep-final' },
+    { name: 'its last word is known', attempt, finals: [said], first: undefined },
+    { name: 'something else runs', attempt: { ...attempt, rev: 2 }, finals: [], first: undefined },
+    {
+      name: 'the same number runs with another state',
+      attempt: { ...attempt, stateSha: sha },
+      finals: [],
+      first: undefined,
+    },
+    { name: 'nothing was attempted', attempt: undefined, finals: [], first: undefined },
+  ] as const
+  for (const { name, first, ...found } of starts)
+    test(name, () => {
+      const play = player()
+      play.tell({ kind: 'start' })
+      const result: Found = { identity: { identity, claimed: true }, running, factory: false, ...found }
+      play.tell({ kind: 'did', task: 'load', result })
+      play.tell({ kind: 'did', task: 'login', result: null })
+      play.tell({
+        kind: 'did',
+        task: 'ask-device',
+        result: { ...identity, owner: 'o', nick: '', challenge: '' },
+      })
+      play.tell({ kind: 'did', task: 'list-trails', result: [identity.id] })
+      expect(play.task()?.do).toBe(first)
+      if (first === undefined) return
+      expect(play.task()).toMatchObject({ final: { rev: 1, progress: { status: 'DONE', retries: 2 } } })
+      play.tell({ kind: 'did', task: 'keep-final', result: null })
+      expect(play.task()).toMatchObject({ do: 'report', rev: 1, progress: { status: 'DONE' } })
+    })
+})
 
 describe('[AG35] a step that changed before the hub heard QUEUED is not begun', () => {
   const lost = { kind: 'unreachable', detail: 'lost' } as const
