@@ -14,8 +14,10 @@ import {
   objects,
   type Reader,
   type Scalar,
+  type Step,
   type Store,
   steps,
+  stepWords,
   type TenantId,
   trails,
   transactions,
@@ -228,7 +230,12 @@ export function committedInOrder(device: Pick<WorldDevice, 'name' | 'disk'>): st
 }
 
 /** W7: the server's view equals the device's truth, and nothing is left open. Empty once that is so. */
-export async function converged(store: Store, tenant: TenantId, device: WorldDevice): Promise<string[]> {
+export async function converged(
+  store: Store,
+  tenant: TenantId,
+  { rows }: Pick<JournalWatch, 'rows'>,
+  device: WorldDevice,
+): Promise<string[]> {
   const about = `[W7] ${device.name}`
   const { id } = device
   const reader = store.read(tenant)
@@ -251,8 +258,15 @@ export async function converged(store: Store, tenant: TenantId, device: WorldDev
     else if (transaction.state !== 'done' && (transaction.reason ?? '') === '')
       broken.push(`${about}: step ${step.rev} is ${transaction.state} and nobody said why`)
   }
+  // The first final word stands. An owner who gave up while the device was switching is contradicted in the journal.
+  const gaveUpTooLate = (step: Step): boolean =>
+    asked.get(step.transaction)?.reason?.startsWith(stepWords.abandoned) === true &&
+    rows.some(
+      ({ kind, device: of, data }) =>
+        kind === 'step.contradicted' && of === id && data.rev === step.rev && data.says === 'done',
+    )
   const newest = trail
-    .filter((step) => asked.get(step.transaction)?.state === 'done')
+    .filter((step) => asked.get(step.transaction)?.state === 'done' || gaveUpTooLate(step))
     .sort((a, b) => b.rev - a.rev)[0]
   if (!newest) return [...broken, `${about}: nothing is done`]
   if (newest.rev !== inForce?.rev || newest.stateSha !== inForce.stateSha)

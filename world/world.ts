@@ -269,8 +269,11 @@ async function play(seed: string, folder: string): Promise<Told> {
 
   async function notConverged(): Promise<string[]> {
     const left: string[] = []
-    for (const { tenant, devices } of parties)
-      for (const device of devices) left.push(...(await converged(server.store, tenant, device)))
+    for (const { tenant, devices } of parties) {
+      const watch = journals.find((each) => each.tenant === tenant)?.watch
+      if (watch)
+        for (const device of devices) left.push(...(await converged(server.store, tenant, watch, device)))
+    }
     return left
   }
 
