@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 
 const { file, target } = JSON.parse(process.argv[2] ?? '{}') as { file: string; target: string }
 
+let written = 0
 const server = createServer((request, response) => {
   void answer().catch((error: Error) => {
     response.destroy(error)
@@ -23,8 +24,10 @@ const server = createServer((request, response) => {
       response.end(hash.digest('hex'))
       return
     }
-    const fd = openSync(target, 'w')
-    await pipeline(request, createWriteStream(target, { fd, autoClose: false }))
+    // A new file each time, as for every new object: writing over an old one is another thing to a file system.
+    const name = `${target}-${written++}`
+    const fd = openSync(name, 'wx')
+    await pipeline(request, createWriteStream(name, { fd, autoClose: false }))
     fsyncSync(fd)
     response.end('written')
   }

@@ -1,6 +1,8 @@
 /** Programs under measurement run in processes of their own, so that the load generator does not slow them. */
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 export interface Child {
@@ -26,6 +28,41 @@ export async function startChild<T>(script: string, args: readonly string[]): Pr
     },
     async stop() {
       if (child.exitCode !== null) return
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
+  }
+}
+
+/** `waymark up` as anybody starts it: the built program, on a free port. */
+export async function startWaymark(data: string): Promise<{
+  port: number
+  /** Largest resident memory so far, bytes; undefined where the system does not tell. */
+  peakMemory(): number | undefined
+  stop(): Promise<void>
+}> {
+  const program = fileURLToPath(new URL('../packages/cli/bin/waymark.mjs', import.meta.url))
+  const child = spawn(
+    process.execPath,
+    [program, 'up', '--data', data, '--http', '0', '--log-level', 'warn'],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, WAYMARK_ADMIN_PASSWORD: 'bench' },
+    },
+  )
+  let port = 0
+  for await (const line of createInterface({ input: child.stdout })) {
+    port = Number(/^listening http \S+:(\d+)$/.exec(line)?.[1] ?? port)
+    if (line === 'ready') break
+  }
+  return {
+    port,
+    peakMemory() {
+      if (!existsSync(`/proc/${child.pid}/status`)) return undefined
+      const told = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))
+      return told ? Number(told[1]) * 1024 : undefined
+    },
+    async stop() {
       child.kill('SIGKILL')
       await once(child, 'exit')
     },
