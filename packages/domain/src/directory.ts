@@ -91,13 +91,19 @@ export async function createAccount(
     changedAt: env.now,
   })
   await house.put(memberships, { principal: principal.id, tenant: id, roles: ['owner'] })
-  const by: Actor = { kind: 'user', id: principal.id }
-  const pen = actingOn(house, env, by)
-  pen.note('tenant.created', { tenant: id, name })
-  pen.note('principal.created', { principal: principal.id, nick: principal.nick, kind: principal.kind })
-  pen.note('membership.changed', { principal: principal.id, tenant: id, roles: ['owner'] })
-  actingOn(house.tenant(id), env, by).note('tenant.created', { tenant: id, name })
+  noteAccount(house, env, tenant, principal)
   return ok({ tenant, principal })
+}
+
+/** Somebody came, with a tenant of their own. */
+function noteAccount(house: HouseTx, env: Env, { id: tenant, name }: Tenant, principal: Principal): void {
+  const { id, nick, kind } = principal
+  const by: Actor = { kind: 'user', id }
+  const pen = actingOn(house, env, by)
+  pen.note('tenant.created', { tenant, name })
+  pen.note('principal.created', { principal: id, nick, kind })
+  pen.note('membership.changed', { principal: id, tenant, roles: ['owner'] })
+  actingOn(house.tenant(tenant), env, by).note('tenant.created', { tenant, name })
 }
 
 /** A further user of an existing tenant. */
@@ -168,11 +174,7 @@ export async function createSession(
   await house.put(tenants, tenant)
   await house.put(principals, principal)
   await house.put(memberships, { principal: principal.id, tenant: id, roles: ['owner'] })
-  actingOn(house, env, { kind: 'user', id: principal.id }).note('principal.created', {
-    principal: principal.id,
-    nick,
-    kind: 'session',
-  })
+  noteAccount(house, env, tenant, principal)
   return ok({ tenant, principal })
 }
 
