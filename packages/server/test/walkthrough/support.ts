@@ -45,13 +45,18 @@ export async function openWalk(
 export type Walk = Awaited<ReturnType<typeof openWalk>>
 
 function walkOf(door: Door) {
+  const { hostname, port } = new URL(door.url)
+
   /** One request; nothing is followed. `fetch` cannot send a body with a GET, so this is node's own client. */
   function ask(method: string, path: string, { token, body, headers }: Ask = {}): Promise<Said> {
     const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body)
     return new Promise((resolve, reject) => {
       const asking: ClientRequest = request(
-        path.startsWith('http') ? path : door.url + path,
         {
+          hostname,
+          port,
+          // As it is: `..` and doubled slashes are for the server to judge.
+          path: path.startsWith(door.url) ? path.slice(door.url.length) : path,
           method,
           headers: {
             ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),

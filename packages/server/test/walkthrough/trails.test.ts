@@ -1,3 +1,4 @@
+import { DeviceId } from '@waymark/domain'
 import { afterAll, describe, expect, test } from 'vitest'
 import { at, type Json, type JsonObject, openWalk } from './support.ts'
 
@@ -285,11 +286,10 @@ describe('factory reset', () => {
   test('[WT12] what was waiting is cancelled, and history stays in the journal', async () => {
     const device = await walk.deviceWithSteps(owner, 2)
     await walk.must('DELETE', `/v1/trails/${device.id}`, { token: owner.token })
-    const tenant = (await walk.house.access.callerOf(owner.token)) as { ok: true; value: { tenant: never } }
-    const read = await walk.house.store.journal.read(tenant.value.tenant, {
-      limit: 500,
-      device: device.id as never,
-    })
+    const caller = await walk.house.access.callerOf(owner.token)
+    const id = DeviceId.parse(device.id)
+    if (!caller.ok || caller.value.kind !== 'user' || !id) throw new Error('the owner is logged in')
+    const read = await walk.house.store.journal.read(caller.value.tenant, { limit: 500, device: id })
     const kinds = read.ok ? read.value.entries.map(({ kind }) => kind) : []
     expect(kinds.filter((kind) => kind === 'trail.closed')).toHaveLength(1)
     expect(kinds.filter((kind) => kind === 'transaction.ended')).toHaveLength(3)

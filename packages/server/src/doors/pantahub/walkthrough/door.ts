@@ -152,6 +152,8 @@ export const walkthroughDoor: Door = async ({ app, redirects }, house) => {
       reply.raw.destroy()
       return reply
     }
+    // A sender that is gone has nobody to tell.
+    if (request.raw.destroyed && !request.raw.complete) return reply.code(400).send('')
     if (error.name === 'StoreError') {
       const kind = 'kind' in error ? error.kind : undefined
       if (kind === 'disk-full') return sendText(reply, 507, 'the disk is full: nothing was kept')
