@@ -26,9 +26,10 @@ import type {
   SystemFacts,
   Transport,
 } from './ports.ts'
+import type { LogEntry } from './wire.ts'
 
 /** Everything an agent is told at start; `parseAgentConfig` makes one from files, environment and flags. */
-export interface AgentConfig extends MachineSettings, Omit<CarrySettings, 'hub'> {
+export interface AgentConfig extends Omit<MachineSettings, 'judge'>, Omit<CarrySettings, 'hub' | 'startId'> {
   /** The hub's address, `https://host:port`, without a trailing slash. */
   readonly hub: string
   readonly userAgent: string
@@ -51,8 +52,18 @@ export interface AgentPorts {
   readonly facts: SystemFacts
   readonly logger?: Logger
   /** Carries revisions out; `files` unless given. */
-  readonly driver?: RevisionDriver
+  readonly driver?: RevisionDriver | ((house: DriverHouse) => RevisionDriver)
   readonly onEvent?: (event: AgentEvent) => void
+}
+
+/** What a driver that runs things is given by the agent around it. */
+export interface DriverHouse {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly luck: Luck
+  readonly tell: (event: AgentEvent) => void
+  /** Spools a line for the hub; resolves when it is written. Whoever writes waits for it. */
+  readonly log: (entry: LogEntry) => Promise<void>
 }
 
 /** One device's program. */
@@ -88,14 +99,14 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
     clock,
     onContact: (reached, detail) => post({ kind: 'contact', reached, detail }),
   })
-  const driver = ports.driver ?? createFilesDriver(disk)
   const spool = createLogSpool(disk)
   const working = new Set<Promise<unknown>>()
   const during = (work: Promise<unknown>): void => {
     const watched = work.finally(() => working.delete(watched))
     working.add(watched)
   }
-  let machine = newMachine(config, ports.newId())
+  const startId = ports.newId()
+  let machine = newMachine(config, startId)
 
   function log(level: LogLevel, message: string, facts?: Readonly<Record<string, Json>>): void {
     ports.logger?.(level, message, facts)
@@ -110,15 +121,23 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
       log(event.event === 'error' ? 'ERROR' : event.event === 'trouble' ? 'WARN' : 'INFO', line)
   }
 
-  const carry = createCarrier(config, {
-    ...ports,
-    factory: ports.factory,
-    hub,
-    driver,
-    pool: createPool(disk),
-    tell,
-    post,
-  })
+  const driver =
+    typeof ports.driver === 'function'
+      ? ports.driver({ disk, clock, luck, tell, log: (entry) => spool.add(entry) })
+      : (ports.driver ?? createFilesDriver(disk))
+  if (driver.judge) machine = newMachine({ ...config, judge: driver.judge }, startId)
+  const carry = createCarrier(
+    { ...config, startId },
+    {
+      ...ports,
+      factory: ports.factory,
+      hub,
+      driver,
+      pool: createPool(disk),
+      tell,
+      post,
+    },
+  )
   const chores = createChores(config, ports, hub, tell)
   const timers = new Map<TimerName, AbortController>()
 
@@ -135,11 +154,23 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
   }
 
   let outcome: Outcome | undefined
+  let doing: ReturnType<typeof linkedController> | undefined
   function fulfil(wish: Wish): void {
     switch (wish.wish) {
-      case 'do':
-        during(carry(wish.task, signal).then(post))
+      case 'do': {
+        // A task that was given up for another (a trial that has failed) is stopped, and its result is nobody's.
+        doing?.controller.abort()
+        doing?.unlink()
+        const mine = linkedController(signal)
+        doing = mine
+        during(
+          carry(wish.task, mine.controller.signal).then((input) => {
+            mine.unlink()
+            if (doing === mine) post(input)
+          }),
+        )
         break
+      }
       case 'chore':
         during(
           chores(wish.chore, signal).then((failure) =>
@@ -193,6 +224,7 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
   halt.abort()
   tell({ event: 'stopped', why: describeOutcome(ended) })
   while (working.size > 0) await Promise.allSettled(working)
+  await driver.trials?.stop()
   return ended
 }
 
@@ -249,6 +281,8 @@ function describeOutcome(outcome: Outcome): string {
       return 'asked to'
     case 'idle':
       return `nothing left to do, running revision ${outcome.rev ?? 'none'}`
+    case 'restart':
+      return `to start anew with revision ${outcome.rev}`
     case 'refused':
       return `${outcome.refusal.thing}: wanted ${outcome.refusal.wanted}, got ${outcome.refusal.got}`
   }

@@ -12,8 +12,10 @@ import type { Answer, Hub, Identity } from './hub.ts'
 import { keepAttempt, keepFinals, readAttempt, readFinals } from './keep.ts'
 import type { Failure, Final, Input, Needed, Results, Task, TaskName } from './model.ts'
 import { objectPath, type Pool } from './pool.ts'
-import type { Clock, Disk, FactoryFolder, Luck, Revision, RevisionDriver } from './ports.ts'
+import type { Clock, Disk, FactoryFolder, Luck, Passage, Revision, RevisionDriver } from './ports.ts'
 import { objectsOf, revisionOf } from './revision.ts'
+import { forgetMark, judgeMark, keepMark, readMark, type TryMark } from './try-mark.ts'
+import { finalOf } from './update.ts'
 import type { ObjectRecord } from './wire.ts'
 
 /** What tasks are carried out with. */
@@ -36,6 +38,12 @@ export interface CarrySettings extends DownloadSettings {
   readonly joinToken: string | undefined
   /** Bytes left free beside what an update needs. */
   readonly spareBytes: number
+  /** Names this run in the evidence of steps it finds half-way. */
+  readonly startId?: string
+  /** How often a tested revision is looked at; 5 s unless given. */
+  readonly probeMs?: number
+  /** How long beyond the commit delay containers may take to prove stable; 120 s unless given. */
+  readonly stableMs?: number
   /** How often moving bytes are told. */
   readonly tellMovedMs: number
 }
@@ -61,13 +69,56 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
       : await readIdentity(disk)
     hub.identify(stored?.identity)
     finals = await readFinals(disk)
+    const trying = await settleMark()
+    await driver.trials?.start()
     return {
       identity: stored,
       running: running(await driver.current()),
       attempt: await readAttempt(disk),
       finals,
       factory: ports.factory !== undefined,
+      ...(trying ? { trying } : {}),
     }
+  }
+
+  /**
+   * What the mark of an earlier start means for this one. All of it is done before anything runs and before the hub is
+   * asked, so that a device without hub or owner comes back too.
+   */
+  async function settleMark(): Promise<TryMark | undefined> {
+    const verdict = judgeMark(await readMark(disk), running(await driver.current()), finals)
+    switch (verdict.kind) {
+      case 'none':
+        return undefined
+      case 'kept':
+        await forgetMark(disk)
+        return undefined
+      case 'try': {
+        // From here on a start that finds the mark knows that this one died.
+        const trying: TryMark = { ...verdict.mark, stage: 'trying' }
+        await keepMark(disk, trying)
+        driver.trials?.begin()
+        return trying
+      }
+      case 'roll-back':
+        await fallBack(verdict.mark, verdict.why, verdict.logs)
+        return undefined
+    }
+  }
+
+  /** The previous revision is in force again, then the reason is kept, then the mark goes: each may be repeated. */
+  async function fallBack(mark: TryMark, why: string, logs: string): Promise<void> {
+    const now = await driver.current()
+    if (mark.previous !== undefined && now?.rev !== mark.previous)
+      await (driver.trials?.arrange(mark.previous) ?? driver.switchTo(mark.previous))
+    const back = running(await driver.current())
+    const { rev, retries } = mark
+    const startId = settings.startId ?? ''
+    const final = finalOf(mark, 'ERROR', why, { running: back, startId, retries, probes: [], logs })
+    finals = [...finals.filter((each) => each.rev !== rev), final].slice(-32)
+    await keepFinals(disk, finals)
+    await forgetMark(disk)
+    ports.tell({ event: 'error', rev, status: 'ERROR', message: why, running: back?.rev })
   }
 
   async function installFactory(): Promise<Results['install-factory']> {
@@ -174,13 +225,58 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
     return null
   }
 
-  async function prepare(revision: Revision): Promise<null> {
+  async function prepare(revision: Revision): Promise<Passage | null> {
     try {
       await driver.prepare(revision)
+      return (await driver.trials?.passage(revision.rev)) ?? null
     } catch (cause) {
       throw new TaskFailed({ kind: 'driver', detail: `revision ${revision.rev}: ${messageOf(cause)}` })
     }
-    return null
+  }
+
+  /** Switches to a revision that is only tried. What it replaced is brought back by `rollBack`, not here. */
+  async function tryOut(mark: TryMark): Promise<Results['switch']> {
+    await keepMark(disk, mark)
+    driver.trials?.begin()
+    try {
+      if (mark.passage === 'restart') await driver.trials?.arrange(mark.rev)
+      else await driver.switchTo(mark.rev)
+    } catch (cause) {
+      throw new TaskFailed({ kind: 'driver', detail: `revision ${mark.rev}: ${messageOf(cause)}` })
+    }
+    return { probes: [] }
+  }
+
+  /** Watches for the commit delay, and longer while something has yet to prove stable; at least one look. */
+  async function test(forMs: number, signal: AbortSignal): Promise<Results['test']> {
+    let left = forMs
+    let patience = settings.stableMs ?? 120_000
+    for (;;) {
+      const health = await driver.health()
+      const fault = driver.trials?.fault()
+      if (fault) return fault
+      if (health.kind === 'ill') return { why: health.why, logs: '' }
+      if (left <= 0) {
+        if (health.kind === 'healthy') return { probes: health.probes }
+        if (patience <= 0) return { why: health.why, logs: '' }
+      }
+      // Counted in time slept, so that a clock that is set meanwhile changes nothing.
+      const nap = Math.max(1, Math.min(left > 0 ? left : patience, settings.probeMs ?? 5000))
+      await ports.clock.sleep(nap, signal)
+      if (signal.aborted) throw new TaskFailed({ kind: 'driver', detail: 'stopped' })
+      if (left > 0) left -= nap
+      else patience -= nap
+    }
+  }
+
+  /** Gives a tried revision up. The reason is on disk before anything moves, and survives what comes next. */
+  async function rollBack(mark: TryMark): Promise<Results['roll-back']> {
+    await keepMark(disk, mark)
+    if (mark.passage === 'restart') return undefined
+    driver.trials?.end()
+    const now = await driver.current()
+    if (mark.previous !== undefined && now?.rev !== mark.previous) await driver.switchTo(mark.previous)
+    return running(await driver.current())
   }
 
   /** Switches and looks whether what runs is well; when it is not, the previous revision runs again. */
@@ -188,7 +284,7 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
     try {
       await driver.switchTo(rev)
       const health = await driver.health()
-      if (health.kind === 'healthy') return { probes: health.probes }
+      if (health.kind !== 'ill') return { probes: health.kind === 'healthy' ? health.probes : [] }
       throw new Error(health.why)
     } catch (cause) {
       const now = await driver.current().catch(() => undefined)
@@ -210,9 +306,21 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
     return null
   }
 
+  /** Any reply at all will do. */
+  async function askHub(signal: AbortSignal): Promise<null> {
+    const answer = await hub.trails(signal)
+    if (!answer.ok && answer.failure.kind === 'unreachable') throw new TaskFailed(answer.failure)
+    return null
+  }
+
   async function keepFinal(final: Final): Promise<null> {
     finals = [...finals.filter((each) => each.rev !== final.rev), final].slice(-32)
     await keepFinals(disk, finals)
+    // The last word is what keeps a revision or gives it up; its mark has served.
+    if (!final.sent) {
+      await forgetMark(disk)
+      driver.trials?.end()
+    }
     // The hub has heard it, so nothing will ask for the older revisions again.
     if (final.sent) await driver.forgetOld().catch(() => undefined)
     return null
@@ -259,7 +367,15 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
       case 'prepare':
         return did(task.do, await prepare(task.revision))
       case 'switch':
-        return did(task.do, await switchTo(task.rev, task.previous))
+        return did(task.do, task.mark ? await tryOut(task.mark) : await switchTo(task.rev, task.previous))
+      case 'settle':
+        return did(task.do, (await driver.trials?.settled(signal)) ?? null)
+      case 'test':
+        return did(task.do, await test(task.forMs, signal))
+      case 'ask-hub':
+        return did(task.do, await askHub(signal))
+      case 'roll-back':
+        return did(task.do, await rollBack(task.mark))
       case 'keep-final':
         return did(task.do, await keepFinal(task.final))
     }

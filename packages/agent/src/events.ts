@@ -56,6 +56,23 @@ export type AgentEvent =
       readonly message: string
       readonly running: number | undefined
     }
+  | {
+      readonly event: 'signatures'
+      readonly rev: number
+      readonly mode: string
+      readonly valid: number
+      /** What is wrong with the others, each by its path. */
+      readonly refused: readonly string[]
+      /** So many paths no valid signature covers. */
+      readonly uncovered: number
+    }
+  | {
+      readonly event: 'rolling-back'
+      readonly rev: number
+      readonly to: number | undefined
+      readonly why: string
+    }
+  | { readonly event: 'container'; readonly name: string; readonly status: string; readonly detail: string }
   | { readonly event: 'user-meta'; readonly keys: readonly string[] }
   | { readonly event: 'online' }
   | { readonly event: 'offline'; readonly detail: string }
@@ -106,6 +123,14 @@ export function describeEvent(event: AgentEvent): string | undefined {
       return `step ${event.rev} done`
     case 'error':
       return `step ${event.rev} ${event.status}: ${event.message}; still running revision ${event.running ?? 'none'}`
+    case 'signatures':
+      return event.refused.length === 0
+        ? undefined
+        : `step ${event.rev}: ${event.refused.length} signatures are not valid (${event.mode}): ${event.refused[0]}`
+    case 'rolling-back':
+      return `revision ${event.rev} is given up, back to ${event.to ?? 'nothing'}: ${event.why}`
+    case 'container':
+      return `container ${event.name} ${event.status}${event.detail === '' ? '' : `: ${event.detail}`}`
     case 'user-meta':
       return `user-meta: ${event.keys.length} keys`
     case 'online':

@@ -12,6 +12,7 @@
 import type { AgentState } from './events.ts'
 import type { Failure, Found, Input, Machine, MachineSettings, Moment, Turn } from './model.ts'
 import { revisionOf } from './revision.ts'
+import { beginTrial, lostContact, resumeTrial, trialDue } from './trial.ts'
 import {
   again,
   andThen,
@@ -42,6 +43,7 @@ export function newMachine(settings: MachineSettings, startId: string): Machine 
     trail: undefined,
     running: undefined,
     attempt: undefined,
+    trial: undefined,
     finals: [],
     hasFactory: false,
     registrations: 0,
@@ -67,6 +69,7 @@ export function advance(machine: Machine, input: Input, moment: Moment): Turn {
       return failed(machine, input.failure, moment)
     case 'timer':
       if (input.timer === 'task') return taskDue(machine)
+      if (input.timer === 'trial') return trialDue(machine)
       return startChore(machine, input.timer)
     case 'chore-over':
       return choreOver(machine, input)
@@ -120,10 +123,10 @@ function did(machine: Machine, input: Extract<Input, { kind: 'did' }>, moment: M
 // ── init ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function loaded(machine: Machine, found: Found): Turn {
-  const { identity, factory, ...rest } = found
+  const { identity, factory, trying, ...rest } = found
   const known = { ...machine, ...rest, me: identity, hasFactory: factory }
   if (known.running === undefined && factory) return begin(known, { do: 'install-factory' })
-  return enterRegister(known)
+  return trying ? andThen(beginTrial(known, trying), enterRegister) : enterRegister(known)
 }
 
 function refuse(machine: Machine, thing: string, wanted: string, got: string): Turn {
@@ -270,6 +273,8 @@ function enterIdle(machine: Machine, pollAfterMs = 0): Turn {
     before === 'sync'
       ? andThen(shown, (m) => tell(m, { event: 'synced', id: me.identity.id, rev: running?.rev ?? 0 }))
       : shown
+  const { trial } = machine
+  if (trial) return andThen(andThen(synced, wakeChores), (m) => resumeTrial(m, trial))
   const unsent = machine.finals.find((final) => !final.sent)
   return andThen(andThen(synced, wakeChores), (m) =>
     unsent
@@ -322,6 +327,11 @@ function failed(machine: Machine, failure: Failure, moment: Moment): Turn {
     case 'download':
     case 'prepare':
     case 'switch':
+    case 'settle':
+    case 'test':
+    case 'ask-hub':
+    case 'roll-back':
+    case 'keep-final':
       return failedInUpdate(machine, failure, moment, enterIdle)
     default:
       break
@@ -376,9 +386,14 @@ function contact(machine: Machine, input: Extract<Input, { kind: 'contact' }>): 
     const reached = { ...machine, unanswered: 0, online: true }
     return machine.online ? turn(reached) : tell(reached, { event: 'online' })
   }
+  const lost = lostContact(machine, input.detail)
+  return andThen(lost, (m) => uncontacted(m, input.detail))
+}
+
+function uncontacted(machine: Machine, detail: string): Turn {
   const unanswered = machine.unanswered + 1
   if (!machine.online || unanswered <= machine.settings.offlineAfter) return turn({ ...machine, unanswered })
-  return tell({ ...machine, unanswered, online: false }, { event: 'offline', detail: input.detail })
+  return tell({ ...machine, unanswered, online: false }, { event: 'offline', detail })
 }
 
 function showState(machine: Machine, before?: AgentState): Turn {

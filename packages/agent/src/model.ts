@@ -5,7 +5,7 @@
  * (both metadata maps, and the figures of a running download) whose results decide nothing. That makes the
  * machine a table by task, and a failure policy something said once.
  */
-import type { SignatureMode, StateRefusal, TrustedKey } from '@waymark/pantahub'
+import type { SignatureMode, TrustedKey } from '@waymark/pantahub'
 import type { StoredIdentity } from './credentials.ts'
 import type { AgentEvent, AgentState, UpdateStage } from './events.ts'
 import type { HubFailure } from './hub.ts'
@@ -39,7 +39,7 @@ export interface MachineSettings {
   /** How signatures of states are taken; `disabled` unless given. */
   readonly signatures?: { readonly mode: SignatureMode; readonly trusted: readonly TrustedKey[] }
   /** What the driver cannot run, judged from the state alone. */
-  readonly judge?: (revision: Revision) => StateRefusal | undefined
+  readonly judge?: (revision: Revision) => Refusal | undefined
   /** End when nothing is left to do. */
   readonly untilIdle: boolean
 }

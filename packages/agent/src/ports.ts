@@ -5,7 +5,7 @@
  * touches no file, so that one process can hold a thousand agents on simulated ports, a month of polling
  * runs in a moment, and every failure replays from its seed. The real ports are in `real/`.
  */
-import type { StateRefusal } from '@waymark/pantahub'
+import type { Refusal } from './model.ts'
 
 /** A JSON value as it comes off the wire. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
@@ -183,7 +183,7 @@ export interface RevisionDriver {
   /** Whether what runs is well. */
   health(): Promise<Health>
   /** What of this state cannot be run, judged from the state alone before anything is fetched. */
-  readonly judge?: (revision: Revision) => StateRefusal | undefined
+  readonly judge?: (revision: Revision) => Refusal | undefined
   readonly trials?: Trials
   /** The running revision is here to stay: what neither runs, ran before it, nor is the factory's may go. */
   forgetOld(): Promise<void>

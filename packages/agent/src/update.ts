@@ -4,7 +4,7 @@
  *     wait-hub       the step is ours: counted on disk, QUEUED, the hub has said so, and still offers it as it was
  *     prep-download  what is missing, where it lies, whether it fits
  *     download       bytes into the pool, figures reported while they move; then the folder beside the old one
- *     report         INPROGRESS answered, the switch, the last word kept on disk, the last word sent
+ *     report         INPROGRESS answered, the switch, the trial (`trial.ts`), the last word kept on disk, then sent
  *
  * The last word is on disk before it is sent. A step that is offered although its last word is known is
  * answered with that word and never run again. A step found half-way is concluded by what runs: this
@@ -16,11 +16,21 @@ import type { Failure, Final, Input, Job, Machine, Moment, Needed, Turn } from '
 import type { RunningRevision } from './ports.ts'
 import { revisionOf } from './revision.ts'
 import {
+  awaitGoals,
+  type ConcludeTrial,
+  didInTrial,
+  failedInTrial,
+  markOf,
+  refusalOf,
+  trialReported,
+} from './trial.ts'
+import {
   again,
   andThen,
   begin,
   beginReport,
   describeFailure,
+  end,
   isFinalRefusal,
   tell,
   tellTrouble,
@@ -115,6 +125,7 @@ export function didInUpdate(
   const { job, concluding } = phase
   if (input.task === 'keep-final') return finalKept(machine, concluding, enterIdle)
   if (input.task === 'report') return reported(machine, moment, enterIdle)
+  if (machine.trial) return didInTrial(machine, machine.trial, input, concludeTrial)
   if (!job) return turn(machine)
   switch (input.task) {
     case 'keep-attempt':
@@ -125,21 +136,20 @@ export function didInUpdate(
       return lookedUp(machine, { ...job, needed: input.result }, input.result)
     case 'download':
       return andThen(beginStage(machine, job), (m) => begin(m, { do: 'prepare', revision: job.revision }))
-    case 'prepare':
-      return andThen(enterStage(machine, { ...job, stage: 'report' }), (m) =>
-        report(
-          m,
-          { ...job, stage: 'report' },
-          'INPROGRESS',
-          'Transitioning to new revision without rebooting',
-        ),
-      )
+    case 'prepare': {
+      const next: Job = { ...job, stage: 'report', ...(input.result ? { passage: input.result } : {}) }
+      const message =
+        input.result?.kind === 'restart' ? 'Rebooting' : 'Transitioning to new revision without rebooting'
+      return andThen(enterStage(machine, next), (m) => report(m, next, 'INPROGRESS', message))
+    }
     case 'switch': {
+      const mark = machine.task?.do === 'switch' ? machine.task.mark : undefined
+      if (mark?.passage === 'restart') return end(machine, { kind: 'restart', rev: mark.rev })
       const previous = machine.running?.rev
       const { rev, stateSha } = job.revision
       const switched: Machine = { ...machine, running: { rev, stateSha } }
       return andThen(tell(switched, { event: 'switched', rev, previous }), (m) =>
-        concludeRunning(m, job.revision, input.result.probes),
+        mark ? awaitGoals(m, mark) : concludeRunning(m, job.revision, input.result.probes),
       )
     }
     default:
@@ -158,12 +168,22 @@ export function failedInUpdate(
   if (phase.state !== 'update' || !task) return again(machine, failure, moment)
   if (task.do === 'report') {
     if (!isFinalRefusal(failure)) return again(machine, failure, moment)
+    if (machine.trial && !phase.concluding) return trialReported(machine, machine.trial)
     // The hub has no such step any more. A last word nobody wants is marked as said; a step not yet begun is left.
     return andThen(tellTrouble(machine, failure, settings.pollMs), (m) =>
       phase.concluding && !phase.concluding.sent
         ? markSent(m, phase.concluding)
         : enterIdle(m, settings.pollMs),
     )
+  }
+  if (task.do === 'keep-final') return again(machine, failure, moment)
+  if (task.do === 'switch' && task.mark && !machine.trial) {
+    const trial = { mark: task.mark, step: 'goals', probes: [] } as const
+    return failedInUpdate({ ...machine, trial }, failure, moment, enterIdle)
+  }
+  if (machine.trial) {
+    const failed = failedInTrial(machine, machine.trial, failure)
+    return failed === 'again' ? again(machine, failure, moment) : failed
   }
   const { job } = phase
   if (!job) return again(machine, failure, moment)
@@ -218,8 +238,13 @@ export function figuresMoved(
 function confirmed(machine: Machine, job: Job, step: OfferedStep | undefined, enterIdle: EnterIdle): Turn {
   const read = step && revisionOf(step.rev, step.state)
   if (!read?.ok || !isSame(job.revision, read.revision)) return enterIdle(machine, machine.settings.pollMs)
-  return andThen(enterStage(machine, { ...job, stage: 'prep-download' }), (m) =>
-    begin(m, { do: 'look-up', revision: job.revision }),
+  const judged = refusalOf(machine, job.revision)
+  const { refusal } = judged
+  if (refusal !== undefined)
+    return andThen(judged.turn, (m) => conclude(m, job.revision, 'WONTGO', refusal, job.retries))
+  return andThen(
+    andThen(judged.turn, (m) => enterStage(m, { ...job, stage: 'prep-download' })),
+    (m) => begin(m, { do: 'look-up', revision: job.revision }),
   )
 }
 
@@ -261,6 +286,8 @@ function reported(machine: Machine, moment: Moment, enterIdle: EnterIdle): Turn 
     const final = phase.concluding
     return andThen(told, (m) => (final.sent ? enterIdle(m, m.settings.pollMs) : markSent(m, final)))
   }
+  const { trial } = machine
+  if (trial) return andThen(told, (m) => trialReported(m, trial))
   const { job } = phase
   if (!job) return told
   switch (progress.status) {
@@ -273,8 +300,11 @@ function reported(machine: Machine, moment: Moment, enterIdle: EnterIdle): Turn 
         (m) => begin(m, { do: 'download', rev, objects: job.needed?.missing ?? [] }),
       )
     }
-    case 'INPROGRESS':
-      return andThen(told, (m) => begin(m, { do: 'switch', rev, previous: m.running?.rev }))
+    case 'INPROGRESS': {
+      const mark = markOf(machine, job)
+      const previous = machine.running?.rev
+      return andThen(told, (m) => begin(m, { do: 'switch', rev, previous, ...(mark ? { mark } : {}) }))
+    }
     default:
       return told
   }
@@ -294,34 +324,51 @@ function concludeRunning(machine: Machine, revision: RunningRevision, probes: re
   )
 }
 
+/** The last word on a trial. */
+const concludeTrial: ConcludeTrial = (machine, mark, status, message, probes, logs) =>
+  conclude(machine, mark, status, message, mark.retries, probes, logs)
+
+/** A last word as it will be sent, with its evidence: what runs now, told by the start that found it so. */
+export function finalOf(
+  about: RunningRevision,
+  status: 'DONE' | 'UPDATED' | 'ERROR' | 'WONTGO',
+  message: string,
+  evidence: {
+    readonly running: RunningRevision | undefined
+    readonly startId: string
+    readonly retries: number
+    readonly probes: readonly string[]
+    readonly logs: string
+  },
+): Final {
+  const { running, startId, retries, probes, logs } = evidence
+  const data = {
+    'state-sha': running?.stateSha ?? '',
+    'start-id': startId,
+    revision: running?.rev ?? -1,
+    health: [...probes],
+  }
+  const progress: Progress = { status, 'status-msg': message, progress: 100, retries, data }
+  return {
+    rev: about.rev,
+    stateSha: about.stateSha,
+    sent: false,
+    progress: logs === '' ? progress : { ...progress, logs },
+  }
+}
+
 /** Fixes the last word on a step and has it kept; it is sent only after that. */
 function conclude(
   machine: Machine,
   about: RunningRevision,
-  status: 'DONE' | 'ERROR' | 'WONTGO',
+  status: 'DONE' | 'UPDATED' | 'ERROR' | 'WONTGO',
   message: string,
   retries: number,
   probes: readonly string[] = [],
+  logs = '',
 ): Turn {
   const { running, startId } = machine
-  const final: Final = {
-    rev: about.rev,
-    stateSha: about.stateSha,
-    sent: false,
-    progress: {
-      status,
-      'status-msg': message,
-      progress: 100,
-      retries,
-      // The evidence: what runs now, told by the start that found it so.
-      data: {
-        'state-sha': running?.stateSha ?? '',
-        'start-id': startId,
-        revision: running?.rev ?? -1,
-        health: [...probes],
-      },
-    },
-  }
+  const final = finalOf(about, status, message, { running, startId, retries, probes, logs })
   const job = machine.phase.state === 'update' ? machine.phase.job : undefined
   const reporting = job && { ...job, stage: 'report' as const }
   const shown = reporting ? enterStage(machine, reporting) : turn(machine)
@@ -346,7 +393,7 @@ function finalKept(machine: Machine, concluding: Final | undefined, enterIdle: E
   const { rev, stateSha, progress } = final
   const told = tell(
     known,
-    progress.status === 'DONE'
+    progress.status === 'DONE' || progress.status === 'UPDATED'
       ? { event: 'done', rev, stateSha }
       : {
           event: 'error',
