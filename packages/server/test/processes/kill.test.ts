@@ -21,8 +21,9 @@ async function killManyTimes(yard: Yard, flags: readonly string[]): Promise<void
   for (let round = 1; round <= rounds; round++) {
     const objectsBefore = ledger.objects.length
     const loaded = load(client, token, ledger, random)
-    await after(50 + random(450))
-    await server.kill()
+    // A load that fails says so before the kill, and at once.
+    await Promise.race([after(50 + random(450)), loaded])
+    expect(await server.kill(), 'it lived until then').toMatchObject({ signal: 'SIGKILL' })
     await loaded
     // Killed again while it starts, every third time.
     if (round % 3 === 0) {
