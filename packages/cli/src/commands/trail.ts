@@ -59,6 +59,12 @@ export function run(
     withFleetFlags(trail.command('cancel <device> <step>'))
       .description('Takes back a step that no device has taken yet.')
       .action((name: string, rev: string, flags: FleetFlags) => cancel(name, rev, flags, io, outside))
+    withFleetFlags(trail.command('abort <device> <step>'))
+      .description('Asks the device to give up a step that it has taken and not finished.')
+      .action((name: string, rev: string, flags: FleetFlags) => abort(name, rev, flags, io, outside))
+    withFleetFlags(trail.command('clear <device> <step>'))
+      .description('Clears a failed step: what waits behind it may go on.')
+      .action((name: string, rev: string, flags: FleetFlags) => clear(name, rev, flags, io, outside))
     return trail
   })
 }
@@ -198,6 +204,19 @@ async function cancel(name: string, rev: string, flags: FleetFlags, io: Io, outs
   const { fleet } = await connect(flags, io, outside)
   const step = await fleet.cancelStep({ device: name, rev: revisionOf(rev) })
   print(io, flags.json, { data: step, lines: () => [`cancelled step ${step.rev} of ${printable(name)}`] })
+}
+
+async function abort(name: string, rev: string, flags: FleetFlags, io: Io, outside: Outside): Promise<void> {
+  const { fleet } = await connect(flags, io, outside)
+  const step = await fleet.abortStep({ device: name, rev: revisionOf(rev) })
+  const said = `asked ${printable(name)} to give up step ${step.rev}`
+  print(io, flags.json, { data: step, lines: () => [said] })
+}
+
+async function clear(name: string, rev: string, flags: FleetFlags, io: Io, outside: Outside): Promise<void> {
+  const { fleet } = await connect(flags, io, outside)
+  const step = await fleet.clearStep({ device: name, rev: revisionOf(rev) })
+  print(io, flags.json, { data: step, lines: () => [`cleared step ${step.rev} of ${printable(name)}`] })
 }
 
 /** Follows one step until nothing more will come of it; answers the exit code. */

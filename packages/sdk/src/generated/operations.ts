@@ -69,6 +69,10 @@ export type Step = {
   /** how we know that it is done */
   readonly proof?: 'claimed' | 'seen' | 'verified'
   readonly reason?: string
+  readonly abortAskedAt?: string
+  /** the device gave it up because it was asked to, before it was applied */
+  readonly deviceAbort?: boolean
+  readonly clearedAt?: string
   readonly meta: { readonly [key: string]: unknown }
   readonly createdAt: string
   readonly modifiedAt: string
@@ -398,6 +402,24 @@ export interface Operations {
     }
     readonly answer: Step
   }
+  /** Asks the device to give up a step that has not ended. */
+  readonly abortStep: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+      readonly rev: number
+    }
+    readonly answer: Step
+  }
+  /** Clears a failed step: it no longer holds back what follows. */
+  readonly clearStep: {
+    readonly asked: {
+      /** id or nick */
+      readonly device: string
+      readonly rev: number
+    }
+    readonly answer: Step
+  }
   /** Objects of the tenant, longest unchanged first. */
   readonly listObjects: {
     readonly asked: {
@@ -538,6 +560,8 @@ export const operations = {
   getStep: { method: 'GET', path: '/fleet/v1/devices/{device}/steps/{rev}', params: ['device', 'rev'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
   getState: { method: 'GET', path: '/fleet/v1/devices/{device}/steps/{rev}/state', params: ['device', 'rev'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
   cancelStep: { method: 'POST', path: '/fleet/v1/devices/{device}/steps/{rev}/cancel', params: ['device', 'rev'], query: [], body: 'none', answer: 'json', paged: false, key: true, open: false },
+  abortStep: { method: 'POST', path: '/fleet/v1/devices/{device}/steps/{rev}/abort', params: ['device', 'rev'], query: [], body: 'none', answer: 'json', paged: false, key: true, open: false },
+  clearStep: { method: 'POST', path: '/fleet/v1/devices/{device}/steps/{rev}/clear', params: ['device', 'rev'], query: [], body: 'none', answer: 'json', paged: false, key: true, open: false },
   listObjects: { method: 'GET', path: '/fleet/v1/objects', params: [], query: ['limit', 'cursor'], body: 'none', answer: 'json', paged: true, key: false, open: false },
   getObjectUsage: { method: 'GET', path: '/fleet/v1/objects/usage', params: [], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
   putObject: { method: 'PUT', path: '/fleet/v1/objects/{sha256}', params: ['sha256'], query: ['name', 'mimeType'], body: 'bytes', answer: 'json', paged: false, key: false, open: false },

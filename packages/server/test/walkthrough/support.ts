@@ -1,6 +1,7 @@
 /** A house with both ages of Pantahub open, and a client that speaks as the walkthrough prints it. */
 import { type ClientRequest, request } from 'node:http'
 import { onTestFinished } from 'vitest'
+import { fleetDoor } from '../../src/doors/fleet/door.ts'
 import { walkthroughDoor } from '../../src/doors/pantahub/walkthrough/door.ts'
 import {
   at,
@@ -38,7 +39,7 @@ export async function openWalk(
   options: Parameters<typeof openDoor>[0] = {},
   atEnd: (close: () => Promise<void>) => void = onTestFinished,
 ) {
-  const door = await openDoor(options, atEnd, [walkthroughDoor])
+  const door = await openDoor(options, atEnd, [walkthroughDoor, fleetDoor])
   return walkOf(door)
 }
 

@@ -9,6 +9,7 @@ import type {
   ObjectRefusal,
   TrailRefusal,
   TransactionRefusal,
+  WalkRefusal,
 } from '@waymark/domain'
 import type { StateRefusal } from '@waymark/pantahub'
 import type { BytesRefusal } from '@waymark/store'
@@ -33,6 +34,7 @@ export type FleetRefusal =
   | DeviceRefusal
   | DirectoryRefusal
   | TrailRefusal
+  | WalkRefusal
   | TransactionRefusal
   | ObjectRefusal
   | JournalRefusal
@@ -61,6 +63,11 @@ export const statusOf = {
   'trail-exists': 409,
   'wrong-revision': 409,
   'step-not-waiting': 409,
+  'step-ended': 409,
+  'step-not-failed': 409,
+  'held-back': 409,
+  'out-of-turn': 409,
+  'abort-not-asked': 409,
   'unlawful-move': 409,
   'device-offline': 409,
   'in-use': 409,
@@ -104,6 +111,9 @@ export function detailOf(refusal: FleetRefusal): string {
       return `${JSON.stringify(refusal.got)} cannot be a nick (wanted ${refusal.wanted})`
     case 'too-large':
       return `${refusal.what}: at most ${refusal.wanted}, got ${refusal.got}`
+    case 'step-ended':
+    case 'step-not-failed':
+      return `step ${refusal.rev} of ${refusal.device} is ${refusal.got}, not ${refusal.wanted}`
     case 'no-trail':
       return `device ${refusal.device} has not announced its factory state yet`
     case 'object-missing':

@@ -127,6 +127,11 @@ export const Step = Type.Object({
     }),
   ),
   reason: Type.Optional(Type.String()),
+  abortAskedAt: Type.Optional(Time),
+  deviceAbort: Type.Optional(
+    Type.Boolean({ description: 'the device gave it up because it was asked to, before it was applied' }),
+  ),
+  clearedAt: Type.Optional(Time),
   meta: Document,
   createdAt: Time,
   modifiedAt: Time,

@@ -1,7 +1,9 @@
 /** Trails and steps at the fleet door. */
 import { Type } from '@sinclair/typebox'
 import {
+  askAbort,
   cancelStep,
+  clearStep,
   headStep,
   type JsonObject,
   lastTouched,
@@ -178,6 +180,48 @@ export const trailOperations: readonly Operation[] = [
         const cancelled = await cancelStep(tx, house.env(), { device, rev, by: caller.actor })
         if (!cancelled.ok) return cancelled
         return ok(stepView(cancelled.value, await tx.get(transactions, { id: cancelled.value.transaction })))
+      })
+    },
+  }),
+
+  changing({
+    id: 'abortStep',
+    method: 'POST',
+    path: '/devices/:device/steps/:rev/abort',
+    tag: 'trails',
+    summary: 'Asks the device to give up a step that has not ended',
+    right: 'trails.write',
+    params: NamedStep,
+    answer: wire.Step,
+    async run({ house, caller, params }) {
+      return ok(async (_directory, tx) => {
+        const found = await namedStep(tx, params)
+        if (!found.ok) return found
+        const { device, rev } = found.value
+        const moved = await askAbort(tx, house.env(), { device, rev, by: caller.actor })
+        if (!moved.ok) return moved
+        return ok(stepView(moved.value, await tx.get(transactions, { id: moved.value.transaction })))
+      })
+    },
+  }),
+
+  changing({
+    id: 'clearStep',
+    method: 'POST',
+    path: '/devices/:device/steps/:rev/clear',
+    tag: 'trails',
+    summary: 'Clears a failed step: it no longer holds back what follows',
+    right: 'trails.write',
+    params: NamedStep,
+    answer: wire.Step,
+    async run({ house, caller, params }) {
+      return ok(async (_directory, tx) => {
+        const found = await namedStep(tx, params)
+        if (!found.ok) return found
+        const { device, rev } = found.value
+        const moved = await clearStep(tx, house.env(), { device, rev, by: caller.actor })
+        if (!moved.ok) return moved
+        return ok(stepView(moved.value, await tx.get(transactions, { id: moved.value.transaction })))
       })
     },
   }),
