@@ -51,6 +51,11 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./commands/agent.ts'),
   },
   {
+    name: 'yang',
+    summary: 'check YANG modules, validate documents, show trees, schemas, types and forms',
+    load: () => import('./commands/yang.ts'),
+  },
+  {
     name: 'demo',
     summary: 'see it alive: a server and five devices at work',
     load: () => import('./commands/demo.ts'),

@@ -21,18 +21,26 @@ export interface YangIo {
   readFile(path: string): Promise<Uint8Array>
   /** The names in a folder; an empty list when it cannot be read. */
   readdir(path: string): Promise<readonly string[]>
+  /** Takes whole lines, the last line break included. */
   stdout(text: string): void
   stderr(text: string): void
+  /** What people typed to get here, for the lines about usage; `yang` unless said. */
+  readonly program?: string
 }
 
-const usage = `usage: yang check [--path DIR:DIR] [--lenient] [--json] FILE…
-       yang validate --module FILE [--path DIR:DIR] [--lenient] [--loose] [--json]
-                     [--type data|config|rpc|reply|notification] DOC.json
-       yang tree [--path DIR:DIR] [--lenient] FILE…
-       yang json-schema [--path DIR:DIR] [--lenient] [--plain-names] [--config] FILE…
-       yang types [--path DIR:DIR] [--lenient] [--plain-names] FILE…
-       yang form [--path DIR:DIR] [--lenient] [--plain-names] FILE…
-`
+const usageLines = [
+  'check [--path DIR:DIR] [--lenient] [--json] FILE…',
+  'validate --module FILE [--path DIR:DIR] [--lenient] [--loose] [--json] [--type TYPE] DOC.json…',
+  'tree [--path DIR:DIR] [--lenient] FILE…',
+  'json-schema [--path DIR:DIR] [--lenient] [--plain-names] [--config] FILE…',
+  'types [--path DIR:DIR] [--lenient] [--plain-names] FILE…',
+  'form [--path DIR:DIR] [--lenient] [--plain-names] FILE…',
+]
+
+function usageOf({ program = 'yang' }: YangIo): string {
+  const lines = usageLines.map((line, at) => `${at === 0 ? 'usage:' : '      '} ${program} ${line}\n`)
+  return `${lines.join('')}TYPE is one of ${documentTypes.join(', ')}; data unless said.\n`
+}
 
 const flagsOf: Readonly<Record<string, readonly string[]>> = {
   check: ['path', 'lenient', 'json'],
@@ -48,16 +56,20 @@ const documentTypes: readonly DocumentType[] = ['data', 'config', 'rpc', 'reply'
 /** Runs one command; resolves to the exit code. Never rejects for anything the arguments or files say. */
 export async function runYangCommand(args: readonly string[], io: YangIo): Promise<number> {
   const [command, ...rest] = args
-  if (command === undefined || command === '--help' || command === '-h') {
-    io.stdout(usage)
-    return command === undefined ? 2 : 0
+  if (command === undefined) {
+    io.stderr(usageOf(io))
+    return 2
   }
-  const known = flagsOf[command]
+  if (command === '--help' || command === '-h') {
+    io.stdout(usageOf(io))
+    return 0
+  }
+  const known = Object.hasOwn(flagsOf, command) ? flagsOf[command] : undefined
   if (!known) return misuse(io, `unknown command "${command}"${nearest(command, Object.keys(flagsOf))}`)
   const parsed = parseFlags(rest, known)
   if (typeof parsed === 'string') return misuse(io, parsed)
   if (parsed.values.has('help')) {
-    io.stdout(usage)
+    io.stdout(usageOf(io))
     return 0
   }
   if (parsed.files.length === 0) return misuse(io, `${command} needs a file`)
@@ -109,7 +121,7 @@ function parseFlags(args: readonly string[], known: readonly string[]): Flags | 
 }
 
 function misuse(io: YangIo, message: string): number {
-  io.stderr(`yang: ${message}\n${usage}`)
+  io.stderr(`${io.program ?? 'yang'}: ${message}\n`)
   return 2
 }
 
