@@ -41,6 +41,20 @@ export interface Tenant {
   readonly createdAt: Instant
   /** Most bytes of objects this tenant may register; absent: the server's default. */
   readonly objectBytesMax?: number
+  /** Most devices it may have; absent: the server's default. */
+  readonly devicesMax?: number
+  /** What its limits follow from; absent: it was never put on a plan. */
+  readonly plan?: Plan
+}
+export interface Plan {
+  readonly name: string
+  /** As they are told: `2GiB`, `25`. */
+  readonly attributes: {
+    readonly OBJECTS: string
+    readonly BANDWIDTH: string
+    readonly DEVICES: string
+  }
+  readonly since: Instant
 }
 export const tenants = collection<Tenant>()({
   name: 'tenants',
@@ -302,6 +316,7 @@ export const trails = collection<Trail>()({
   scope: 'tenant',
   key: ['device', 'generation'],
   columns: { device: 'text', generation: 'int', createdAt: 'int' },
+  indexes: [{ on: ['createdAt', 'device', 'generation'] }],
 })
 
 /** One revision on a trail. Its life as a thing asked of the device is the transaction `transaction`. */
@@ -344,7 +359,11 @@ export const steps = collection<Step>()({
     reportedAt: 'int',
     modifiedAt: 'int',
   },
-  indexes: [{ on: ['device', 'generation', 'open', 'rev'] }, { on: ['device', 'generation', 'reportedAt'] }],
+  indexes: [
+    { on: ['device', 'generation', 'open', 'rev'] },
+    { on: ['device', 'generation', 'reportedAt'] },
+    { on: ['modifiedAt', 'device', 'generation', 'rev'] },
+  ],
 })
 
 /** A step's state as canonical text, apart from the step so that a report never rewrites it. */

@@ -8,6 +8,8 @@
 import type { Door } from '../../house.ts'
 import { accountHandlers } from './accounts.ts'
 import type { Handlers } from './answer.ts'
+import { changeHandlers } from './changes.ts'
+import { dashHandlers } from './dash.ts'
 import { deviceChangeHandlers } from './device-changes.ts'
 import { deviceReadHandlers } from './device-reads.ts'
 import { openMounts } from './dispatch.ts'
@@ -21,6 +23,7 @@ import { objectHandlers } from './objects.ts'
 import { createPollMemo } from './poll-memo.ts'
 import { recoveryHandlers } from './recovery.ts'
 import { registerHandlers } from './register.ts'
+import { serviceHandlers } from './service.ts'
 import { stepChangeHandlers } from './step-changes.ts'
 import { stepObjectHandlers } from './step-objects.ts'
 import { stepReadHandlers } from './steps.ts'
@@ -55,6 +58,9 @@ export const pantahubDoor: Door = async (http, house) => {
     ...summaryHandlers(house),
     ...logHandlers(house),
     ...exportHandlers(house),
+    ...dashHandlers(house),
+    ...changeHandlers(house),
+    ...serviceHandlers(house),
   }
   await openMounts(http, house, handlers)
 }

@@ -7,7 +7,14 @@
  * acts on them, and what HTTP means by them elsewhere. `msg` names the thing, what was wanted and what came, and holds
  * no secret.
  */
-import type { DeviceRefusal, DirectoryRefusal, Instant, ObjectRefusal, TrailRefusal } from '@waymark/domain'
+import type {
+  DeviceRefusal,
+  DirectoryRefusal,
+  Instant,
+  ObjectRefusal,
+  PlanRefusal,
+  TrailRefusal,
+} from '@waymark/domain'
 import type { ProgressRefusal, StateRefusal } from '@waymark/pantahub'
 import type { BytesRefusal } from '@waymark/store'
 import type { LoginRefusal } from '../../access.ts'
@@ -41,6 +48,8 @@ export type DoorRefusal =
   | { readonly kind: 'bad-cursor' }
   /** The bearer was good, but not for this: told as a missing one, so that clients log in again. */
   | { readonly kind: 'login-too-old' }
+  /** Only the installation's own services may ask this. */
+  | { readonly kind: 'not-the-service' }
   | { readonly kind: 'range-not-satisfiable'; readonly size: number; readonly got: string }
 
 export interface BadValue {
@@ -57,6 +66,7 @@ export type Refusal =
   | DirectoryRefusal
   | TrailRefusal
   | ObjectRefusal
+  | PlanRefusal
   | BytesRefusal
   | StateRefusal
   | ProgressRefusal
@@ -126,6 +136,13 @@ const onTheWire: Teller = {
     msg: `range: wanted one within ${size} bytes, got ${got}`,
     headers: { 'content-range': `bytes */${size}` },
   }),
+
+  'not-the-service': () => ({
+    status: 401,
+    headers: { 'www-authenticate': 'Basic realm="pantahub services"' },
+  }),
+  'no-such-plan': ({ wanted, got }) => bad({ thing: 'plan', wanted, got }),
+  'bad-attribute': bad,
 
   'login-too-old': () => ({ status: 401 }),
   'wrong-credentials': () => ({ status: 401 }),

@@ -24,6 +24,7 @@ import {
   refuse,
   registerDevice,
   type TenantId,
+  tenants,
   unclaimedTenant,
 } from '@waymark/domain'
 import { ObjectId24, Prn } from '@waymark/pantahub'
@@ -162,7 +163,7 @@ export async function overQuota(
   tenant: TenantId,
   more = 1,
 ): Promise<DoorRefusal | undefined> {
-  const wanted = house.config.deviceQuota
+  const wanted = (await tx.get(tenants, { id: tenant }))?.devicesMax ?? house.config.deviceQuota
   if (wanted === 'off' || tenant === unclaimedTenant) return undefined
   const got = (await tx.tenant(tenant).count(devices, { garbage: false })) + more
   return got > wanted ? { kind: 'too-many-devices', wanted, got } : undefined

@@ -48,6 +48,13 @@ export const mounts = {
   '/trails/': { format: 'canonical', looseSlash: true },
   '/logs/': { format: 'plain' },
   '/exports/': { format: 'plain' },
+  '/dash/': { format: 'plain' },
+  '/subscriptions/': { format: 'plain' },
+  '/changes/': { format: 'plain' },
+  '/callbacks/': { format: 'plain' },
+  '/cron/': { format: 'plain' },
+  '/healthz/': { format: 'plain' },
+  '/plog/': { format: 'plain' },
   '/local-s3/': { format: 'plain', bytes: true },
 } as const satisfies Record<`/${string}/`, Mount>
 export type MountPath = keyof typeof mounts
@@ -135,6 +142,19 @@ export const routes = [
   { method: 'POST', path: '/logs/cursor', who: people, handler: 'continueLogs', says: 'the next page behind a cursor' },
 
   { method: 'GET', path: '/exports/:usernick/:devicenick/:rev/:filename', who: anyoneAtAll, scope: 'trails.readonly', handler: 'exportStep', says: 'a step as one archive' },
+
+  { method: 'GET', path: '/dash/', who: people, scope: 'devices.readonly', handler: 'readDash', says: 'what the account uses, and its most recent devices' },
+  { method: 'GET', path: '/subscriptions/', who: people, scope: 'user.readonly', handler: 'listSubscriptions', says: 'the plan the account is on' },
+  { method: 'PUT', path: '/subscriptions/admin/subscription', who: people, scope: 'user.write', handler: 'setSubscription', says: 'an administrator puts an account on a plan' },
+  { method: 'GET', path: '/changes/devices', who: people, scope: 'devices.readonly', handler: 'changedDevices', says: 'own devices by the time of their change' },
+  { method: 'GET', path: '/changes/steps', who: people, scope: 'trails.readonly', handler: 'changedSteps', says: 'own steps by the time of their change' },
+  { method: 'GET', path: '/changes/trails', who: people, scope: 'trails.readonly', handler: 'changedTrails', says: 'own trails by the time they began' },
+  { method: 'GET', path: '/plog/posts', who: people, scope: 'trails.readonly', handler: 'listPosts', says: 'posts made of the newest steps' },
+  { method: 'PUT', path: '/callbacks/devices/:id', who: nobody, handler: 'deviceCallback', says: 'the installation’s own: a device changed' },
+  { method: 'PUT', path: '/callbacks/steps/:id', who: nobody, handler: 'stepCallback', says: 'the installation’s own: a step changed' },
+  { method: 'PUT', path: '/cron/public/devices', who: nobody, handler: 'cronJob', says: 'the installation’s own: brings public devices up to date' },
+  { method: 'PUT', path: '/cron/public/steps', who: nobody, handler: 'cronJob', says: 'the installation’s own: brings public steps up to date' },
+  { method: 'GET', path: '/healthz/', who: nobody, handler: 'readHealth', says: 'the installation’s own: whether it is well' },
 ] as const satisfies readonly Row[]
 
 export type Route = (typeof routes)[number]
@@ -157,6 +177,9 @@ const rights: Partial<Record<string, { readonly read: Right; readonly write: Rig
   objects: { read: 'objects.read', write: 'objects.write' },
   trails: { read: 'trails.read', write: 'trails.write' },
   exports: { read: 'trails.read', write: 'trails.write' },
+  changes: { read: 'trails.read', write: 'trails.write' },
+  plog: { read: 'trails.read', write: 'trails.write' },
+  dash: { read: 'devices.read', write: 'devices.write' },
 }
 
 /** The right a user needs in the own tenant: derived from mount and method. Undefined: none beyond being known. */

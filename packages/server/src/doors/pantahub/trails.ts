@@ -184,7 +184,8 @@ export function usedObjects(owner: string, stateText: string): string[] {
   return [...ids]
 }
 
-async function trailWire(reader: Reader, tenant: TenantId, trail: Trail): Promise<string> {
+/** One trail as text: its first state and when it was last touched. */
+export async function trailWire(reader: Reader, tenant: TenantId, trail: Trail): Promise<string> {
   const { device, generation } = trail
   const first = await reader.get(steps, { device, generation, rev: Revision.first })
   const canonical = first ? await stateOf(reader, first) : '{}'
