@@ -6,7 +6,14 @@
  * file turns a device id into a tenant.
  */
 import {
+  AccessTokenId,
   type Actor,
+  type App,
+  AppId,
+  accessTokenByHash,
+  accessTokens,
+  appByNick,
+  apps,
   credentials,
   type Device,
   type DeviceId,
@@ -30,7 +37,15 @@ import {
   unclaimedTenant,
   unreachable,
 } from '@waymark/domain'
-import { allows, anonymousScopes, ObjectId24, Prn, type ScopeWanted } from '@waymark/pantahub'
+import {
+  allows,
+  anonymousScopes,
+  ObjectId24,
+  Prn,
+  parsePrn,
+  type ScopeWanted,
+  scopeWords,
+} from '@waymark/pantahub'
 
 /** What a token says. One form for all doors; the names are the ones Pantahub's clients may look at. */
 export interface Claims {
@@ -51,11 +66,14 @@ export interface Claims {
   readonly tn?: string
   /** Version of the credential the token stands on: a newer one voids it. */
   readonly cv?: number
+  /** Of a token with less than its owner's standing: the personal token (its prn) or the app (its prn) it was given to. */
+  readonly aud?: string
+  readonly token_id?: string
   /** Set when an administrator acts for a user: everything is judged by these. */
   readonly 'call-as'?: Omit<Claims, 'call-as'>
 }
 
-export type Caller = UserCaller | DeviceCaller | AnonymousCaller
+export type Caller = UserCaller | DeviceCaller | ServiceCaller | AnonymousCaller
 export interface UserCaller {
   readonly kind: 'user'
   readonly principal: Principal
@@ -73,6 +91,14 @@ export interface DeviceCaller {
   readonly actor: Actor
   readonly claims: Claims
 }
+/** An app of a third party, in its own name: it may turn codes into tokens, and nothing else. */
+export interface ServiceCaller {
+  readonly kind: 'service'
+  readonly app: App
+  readonly scopes: readonly string[]
+  readonly actor: Actor
+  readonly claims: Claims
+}
 /** Logged in as nobody in particular: reads what is published. */
 export interface AnonymousCaller {
   readonly kind: 'anonymous'
@@ -85,6 +111,10 @@ export type Login =
   | { readonly kind: 'user'; readonly name: string; readonly password: string }
   | { readonly kind: 'act-as'; readonly admin: string; readonly user: string; readonly password: string }
   | { readonly kind: 'device'; readonly device: DeviceId; readonly secret: string }
+  /** A personal token, by its name and the keyed hash of its secret. */
+  | { readonly kind: 'access-token'; readonly name: string; readonly hash: string }
+  /** An app, by its nick and the keyed hash of its secret. */
+  | { readonly kind: 'service'; readonly nick: string; readonly hash: string }
   | { readonly kind: 'anonymous' }
 
 export type LoginRefusal =
@@ -138,8 +168,8 @@ export interface AccessNeeds {
   readonly refreshWindowSeconds: number
 }
 
-/** Seconds a token of nobody lives: five minutes. */
-const anonymousLifeSeconds = 300
+/** Seconds a token of nobody, and one that a personal token gave, lives: five minutes. */
+const shortLifeSeconds = 300
 
 const allScopes = Prn.scope('all')
 
@@ -188,6 +218,34 @@ export function createAccess(needs: AccessNeeds) {
           return undefined
         return deviceClaims(device, home.tenant, scopes)
       }
+      case 'access-token': {
+        const token = await accessTokenByHash(directory, clock.now(), who)
+        const owner = token && (await directory.get(principals, { id: token.principal }))
+        if (!token || !owner || owner.disabled) return undefined
+        // What was asked for beyond what the token has is left out.
+        const kept = scopes.filter((scope) => scope !== allScopes && grants(token.scopes, scope))
+        return standingOn(
+          userClaims(owner, kept.length > 0 ? kept : token.scopes),
+          Prn.accessToken(hex(token.id)),
+          token.id,
+        )
+      }
+      case 'service': {
+        const app = await appByNick(directory, who.nick)
+        if (app?.hash === undefined || !needs.secrets.same(app.hash, who.hash)) return undefined
+        const now = seconds()
+        return {
+          id: app.id,
+          nick: app.nick,
+          prn: Prn.app(app.nick),
+          type: 'SERVICE',
+          roles: 'service',
+          scopes: scopes.length > 0 ? scopes.join(' ') : allScopes,
+          exp: now + needs.lifeSeconds,
+          orig_iat: now,
+          cv: printOf(app.hash),
+        }
+      }
       case 'anonymous': {
         const now = seconds()
         const id = `anon-${now}`
@@ -198,7 +256,7 @@ export function createAccess(needs: AccessNeeds) {
           type: 'ANONYMOUS',
           roles: 'anonymous',
           scopes: anonymousScopes(scopes).join(' '),
-          exp: now + anonymousLifeSeconds,
+          exp: now + shortLifeSeconds,
           orig_iat: now,
         }
       }
@@ -260,6 +318,37 @@ export function createAccess(needs: AccessNeeds) {
     return tokens.issue(userClaims(principal, []))
   }
 
+  /** A token for a principal that lets an app in, with these scopes and no more. */
+  function tokenForApp(principal: Principal, app: App, scopes: readonly string[], mark: string): string {
+    return tokens.issue(standingOn(userClaims(principal, scopes), Prn.app(app.nick), `${app.id}-${mark}`))
+  }
+
+  function standingOn(claims: Claims, aud: string, tokenId: string): Claims {
+    const exp = parsePrn(aud)?.kind === 'accessToken' ? claims.orig_iat + shortLifeSeconds : claims.exp
+    return { ...claims, exp, aud, token_id: tokenId }
+  }
+
+  /** Whether what a narrower token stands on still does. */
+  async function standingHolds(claims: Claims): Promise<boolean> {
+    if (claims.aud === undefined) return true
+    const audience = parsePrn(claims.aud)
+    switch (audience?.kind) {
+      case 'accessToken': {
+        const id = AccessTokenId.parse(audience.name)
+        const token = id && (await directory.get(accessTokens, { id }))
+        return token !== undefined && token.expiresAt > clock.now()
+      }
+      case 'app': {
+        // By its id, which the token's begins with: a nick may have passed on to another app.
+        const id = AppId.parse(claims.token_id?.slice(0, 24))
+        const app = id && (await directory.get(apps, { id }))
+        return app?.nick === audience.name
+      }
+      default:
+        return false
+    }
+  }
+
   /** A new token with the same claims and a new expiry, while the login it stands on is recent enough. */
   async function refresh(token: string): Promise<Result<{ token: string; claims: Claims }, TokenRefusal>> {
     const caller = await callerOf(token)
@@ -277,7 +366,8 @@ export function createAccess(needs: AccessNeeds) {
     const now = seconds()
     if (now - claims.orig_iat > needs.refreshWindowSeconds)
       return refuse({ kind: 'token-void', why: 'the login is too long ago; log in again' })
-    const life = claims.type === 'ANONYMOUS' ? anonymousLifeSeconds : needs.lifeSeconds
+    const short = claims.type === 'ANONYMOUS' || parsePrn(claims.aud)?.kind === 'accessToken'
+    const life = short ? shortLifeSeconds : needs.lifeSeconds
     const fresh: Claims = { ...claims, exp: now + life }
     return ok({ token: tokens.issue(fresh), claims: fresh })
   }
@@ -293,6 +383,8 @@ export function createAccess(needs: AccessNeeds) {
     switch (claims.type) {
       case 'DEVICE':
         return deviceCaller(claims)
+      case 'SERVICE':
+        return serviceCaller(claims)
       case 'ANONYMOUS':
         return ok({ kind: 'anonymous', scopes: claims.scopes.split(' '), claims })
       default: {
@@ -313,6 +405,8 @@ export function createAccess(needs: AccessNeeds) {
     const principal = id && (await directory.get(principals, { id }))
     if (!principal || !tenant || principal.disabled || principal.credentialVersion !== claims.cv)
       return refuse({ kind: 'token-void', why: 'the account or its credential has changed' })
+    if (claims.aud !== undefined && !(await standingHolds(claims)))
+      return refuse({ kind: 'token-void', why: 'what the token stood on is gone' })
     return ok({
       kind: 'user',
       principal,
@@ -322,6 +416,15 @@ export function createAccess(needs: AccessNeeds) {
       actor: { kind: 'user', id: principal.id },
       claims,
     })
+  }
+
+  async function serviceCaller(claims: Claims): Promise<Result<ServiceCaller, TokenRefusal>> {
+    const id = AppId.parse(claims.id)
+    const app = id && (await directory.get(apps, { id }))
+    if (app?.hash === undefined || printOf(app.hash) !== claims.cv)
+      return refuse({ kind: 'token-void', why: 'the app or its secret has changed' })
+    const actor: Actor = { kind: 'service', id: app.id }
+    return ok({ kind: 'service', app, scopes: claims.scopes.split(' '), actor, claims })
   }
 
   async function deviceCaller(claims: Claims): Promise<Result<DeviceCaller, TokenRefusal>> {
@@ -359,12 +462,28 @@ export function createAccess(needs: AccessNeeds) {
     return (await homeOf(directory, id))?.tenant === unclaimedTenant
   }
 
-  return { login, tokenFor, refresh, renew, callerOf, openDevice, awaitsClaim }
+  return { login, tokenFor, tokenForApp, refresh, renew, callerOf, openDevice, awaitsClaim }
 }
 
 /** Whether the caller's token carries one of the scopes that a route accepts. */
 export function carries(caller: Caller, wanted: ScopeWanted): boolean {
   return allows(caller.scopes, wanted)
+}
+
+/**
+ * Whether somebody with these scopes may hand on another one: one of Base's words that they have or that lies within one
+ * they have; with everything, any.
+ */
+export function grants(held: readonly string[], scope: string): boolean {
+  if (held.includes(scope) || held.includes(allScopes) || held.includes('all')) return true
+  const parsed = parsePrn(scope)
+  const known = parsed?.kind === 'scope' && scopeWords.find(({ word }) => word === parsed.name)
+  return known ? allows(held, known.word) : false
+}
+
+/** A credential's version where there is only a hash to tell it by. */
+function printOf(hash: string): number {
+  return Number.parseInt(hash.slice(0, 8), 16)
 }
 
 /** What the Pantahub door calls the owner of everything in a tenant; empty for the unclaimed. */
@@ -380,6 +499,10 @@ function loginName(who: Login): string {
       return who.admin.toLowerCase()
     case 'device':
       return who.device
+    case 'access-token':
+      return `token ${who.name}`
+    case 'service':
+      return `app ${who.nick}`
     case 'anonymous':
       return 'anonymous'
     default:
@@ -388,7 +511,7 @@ function loginName(who: Login): string {
 }
 
 /** An internal id in the brand that prns are made of: the form is the same. */
-export function hex(id: TenantId | PrincipalId | DeviceId): ObjectId24 {
+export function hex(id: TenantId | PrincipalId | DeviceId | AccessTokenId): ObjectId24 {
   const named = ObjectId24.parse(id)
   invariant(named, 'every id is 24 hex digits')
   return named

@@ -46,7 +46,7 @@ describe('login', () => {
   })
 
   for (const username of ['prn:pantahub.com:apis:/some-app', 'some personal token', 'prn:::accounts:/x', ''])
-    test(`[AU1] "${username}" is a form that nobody logs in by yet: 401`, async () => {
+    test(`[AU1] "${username}" names nobody: 401`, async () => {
       const answer = await door.call('POST', '/auth/login', { body: { username, password: 'x' } })
       expect(answer.status).toBe(401)
     })

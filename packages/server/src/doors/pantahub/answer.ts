@@ -5,7 +5,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Result } from '@waymark/domain'
-import type { AnonymousCaller, DeviceCaller, UserCaller } from '../../access.ts'
+import type { AnonymousCaller, DeviceCaller, ServiceCaller, UserCaller } from '../../access.ts'
 import type { Refusal } from './errors.ts'
 import type { HandlerName, Route, Who } from './routes.ts'
 
@@ -14,6 +14,7 @@ export interface CallerOf {
   readonly user: UserCaller
   readonly session: UserCaller
   readonly device: DeviceCaller
+  readonly service: ServiceCaller
   readonly anonymous: AnonymousCaller
   readonly none: undefined
 }
@@ -37,7 +38,7 @@ export interface Asked<C = CallerOf[Who]> {
 export interface Answer {
   /** Default 200. */
   readonly status?: number
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string | string[]>>
   /** A value, written in the mount's own way. */
   readonly value?: unknown
   /** JSON that is ready as it is. */

@@ -113,7 +113,7 @@ export async function openNamed(
     const opened = await house.access.openDevice(caller, id)
     return opened ? { ok: true, value: opened } : noDevice(name)
   }
-  const tenant = owner ?? (caller.kind === 'anonymous' ? undefined : caller.tenant)
+  const tenant = owner ?? ('tenant' in caller ? caller.tenant : undefined)
   if (!tenant) return badValue('device', '24 hex digits, or a nick and ?owner-nick=', name)
   const opened = await openByNick(house, caller, name, tenant)
   if (opened) return { ok: true, value: opened }

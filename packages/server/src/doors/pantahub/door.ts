@@ -6,9 +6,12 @@
  * the domain's, reached through the house.
  */
 import type { Door } from '../../house.ts'
+import { accessTokenHandlers } from './access-tokens.ts'
 import { accountHandlers } from './accounts.ts'
 import type { Handlers } from './answer.ts'
+import { appHandlers } from './apps.ts'
 import { changeHandlers } from './changes.ts'
+import { codeHandlers } from './codes.ts'
 import { dashHandlers } from './dash.ts'
 import { deviceChangeHandlers } from './device-changes.ts'
 import { deviceReadHandlers } from './device-reads.ts'
@@ -45,6 +48,9 @@ export const pantahubDoor: Door = async (http, house) => {
     ...loginHandlers(house),
     ...accountHandlers(house),
     ...recoveryHandlers(house),
+    ...accessTokenHandlers(house),
+    ...appHandlers(house),
+    ...codeHandlers(house),
     ...registerHandlers(house),
     ...deviceReadHandlers(house),
     ...deviceChangeHandlers(house),

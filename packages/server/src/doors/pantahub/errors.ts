@@ -8,6 +8,8 @@
  * no secret.
  */
 import type {
+  AccessTokenRefusal,
+  AppRefusal,
   DeviceRefusal,
   DirectoryRefusal,
   Instant,
@@ -40,6 +42,8 @@ export type DoorRefusal =
   | { readonly kind: 'incompatible-client' }
   /** The account asked for cannot be made: taken, or not of the right form (Base: 412). */
   | { readonly kind: 'unfit-account'; readonly thing: string; readonly wanted: string; readonly got: string }
+  /** An authorization code that is not good, or not for this app: told as Base tells it. */
+  | { readonly kind: 'bad-access-code' }
   | { readonly kind: 'no-such-account' }
   | { readonly kind: 'wrong-email-challenge' }
   | { readonly kind: 'bad-recovery-token' }
@@ -64,6 +68,8 @@ export type Refusal =
   | LoginRefusal
   | DeviceRefusal
   | DirectoryRefusal
+  | AccessTokenRefusal
+  | AppRefusal
   | TrailRefusal
   | ObjectRefusal
   | PlanRefusal
@@ -112,6 +118,10 @@ const onTheWire: Teller = {
   }),
   'incompatible-client': () => ({ status: 403, msg: 'Incompatible Client; upgrade pantavisor' }),
   'unfit-account': (refusal) => ({ status: 412, msg: asked(refusal) }),
+  'bad-access-code': () => ({
+    status: 401,
+    msg: 'access-code: wanted one that was given to this app within five minutes and not used, got another',
+  }),
   'no-such-account': () => ({ status: 403, msg: 'account: not there' }),
   'wrong-email-challenge': () => ({
     status: 412,
@@ -169,6 +179,14 @@ const onTheWire: Teller = {
   'email-taken': ({ got }) => ({ status: 412, msg: `email: ${got} is taken` }),
   'no-such-principal': ({ got }) => ({ status: 404, msg: `account ${got}: not there` }),
   'no-such-tenant': ({ got }) => ({ status: 404, msg: `owner ${got}: not there` }),
+  'no-such-access-token': ({ got }) => ({ status: 404, msg: `token ${got}: not there` }),
+  'too-many-access-tokens': ({ wanted }) => ({
+    status: 403,
+    msg: `tokens: wanted at most ${wanted}, got one more`,
+  }),
+  'no-such-app': ({ got }) => ({ status: 404, msg: `app ${got}: not there` }),
+  'app-nick-taken': ({ got }) => ({ status: 409, msg: `app: nick ${got} is taken` }),
+  'too-many-apps': ({ wanted }) => ({ status: 403, msg: `apps: wanted at most ${wanted}, got one more` }),
   'no-such-join-token': ({ got }) => ({ status: 404, msg: `join token ${got}: not there` }),
 
   'no-trail': ({ device }) => ({ status: 404, msg: `trail ${device}: the device has not announced one` }),

@@ -8,7 +8,9 @@ import { DeviceId, PrincipalId, principals, type Result, refuse } from '@waymark
 import { expandScopes, parsePrn } from '@waymark/pantahub'
 import type { Claims, Login } from '../../access.ts'
 import type { House } from '../../house.ts'
+import { isTokenSecret, tokenSecretPurpose } from './access-tokens.ts'
 import { type Answer, type Asked, type Handlers, say } from './answer.ts'
+import { appSecretPurpose } from './apps.ts'
 import { objectOf, textAt } from './bodies.ts'
 import { type BadValue, badValue } from './errors.ts'
 
@@ -64,6 +66,14 @@ export function loginHandlers(house: House): Pick<Handlers, 'login' | 'refresh' 
       const device = DeviceId.parse(prn.name)
       return device && { kind: 'device', device, secret: password }
     }
+    if (prn?.kind === 'app')
+      return { kind: 'service', nick: prn.name, hash: house.keys.lookup(appSecretPurpose, password) }
+    if (isTokenSecret(password))
+      return {
+        kind: 'access-token',
+        name: username,
+        hash: house.keys.lookup(tokenSecretPurpose, password),
+      }
     return { kind: 'user', name: await personMeant(username), password }
   }
 

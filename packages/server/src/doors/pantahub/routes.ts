@@ -14,7 +14,7 @@ import type { ScopeWanted } from '@waymark/pantahub'
  * Who may call. `none` alone: a bearer is not looked at. `none` among others: a bearer may be left out, but one that is
  * sent has to be good. Without `none`: no bearer, no answer.
  */
-export type Who = 'user' | 'session' | 'device' | 'anonymous' | 'none'
+export type Who = 'user' | 'session' | 'device' | 'service' | 'anonymous' | 'none'
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
@@ -43,6 +43,8 @@ export interface Mount {
 
 export const mounts = {
   '/auth/': { format: 'indented', jsonOnly: true },
+  '/tokens/': { format: 'plain' },
+  '/apps/': { format: 'plain' },
   '/devices/': { format: 'plain' },
   '/objects/': { format: 'plain' },
   '/trails/': { format: 'canonical', looseSlash: true },
@@ -63,6 +65,7 @@ const anyone = ['user', 'session', 'device', 'anonymous'] as const
 const anyoneAtAll = ['user', 'session', 'device', 'anonymous', 'none'] as const
 const people = ['user', 'session'] as const
 const members = ['user', 'session', 'device'] as const
+const userOnly = ['user'] as const
 const deviceOnly = ['device'] as const
 const nobody = ['none'] as const
 
@@ -70,14 +73,31 @@ const nobody = ['none'] as const
 export const routes = [
   { method: 'GET', path: '/auth/', who: people, scope: 'user.readonly', handler: 'ownAccount', says: 'the own account' },
   { method: 'POST', path: '/auth/login', who: nobody, handler: 'login', says: 'a token for name and password' },
-  { method: 'GET', path: '/auth/login', who: anyone, handler: 'refresh', says: 'a new token for one that is still good' },
-  { method: 'GET', path: '/auth/auth_status', who: anyone, handler: 'authStatus', says: 'what the token says' },
+  { method: 'GET', path: '/auth/login', who: [...anyone, 'service'], handler: 'refresh', says: 'a new token for one that is still good' },
+  { method: 'GET', path: '/auth/auth_status', who: [...anyone, 'service'], handler: 'authStatus', says: 'what the token says' },
   { method: 'GET', path: '/auth/accounts', who: people, scope: 'user.readonly', handler: 'listAccounts', says: 'the own account; with asadmin all' },
   { method: 'POST', path: '/auth/accounts', who: nobody, handler: 'createAccount', says: 'a new account' },
   { method: 'GET', path: '/auth/verify', who: nobody, handler: 'verifyAccount', says: 'confirms an e-mail address by its challenge' },
   { method: 'POST', path: '/auth/recover', who: nobody, handler: 'recoverAccount', says: 'mails a token that sets a new password' },
   { method: 'POST', path: '/auth/password', who: nobody, handler: 'setPassword', says: 'a new password for such a token' },
+  { method: 'POST', path: '/auth/code', who: userOnly, handler: 'giveCode', says: 'a code that lets an app in, once, for five minutes' },
+  { method: 'POST', path: '/auth/authorize', who: userOnly, handler: 'giveToken', says: 'a token that lets an app in, for its redirect' },
+  { method: 'POST', path: '/auth/token', who: ['service'], handler: 'redeemCode', says: 'the app’s token for a code' },
+  { method: 'GET', path: '/auth/oauth/authorize', who: nobody, handler: 'beginPkce', says: 'begins a login with a code challenge (S256): 307 to where consent is asked' },
+  { method: 'POST', path: '/auth/oauth/token', who: nobody, handler: 'finishPkce', says: 'the token for a code and its verifier' },
   { method: 'POST', path: '/auth/sessions', who: nobody, handler: 'createSession', says: 'a token of a new account without a password' },
+
+  { method: 'GET', path: '/tokens/', who: userOnly, handler: 'listAccessTokens', says: 'own personal tokens' },
+  { method: 'POST', path: '/tokens/', who: userOnly, handler: 'createAccessToken', says: 'a new personal token, its secret shown once' },
+  { method: 'GET', path: '/tokens/:id', who: userOnly, handler: 'readAccessToken', says: 'one personal token' },
+  { method: 'DELETE', path: '/tokens/:id', who: userOnly, handler: 'removeAccessToken', says: 'removes one; logins by it are void' },
+
+  { method: 'GET', path: '/apps/', who: userOnly, handler: 'listApps', says: 'own apps' },
+  { method: 'POST', path: '/apps/', who: userOnly, handler: 'createApp', says: 'registers an app of a third party, its secret shown once' },
+  { method: 'GET', path: '/apps/scopes', who: nobody, handler: 'listScopes', says: 'the scopes there are; with serviceID= those an app exposes' },
+  { method: 'GET', path: '/apps/:id', who: userOnly, handler: 'readApp', says: 'one own app' },
+  { method: 'PUT', path: '/apps/:id', who: userOnly, handler: 'changeApp', says: 'changes it; a new secret when it becomes confidential' },
+  { method: 'DELETE', path: '/apps/:id', who: userOnly, handler: 'removeApp', says: 'removes it; tokens given to it are void' },
 
   { method: 'GET', path: '/devices/', who: members, scope: 'devices.readonly', handler: 'listDevices', says: 'own devices, or the public ones of an owner' },
   { method: 'POST', path: '/devices/', who: ['user', 'session', 'none'], scope: 'devices.write', handler: 'registerDevice', says: 'a new device' },
