@@ -1,5 +1,20 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { foldJournal, type JournalRow, steps, walkWord, walkWords } from '../src/index.ts'
+import {
+  type Actor,
+  askAbort,
+  cancelStep,
+  clearStep,
+  foldJournal,
+  type JournalRow,
+  type Result,
+  Revision,
+  reportInTurn,
+  steps,
+  transactions,
+  walkWord,
+  walkWords,
+} from '../src/index.ts'
 import { makeDevice, play, stage } from './play.ts'
 
 async function walk(script: string): Promise<void> {
@@ -213,4 +228,57 @@ describe('the walkthrough', () => {
     for (const other of ['TESTING', 'CANCEL', 'queued', '', 'constructor', 7, null])
       expect(walkWord(other)).toBeUndefined()
   })
+})
+
+test('[WK1][WK2][WK3] whatever is said in whatever order, nothing is done past a step that was not passed', async () => {
+  const action = fc.record({
+    rev: fc.integer({ min: 1, max: 6 }),
+    does: fc.constantFrom(
+      'QUEUED',
+      'QUEUED',
+      'INPROGRESS',
+      'DONE',
+      'DONE',
+      'ERROR',
+      'WONTGO',
+      'ABORTED',
+      'NEW',
+      'abort',
+      'clear',
+      'cancel',
+    ),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { maxLength: 40 }), async (actions) => {
+      const on = await stage()
+      const { id: device } = await makeDevice(on, 'walker')
+      await play(on, device, `device announces\n${posts(6)}`)
+      const by: Actor = { kind: 'device', id: device }
+      for (const { rev: raw, does } of actions) {
+        const rev = Revision.parse(raw) ?? Revision.first
+        const word = walkWord(does)
+        await on.store.transact(on.owner, async (tx): Promise<Result<unknown, unknown>> => {
+          if (word) {
+            const compose = () => ({ report: { status: word }, percent: 0, message: '' })
+            return reportInTurn(tx, on.env, { device, rev, word, compose, by })
+          }
+          const wanted = { device, rev, by: on.by }
+          if (does === 'abort') return askAbort(tx, on.env, wanted)
+          return does === 'clear' ? clearStep(tx, on.env, wanted) : cancelStep(tx, on.env, wanted)
+        })
+      }
+      const reader = on.store.read(on.owner)
+      const all = await reader.find(steps, { order: ['rev'] })
+      const states = await Promise.all(
+        all.map(async (step) => (await reader.get(transactions, { id: step.transaction }))?.state),
+      )
+      const newest = states.lastIndexOf('done')
+      const passed = all
+        .slice(0, newest)
+        .map((step, i) => states[i] !== 'failed' || step.clearedAt !== undefined)
+      expect(passed).not.toContain(false)
+      expect(all.slice(0, newest).map(({ open }) => open)).not.toContain(true)
+    }),
+    { numRuns: 200 },
+  )
 })

@@ -230,6 +230,17 @@ describe('log in', () => {
       expect(at(said.json, 'status')).toBe(status)
     })
 
+  test('[WT2] no page of another site logs a browser in', async () => {
+    const body = { identity: owner.nick, secret: owner.password }
+    for (const headers of [{ origin: 'https://evil.example' }, { 'sec-fetch-site': 'cross-site' }]) {
+      const said = await walk.ask('GET', '/api/v1/login', {
+        body,
+        headers: headers as Record<string, string>,
+      })
+      expect([said.status, said.setCookie]).toEqual([401, []])
+    }
+  })
+
   test('[WT2] guesses are slowed', async () => {
     const other = await openWalk({ flags: ['--guess-limit', '3'] })
     const person = await other.person()

@@ -1,6 +1,12 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
-import { pathsOf, type WalkRow, walkRoutes } from '../../src/doors/pantahub/walkthrough/routes.ts'
+import {
+  pathsOf,
+  type WalkRow,
+  walkRoutes,
+  walkRoutesPage,
+} from '../../src/doors/pantahub/walkthrough/routes.ts'
 import { type Ask, at, openWalk } from './support.ts'
 
 /** Every route, for every caller it is not for; and what strangers send. */
@@ -267,4 +273,9 @@ describe('what is refused', () => {
 test('[WT13] each row stands once, at the root or below both prefixes', () => {
   for (const row of rows) expect([row.path, pathsOf(row).length]).toEqual([row.path, row.atRoot ? 1 : 2])
   expect(new Set(rows.map(({ method, path }) => `${method} ${path}`)).size).toBe(rows.length)
+})
+
+test('[WT13] the page of routes is the one the table makes', () => {
+  const page = new URL('../../src/doors/pantahub/walkthrough/ROUTES.md', import.meta.url)
+  expect(readFileSync(page, 'utf8')).toBe(walkRoutesPage())
 })

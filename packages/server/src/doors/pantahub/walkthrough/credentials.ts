@@ -108,6 +108,8 @@ export function createCredentials(house: House) {
       return known ?? { kind: shown === undefined && session?.token === undefined ? 'nothing' : 'not-good' }
     },
 
+    comesFromElsewhere,
+
     /** The session a browser shows, logged in or not. */
     sessionOf,
 
@@ -207,13 +209,9 @@ function common(held: string, wanted: readonly string[]): string {
 /** What a handler that answers a pair says: the reply the walkthrough prints. */
 export function pairSaid(
   pair: Pair,
-): Result<
-  { readonly cookies: readonly string[]; readonly headers: Record<string, string>; readonly value: unknown },
-  never
-> {
+): Result<{ readonly cookies: readonly string[]; readonly value: unknown }, never> {
   return ok({
     cookies: pair.cookies,
-    headers: { 'cache-control': 'no-store' },
     value: {
       status: 200,
       access_token: pair.access,

@@ -66,7 +66,7 @@ export function createDance(house: House, credentials: Credentials): Dance {
       return ok({
         status: 301,
         cookies: [credentials.sessionCookieFor({ id: session }, until)],
-        headers: { location: `${house.publicUrl()}/v1/auth?code=${code}`, 'cache-control': 'no-store' },
+        headers: { location: `${house.publicUrl()}/v1/auth?code=${code}` },
         text: '',
       })
     },
@@ -129,7 +129,7 @@ export function createDance(house: House, credentials: Credentials): Dance {
         // Who came with a login keeps it; who logged in here has the token for programs as well.
         ...(isNew ? [credentials.accessCookieFor(token, claims)] : []),
       ],
-      headers: { location: house.publicUrl() + code.callback, 'cache-control': 'no-store' },
+      headers: { location: house.publicUrl() + code.callback },
       text: '',
     })
   }

@@ -125,7 +125,7 @@ export const walkthroughDoor: Door = async ({ app, redirects }, house) => {
   }
 
   function send(reply: FastifyReply, answer: WalkAnswer): FastifyReply {
-    reply.code(answer.status ?? 200).header('content-type', 'application/json; charset=utf-8')
+    spoken(reply, answer.status ?? 200)
     if (answer.headers) reply.headers(answer.headers)
     if (answer.cookies) reply.header('set-cookie', [...answer.cookies])
     if (answer.stream) return reply.send(answer.stream)
@@ -186,10 +186,15 @@ function mayNot(row: WalkRow, caller: Caller): WalkDoorRefusal | undefined {
 }
 
 function sendText(reply: FastifyReply, status: number, text: string): FastifyReply {
+  return spoken(reply, status).send(JSON.stringify({ status, text }))
+}
+
+/** What every answer says of itself. Browsers keep none of it: 301s lead to what is good for a while, the rest is private. */
+function spoken(reply: FastifyReply, status: number): FastifyReply {
   return reply
     .code(status)
     .header('content-type', 'application/json; charset=utf-8')
-    .send(JSON.stringify({ status, text }))
+    .header('cache-control', 'no-store')
 }
 
 function bodyIn({ body }: FastifyRequest): Result<Buffer | undefined, never> {

@@ -25,6 +25,8 @@ export function walkLoginHandlers(house: House, credentials: Credentials): Pick<
       const given = credentialsIn(asked)
       dropQuery(asked.raw)
       if (!given.ok) return given
+      // Nobody's page logs a browser in as somebody else.
+      if (credentials.comesFromElsewhere(asked.headers)) return refuse({ kind: 'no-login' })
       if (given.value) {
         const entered = await enter(house, given.value, asked.peer)
         return entered.ok ? pairSaid(credentials.pairFor(entered.value)) : entered

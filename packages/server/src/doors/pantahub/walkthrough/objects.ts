@@ -35,7 +35,7 @@ export function walkObjectHandlers(
       const { sha, size, name, stored } = found.value
       if (!stored) return refuse({ kind: 'absent', thing: `object ${sha}`, got: 'upload of its bytes yet' })
       const location = urls.url('GET', { tenant: caller.tenant, sha, size, name })
-      return ok({ status: 301, headers: { location, 'cache-control': 'no-store' }, text: '' })
+      return ok({ status: 301, headers: { location }, text: '' })
     },
   }
 

@@ -33,7 +33,6 @@ ${note === '' ? '' : `<p role="alert">${escaped(note)}</p>`}
       'content-security-policy': `default-src 'none'; style-src 'unsafe-inline'; form-action 'self' ${new URL(base).origin}; frame-ancestors 'none'; base-uri 'none'`,
       'referrer-policy': 'no-referrer',
       'x-content-type-options': 'nosniff',
-      'cache-control': 'no-store',
     },
     text: html,
   }

@@ -63,3 +63,21 @@ const rights = {
 export function rightFor({ scope }: WalkRow): Right | undefined {
   return scope === undefined ? undefined : rights[scope]
 }
+
+/** The table as a page for people. */
+export function walkRoutesPage(): string {
+  const rows = (walkRoutes as readonly WalkRow[]).map(
+    ({ method, path, who, scope, says }) =>
+      `| ${method} | \`${path}\` | ${who.join(', ')} | ${scope ?? ''} | ${says} |`,
+  )
+  return [
+    '# The walkthrough of 2016: routes',
+    '',
+    'Made from `routes.ts`; a test keeps it so. All stand below `/api/v1` and below `/v1`, `/resolve` at the root.',
+    '',
+    '| method | path | who | scope | |',
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
+    '',
+  ].join('\n')
+}
