@@ -2,8 +2,6 @@
  * `npm run interop`: clients that others have written, and what their programs send, against a started server. One row
  * a client; one that is not on this machine is reported as skipped, by name. Exit code 1 when anything failed.
  */
-import { main as erlang } from '../packages/etf/interop.ts'
-import { main as yang } from '../packages/yang/interop.ts'
 import { pantavisorByCurl } from './pantavisor-by-curl.ts'
 import { findPvr, pvr } from './pvr.ts'
 import { findCurl, pvrByCurl } from './pvr-by-curl.ts'
@@ -33,11 +31,12 @@ const clients: readonly Client[] = [
     name: 'curl as Pantavisor',
     run: () => withCurl('curl as Pantavisor', () => meeting({ tls: true }, pantavisorByCurl)),
   },
-  { name: 'Erlang', run: () => erlang() },
+  { name: 'Erlang', run: async () => (await import('../packages/etf/interop.ts')).main() },
   {
     name: 'yanglint and pyang',
     async run() {
-      const { passed, failed, skipped } = await yang((line) => console.log(`        ${line}`))
+      const { main } = await import('../packages/yang/interop.ts')
+      const { passed, failed, skipped } = await main((line) => console.log(`        ${line}`))
       return {
         passed: passed > 0 ? [`yang: ${passed} verdicts of yanglint and pyang agree with ours`] : [],
         failed: failed > 0 ? [`yang: ${failed} verdicts differ`] : [],
@@ -67,7 +66,9 @@ const asked = process.argv.slice(2)
 const totals = { passed: 0, failed: 0, skipped: 0 }
 for (const client of clients) {
   if (asked.length > 0 && !asked.includes(client.name)) continue
-  const report = await client.run()
+  const report = await client.run().catch((error: unknown): Report => {
+    return { passed: [], failed: [`${client.name}: ${String(error)}`], skipped: [] }
+  })
   for (const how of ['passed', 'failed', 'skipped'] as const) {
     totals[how] += report[how].length
     for (const name of report[how]) console.log(`${how.padEnd(7)} ${name}`)
