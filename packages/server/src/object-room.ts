@@ -3,7 +3,6 @@
  * does the record say `stored`. The collector goes the other way round: the record first, then the bytes to the trash,
  * and back out of it when somebody has brought them again meanwhile.
  */
-import type { Readable } from 'node:stream'
 import {
   type Actor,
   blobs,
@@ -23,7 +22,7 @@ import {
   type TenantId,
   tenants,
 } from '@waymark/domain'
-import type { BytesRefusal, ObjectBytes } from '@waymark/store'
+import type { BytesRefusal, ObjectBytes, OpenedBytes } from '@waymark/store'
 import type { Config } from './config.ts'
 
 export interface ObjectRoom {
@@ -40,7 +39,7 @@ export interface ObjectRoom {
     tenant: TenantId,
     sha: ObjectSha,
     range?: { start: number; end: number },
-  ): Promise<{ object: ObjectRecord; stream: Readable } | undefined>
+  ): Promise<({ object: ObjectRecord } & Pick<OpenedBytes, 'stream' | 'pieces'>) | undefined>
   /** Collects what no step refers to and is older than the grace; answers counts. */
   collect(graceMs: number): Promise<{ records: number; bytes: number; files: number }>
 }
@@ -63,7 +62,15 @@ export function createObjectRoom(needs: { store: Store; bytes: ObjectBytes; env(
       const object = await store.read(tenant).get(objects, { sha })
       if (!object?.stored) return undefined
       const opened = await bytes.open(sha, range)
-      return opened && { object, stream: opened.stream }
+      return (
+        opened && {
+          object,
+          get stream() {
+            return opened.stream
+          },
+          pieces: opened.pieces,
+        }
+      )
     },
 
     async collect(graceMs) {

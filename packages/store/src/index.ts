@@ -8,6 +8,7 @@ export {
   createObjectBytes,
   type ObjectBytes,
   type ObjectBytesOptions,
+  type OpenedBytes,
 } from './object-bytes.ts'
 export { openPostgresStore, type PostgresOptions } from './postgres.ts'
 export { openSqliteStore, type SqliteOptions } from './sqlite.ts'

@@ -39,6 +39,9 @@ export function createMemoryObjectBytes(
       return {
         size: held.length,
         stream: Readable.from(part.length === 0 ? [] : [part], { objectMode: false }),
+        pieces: async (take) => {
+          if (part.length > 0) await take(part)
+        },
       }
     },
     async stat(sha) {

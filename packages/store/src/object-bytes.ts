@@ -33,6 +33,16 @@ export type BytesRefusal =
   /** No room left: `wanted` bytes, `got` of them came. */
   | { readonly kind: 'disk-full'; readonly wanted: number; readonly got: number }
 
+/** An open object: read it in one of the two ways, once. */
+export interface OpenedBytes {
+  /** The size of the whole object. */
+  readonly size: number
+  /** Made at the first look. */
+  readonly stream: Readable
+  /** Hands out the bytes in pieces of two buffers: a piece may be overwritten once `take` has resolved. */
+  readonly pieces: (take: (piece: Uint8Array) => Promise<void>) => Promise<void>
+}
+
 export interface ObjectBytes {
   /**
    * Takes exactly `size` bytes whose sha256 is `sha` (64 lower-case hex digits, else a defect); answers after they are
@@ -47,7 +57,7 @@ export interface ObjectBytes {
   open(
     sha: string,
     range?: { readonly start: number; readonly end: number },
-  ): Promise<{ readonly size: number; readonly stream: Readable } | undefined>
+  ): Promise<OpenedBytes | undefined>
   /** The size, when the bytes are there. */
   stat(sha: string): Promise<number | undefined>
   /** Everything that can be opened, in no order, with the time it was written (ms). */
@@ -145,10 +155,9 @@ class ObjectFiles implements ObjectBytes {
       const { size } = await file.stat()
       const start = Math.max(range?.start ?? 0, 0)
       const end = Math.min(range?.end ?? size - 1, size - 1)
-      if (start <= end)
-        return { size, stream: file.createReadStream({ start, end, highWaterMark: pieceBytes }) }
+      if (start <= end) return openedFile(file, { size, start, end })
       await file.close()
-      return { size, stream: Readable.from([], { objectMode: false }) }
+      return { size, stream: Readable.from([], { objectMode: false }), pieces: async () => {} }
     } catch (error) {
       await file.close().catch(() => {})
       throw error
@@ -268,6 +277,41 @@ async function receive(
   if (got < size) return { kind: 'too-short', wanted: size, got }
   const hashed = hash.digest('hex')
   return hashed === sha ? undefined : { kind: 'wrong-hash', wanted: sha, got: hashed }
+}
+
+function openedFile(
+  file: FileHandle,
+  { size, start, end }: { size: number; start: number; end: number },
+): OpenedBytes {
+  let stream: Readable | undefined
+  return {
+    size,
+    get stream() {
+      stream ??= file.createReadStream({ start, end, highWaterMark: pieceBytes })
+      return stream
+    },
+    async pieces(take) {
+      try {
+        let [reading, taken] = [Buffer.allocUnsafe(pieceBytes), Buffer.allocUnsafe(pieceBytes)]
+        const read = async (into: Buffer, at: number) =>
+          into.subarray(0, (await file.read(into, 0, Math.min(into.length, end + 1 - at), at)).bytesRead)
+        let at = start
+        let next = read(reading, at)
+        while (at <= end) {
+          const piece = await next
+          if (piece.length === 0) throw new Error(`the object ends at ${at}, wanted ${end + 1} bytes`)
+          at += piece.length
+          ;[reading, taken] = [taken, reading]
+          if (at <= end) next = read(reading, at)
+          // Told where it is awaited; until then it must not count as unseen.
+          next.catch(() => {})
+          await take(piece)
+        }
+      } finally {
+        await file.close()
+      }
+    },
+  }
 }
 
 async function writeWhole(file: FileHandle, piece: Uint8Array): Promise<void> {

@@ -1,5 +1,4 @@
 /** Objects at the fleet door: the bytes are the body, named by their sha256 in the path. */
-import { pipeline } from 'node:stream/promises'
 import { Type } from '@sinclair/typebox'
 import {
   ObjectSha,
@@ -13,6 +12,7 @@ import {
 } from '@waymark/domain'
 import { bodyOf } from '../../body.ts'
 import { quotaOf } from '../../object-room.ts'
+import { pour } from '../../pour.ts'
 import { changing, type Operation, reading, streaming } from './operation.ts'
 import { pageOf, readCursor } from './paging.ts'
 import type { FleetRefusal } from './refusals.ts'
@@ -158,8 +158,7 @@ export const objectOperations: readonly Operation[] = [
         'x-content-type-options': 'nosniff',
         ...(range.value ? { 'content-range': `bytes ${start}-${end}/${object.size}` } : {}),
       })
-      // A caller that hangs up ends the pipeline; there is nobody left to tell.
-      await pipeline(opened.stream, reply.raw).catch(() => reply.raw.destroy())
+      await pour(opened.pieces, reply.raw)
       return ok(undefined)
     },
   }),

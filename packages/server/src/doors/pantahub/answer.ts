@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Result } from '@waymark/domain'
 import type { AnonymousCaller, DeviceCaller, ServiceCaller, UserCaller } from '../../access.ts'
+import type { Pieces } from '../../pour.ts'
 import type { Refusal } from './errors.ts'
 import type { HandlerName, Route, Who } from './routes.ts'
 
@@ -45,6 +46,8 @@ export interface Answer {
   readonly text?: string
   /** Bytes or pieces of JSON text, sent as they come. */
   readonly stream?: Readable
+  /** Bytes by the piece, from buffers that are used again; their length is in the headers. */
+  readonly pieces?: Pieces
 }
 
 export type Said = Result<Answer, Refusal>

@@ -6,12 +6,14 @@
  * scope and the account the right (403). Only then is the handler called. What it refuses is told by `errors.ts`. Paths
  * under a mount that no row has are 404, methods no row has 405, both in the framework's shape.
  */
+import type { OutgoingHttpHeaders } from 'node:http'
 import { mayDo } from '@waymark/domain'
 import { acceptedScopes, canonicalJson, Prn } from '@waymark/pantahub'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../../access.ts'
 import type { House } from '../../house.ts'
 import type { HttpApp } from '../../http.ts'
+import { pour } from '../../pour.ts'
 import type { Answer, Asked, Handler, Handlers } from './answer.ts'
 import {
   bearerWanted,
@@ -164,6 +166,12 @@ export async function openMounts(
     reply.code(answer.status ?? 200)
     common(mount, reply, began)
     if (answer.headers) reply.headers(answer.headers)
+    if (answer.pieces) {
+      reply.hijack()
+      reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders)
+      void pour(answer.pieces, reply.raw)
+      return reply
+    }
     if (answer.stream) return reply.send(answer.stream)
     if (answer.text !== undefined) return reply.send(answer.text)
     return reply.send(answer.value === undefined ? '' : written(mount, answer.value))

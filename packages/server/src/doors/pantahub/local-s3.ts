@@ -34,7 +34,7 @@ export function byteHandlers(
           etag: etagOf(sha),
           ...(range ? { 'content-range': `bytes ${range.start}-${range.end}/${size}` } : {}),
         },
-        stream: found.stream,
+        pieces: found.pieces,
       })
     },
 
