@@ -127,6 +127,16 @@ describe('the way there and back', () => {
     const put = await walk.ask('PUT', `/v1/trails/${device.id}/steps/1`, { headers, body: { abort: true } })
     expect(put.status).toBe(403)
   })
+
+  test('[WT3] scopes of other apps, whatever they are called, give a session nothing', async () => {
+    const foreign = await walk.enter(owner.nick, owner.password, 'prn:pantahub.com:apis:/other/all')
+    const first = await begin()
+    const back = await walk.ask('GET', pathOf(first), {
+      token: foreign,
+      headers: { ...html, cookie: session(first) },
+    })
+    expect((await walk.ask('GET', wanted, { headers: { cookie: session(back) } })).status).toBe(403)
+  })
 })
 
 describe('the code', () => {

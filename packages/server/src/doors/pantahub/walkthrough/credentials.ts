@@ -12,7 +12,7 @@
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { Instant, ok, type Result } from '@waymark/domain'
-import { isJsonObject, type JsonObject, parseJson } from '@waymark/pantahub'
+import { allows, isJsonObject, type JsonObject, parseJson } from '@waymark/pantahub'
 import type { Caller, Claims } from '../../../access.ts'
 import type { House } from '../../../house.ts'
 import { createTokens } from '../../../tokens.ts'
@@ -200,7 +200,7 @@ export function narrowed(claims: Claims, scopes: readonly string[]): Claims {
 
 function common(held: string, wanted: readonly string[]): string {
   const own = held.split(' ')
-  const all = own.some((scope) => scope === 'all' || scope.endsWith('/all'))
+  const all = allows(own, 'all')
   // A narrower word of a family that is wanted (`trails.readonly` of `trails`) is kept as it is.
   const within = (scope: string) => wanted.some((word) => scope === word || scope.startsWith(`${word}.`))
   return (all ? wanted : own.filter(within)).join(' ')
