@@ -7,7 +7,7 @@
  * a link is made, the step, its device and the stored bytes are looked at themselves.
  */
 import type { Env } from './env.ts'
-import { type DeviceId, ObjectSha, type TenantId } from './ids.ts'
+import { type DeviceId, ObjectSha, type Revision, type TenantId } from './ids.ts'
 import { actingOn } from './journal.ts'
 import { publishedObjects } from './login-records.ts'
 import { objectUsage } from './objects.ts'
@@ -166,4 +166,25 @@ async function namesPublicly(tx: Tx, id: DeviceId, sha: ObjectSha): Promise<bool
   if (!device?.published || device.garbage || !(await openTrail(tx, device))) return false
   const where = { sha, device: id, generation: device.generation }
   return (await tx.find(objectUses, { where, limit: 1 })).length > 0
+}
+
+/** The objects a step names now: what a replaced state may leave behind. */
+export async function objectsOfStep(tx: Tx, id: DeviceId, rev: Revision): Promise<ReadonlySet<ObjectSha>> {
+  const device = await tx.get(devices, { id })
+  if (!device) return new Set()
+  const where = { device: id, generation: device.generation, rev }
+  const uses = await tx.find(objectUses, { where, limit: indexedUsesMax })
+  return new Set(uses.map(({ sha }) => sha))
+}
+
+/** Takes those of a device's objects out of the index that none of its steps names any more. */
+export async function forgetUnused(
+  house: HouseTx,
+  tenant: TenantId,
+  id: DeviceId,
+  shas: ReadonlySet<ObjectSha>,
+): Promise<void> {
+  const tx = house.tenant(tenant)
+  for (const sha of shas)
+    if (!(await namesPublicly(tx, id, sha))) await house.remove(publishedObjects, { sha, device: id })
 }

@@ -13,6 +13,7 @@ import type {
   DeviceRefusal,
   DirectoryRefusal,
   Instant,
+  LinkRefusal,
   ObjectRefusal,
   PlanRefusal,
   TrailRefusal,
@@ -70,6 +71,7 @@ export type Refusal =
   | DirectoryRefusal
   | AccessTokenRefusal
   | AppRefusal
+  | LinkRefusal
   | TrailRefusal
   | ObjectRefusal
   | PlanRefusal
@@ -202,6 +204,7 @@ const onTheWire: Teller = {
     bad({ thing: `step ${device}-${rev}`, wanted: `status ${wanted}`, got: `${got}, or ended` }),
 
   'no-such-object': ({ got }) => ({ status: 404, msg: `object ${got}: not there` }),
+  'nothing-to-link': ({ sha }) => ({ status: 404, msg: `object ${sha}: nobody has published it` }),
   'already-stored': ({ object }) => ({ status: 409, msg: `object ${object.sha}: its bytes are here` }),
   'size-differs': ({ sha, wanted, got }) =>
     bad({ thing: `object ${sha}`, wanted: `${wanted} bytes`, got: `${got}` }),

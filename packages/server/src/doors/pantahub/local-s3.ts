@@ -3,7 +3,9 @@
  * memory. A download may begin where an earlier one broke off; its ETag is the sha256. An upload appears whole, after
  * size and sha256 have agreed, or not at all.
  */
+import { createHash } from 'node:crypto'
 import { ok, refuse } from '@waymark/domain'
+import type { BytesRefusal } from '@waymark/store'
 import { bodyOf } from '../../body.ts'
 import type { House } from '../../house.ts'
 import type { Asked, Handlers, Said } from './answer.ts'
@@ -41,10 +43,14 @@ export function byteHandlers(
     async takeBytes({ params, headers, raw }: Asked<undefined>): Promise<Said> {
       const opened = urls.open(params.token ?? '', 'PUT')
       if (!opened.ok) return opened
-      const { tenant, sha, size } = opened.value
+      const { tenant, sha, size, link } = opened.value
       const announced = headers['content-length']
       if (announced !== undefined && Number(announced) > size)
         return refuse({ kind: 'size-differs', sha, wanted: size, got: Number(announced) })
+      if (link) {
+        const differs = await compared(bodyOf(raw), sha, size)
+        return differs ? refuse(differs) : ok({ text: '' })
+      }
       const by = { kind: 'system', id: 'object-url' } as const
       const received = await house.objects.receive({ tenant, sha, size, source: bodyOf(raw), by })
       return received.ok ? ok({ text: '' }) : received
@@ -54,6 +60,24 @@ export function byteHandlers(
       return refuse({ kind: 'bad-url-token', wanted: 'GET or PUT' })
     },
   }
+}
+
+/** Reads bytes only to see whether they are the ones a sha256 names; undefined when they are. */
+async function compared(
+  source: AsyncIterable<Uint8Array>,
+  sha: string,
+  size: number,
+): Promise<BytesRefusal | undefined> {
+  const hash = createHash('sha256')
+  let got = 0
+  for await (const piece of source) {
+    got += piece.length
+    if (got > size) return { kind: 'too-long', wanted: size, got }
+    hash.update(piece)
+  }
+  if (got < size) return { kind: 'too-short', wanted: size, got }
+  const found = hash.digest('hex')
+  return found === sha ? undefined : { kind: 'wrong-hash', wanted: sha, got: found }
 }
 
 function etagOf(sha: string): string {

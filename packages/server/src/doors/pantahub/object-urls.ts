@@ -21,7 +21,12 @@ export interface SignedObject {
   readonly size: number
   /** What a download is called. */
   readonly name: string
+  /** Of a put URL: the bytes are linked; what is put is compared with them and not kept. */
+  readonly link?: true
 }
+
+/** The audience of a put URL of a link, in place of a storage id. */
+const shaOnly = 'SHAONLY'
 
 export type UrlRefusal = { readonly kind: 'bad-url-token'; readonly wanted: string }
 
@@ -54,12 +59,12 @@ export function createObjectUrls(needs: {
   })
 
   return {
-    url(method, { tenant, sha, size, name }) {
+    url(method, { tenant, sha, size, name, link }) {
       const now = clock.now()
       const token = sign({
         iss: 'waymark',
         sub: ownerPrn(tenant),
-        aud: storageId(ownerPrn(tenant), shaOf(sha)),
+        aud: link ? shaOnly : storageId(ownerPrn(tenant), shaOf(sha)),
         iat: Math.floor(now / 1000),
         exp: Math.floor((now + needs.lifeMs) / 1000),
         Method: method,
@@ -76,7 +81,8 @@ export function createObjectUrls(needs: {
       if (claims.exp * 1000 <= clock.now()) return refuse({ kind: 'bad-url-token', wanted: 'one still good' })
       if (claims.Method !== method)
         return refuse({ kind: 'bad-url-token', wanted: `one for ${claims.Method}` })
-      return ok({ tenant: claims.tenant, sha: claims.sha, size: claims.Size, name: claims.DispositionName })
+      const { tenant, sha, Size: size, DispositionName: name, link } = claims
+      return ok({ tenant, sha, size, name, ...(link ? { link } : {}) })
     },
   }
 
@@ -88,7 +94,7 @@ export function createObjectUrls(needs: {
       return undefined
     }
     if (typeof payload !== 'object' || payload === null) return undefined
-    const { sub, exp, Method, Size, Sha, DispositionName } = payload as Record<string, unknown>
+    const { sub, aud, exp, Method, Size, Sha, DispositionName } = payload as Record<string, unknown>
     const owner = parsePrn(sub)
     const tenant = owner?.kind === 'account' ? TenantId.parse(owner.name) : undefined
     const sha = ObjectSha.parse(Sha)
@@ -96,7 +102,7 @@ export function createObjectUrls(needs: {
     if (typeof exp !== 'number' || typeof Size !== 'number' || typeof DispositionName !== 'string')
       return undefined
     return Method === 'GET' || Method === 'PUT'
-      ? { tenant, sha, exp, Method, Size, DispositionName }
+      ? { tenant, sha, exp, Method, Size, DispositionName, link: aud === shaOnly }
       : undefined
   }
 }

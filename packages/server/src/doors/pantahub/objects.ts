@@ -2,11 +2,13 @@
  * Objects (Pantahub wire facts 4.1 and 4.2): registering them, looking at them, and the URLs their bytes travel by.
  *
  * 200 means "send the bytes", 409 means "they are here": clients act on nothing else. Devices work in the namespace of
- * their owner. Objects of others are never linked: bytes that somebody else has uploaded have to be uploaded again.
+ * their owner. Bytes that a step of somebody else's published device names need not be uploaded again: the object becomes a
+ * link to them, unless the client says `autolink=no`.
  */
 import {
   type Actor,
   invariant,
+  linkObject,
   type ObjectRecord,
   type ObjectRefusal,
   ObjectSha,
@@ -47,7 +49,8 @@ export function objectHandlers(
       return sayArray(list(caller.tenant))
     },
 
-    registerObject: ({ caller, body }) => register(house, urls, { caller, body, tenant: caller.tenant }),
+    registerObject: ({ caller, body, query }) =>
+      register(house, urls, { caller, body, tenant: caller.tenant, autolink: query.autolink !== 'no' }),
 
     async readObject({ caller, params }) {
       const found = await find(caller, params.sha)
@@ -112,7 +115,13 @@ export function objectHandlers(
 export async function register(
   house: House,
   urls: ObjectUrls,
-  asked: { caller: { readonly actor: Actor }; body: Buffer | undefined; tenant: TenantId },
+  asked: {
+    caller: { readonly actor: Actor }
+    body: Buffer | undefined
+    tenant: TenantId
+    /** Default true. */
+    autolink?: boolean
+  },
 ): Promise<Said> {
   const { caller, tenant } = asked
   if (tenant === unclaimedTenant)
@@ -127,16 +136,25 @@ export async function register(
   const quota = (await house.store.readHouse().get(tenants, { id: tenant }))?.objectBytesMax
   const { objectQuota } = house.config
   const quotaBytes = quota ?? (objectQuota === 'off' ? Number.MAX_SAFE_INTEGER : objectQuota)
-  const made = await house.store.transact(tenant, (tx) =>
-    registerObject(tx, house.env(), { ...wanted.value, quotaBytes, by: caller.actor }),
-  )
+  const made = await house.store.transactHouse<ObjectRecord, ObjectRefusal>(async (all) => {
+    const tx = all.tenant(tenant)
+    const { sha, name } = wanted.value
+    const held = await tx.get(objects, { sha })
+    if (asked.autolink !== false && !held?.stored) {
+      const about = { tenant, sha, quotaBytes, by: caller.actor, ...(name === '' ? {} : { name }) }
+      const linked = await linkObject(all, house.env(), about)
+      if (linked.ok) return linked
+      if (linked.refusal.kind === 'quota-exceeded') return refuse(linked.refusal)
+    }
+    return registerObject(tx, house.env(), { ...wanted.value, quotaBytes, by: caller.actor })
+  })
   const stored = made.ok ? undefined : storedAlready(made.refusal)
   if (!made.ok && !stored) return made
   const object = made.ok ? made.value : stored
   invariant(object, 'an object is registered now, or was stored before')
   return ok({
-    status: made.ok ? 200 : 409,
-    headers: { 'pantahub-object-type': 'object' },
+    status: object.stored ? 409 : 200,
+    headers: { 'pantahub-object-type': object.linkedTo === undefined ? 'object' : 'link' },
     text: objectWire(urls, object, { tenant, now: house.clock.now(), shown: 'both' }),
   })
 }

@@ -131,17 +131,18 @@ export function objectWire(
   const sha = shaOf(object.sha)
   const owner = ownerPrn(tenant)
   const name = about.name ?? object.name
+  const link = object.linkedTo !== undefined
   const signed = { tenant, sha: object.sha, size: object.size, name }
   return objectText({
     sha,
-    storageId: storageId(owner, sha),
+    storageId: storageId(ownerPrn(object.linkedTo ?? tenant), sha),
     owner,
     objectName: name,
     size: object.size,
     mimeType: object.mimeType,
     timeCreated: Instant.format(object.createdAt),
     timeModified: Instant.format(object.modifiedAt),
-    putUrl: shown === 'both' ? urls.url('PUT', signed) : '',
+    putUrl: shown === 'both' ? urls.url('PUT', link ? { ...signed, link } : signed) : '',
     getUrl: shown === 'none' ? '' : urls.url('GET', signed),
     now: Math.floor(now / 1000),
   })

@@ -35,6 +35,7 @@ import type { House } from '../../house.ts'
 import { type Asked, type Handlers, type Said, sayText } from './answer.ts'
 import { described, jsonOf, objectAt, objectOf, textAt } from './bodies.ts'
 import { badValue, type Refusal } from './errors.ts'
+import { transactLinked } from './linking.ts'
 import { progressOf, stepWire } from './steps.ts'
 import { revision, stateIn, trailId } from './trails.ts'
 
@@ -53,7 +54,9 @@ export function stepChangeHandlers(
       if (!wanted.ok) return wanted
       const { device, tenant, reader } = opened.value
       const asked: PostStep = { ...wanted.value, device: device.id, by: caller.actor }
-      const posted = await house.store.transact(tenant, (tx) => postStep(tx, house.env(), asked))
+      const posted = await transactLinked(house, { tenant, ...asked }, (tx) =>
+        postStep(tx, house.env(), asked),
+      )
       return posted.ok ? sayText(await stepWire(reader, tenant, posted.value, undefined)) : posted
     },
 
@@ -62,9 +65,14 @@ export function stepChangeHandlers(
       if (!json.ok) return json
       const state = stateIn(json.value)
       if (!state.ok) return state
-      const by = caller.actor
-      const put = await change({ caller, params }, (tx, device, rev) =>
-        replaceState(tx, house.env(), { device, rev, state: state.value, by }),
+      const opened = await openOwn(caller, params.id)
+      if (!opened.ok) return opened
+      const rev = revision(params.rev)
+      if (!rev.ok) return rev
+      const { device, tenant } = opened.value
+      const asked = { device: device.id, rev: rev.value, state: state.value, by: caller.actor }
+      const put = await transactLinked(house, { tenant, replaces: rev.value, ...asked }, (tx) =>
+        replaceState(tx, house.env(), asked),
       )
       return put.ok ? sayText(state.value.text) : put
     },

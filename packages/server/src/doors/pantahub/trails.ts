@@ -42,6 +42,7 @@ import { type Caller, hex, type Opened, ownerPrn } from '../../access.ts'
 import type { House } from '../../house.ts'
 import { type Handlers, say, sayArray, sayText } from './answer.ts'
 import { badValue, type DoorRefusal, type Refusal } from './errors.ts'
+import { transactLinked } from './linking.ts'
 import { pages } from './paging.ts'
 
 /** A larger state could be posted and never be taken: Pantavisor reads no reply over 2 MiB, and a step is more than its state. */
@@ -73,7 +74,9 @@ export function trailHandlers(
       const parsed = parseStateText((body ?? Buffer.alloc(0)).toString('utf8'), stateLimits)
       if (!parsed.ok) return parsed
       const wanted = { device: device.id, state: postedState(parsed.state), by: caller.actor }
-      const made = await house.store.transact(tenant, (tx) => announce(tx, house.env(), wanted))
+      const made = await transactLinked(house, { tenant, ...wanted }, (tx) =>
+        announce(tx, house.env(), wanted),
+      )
       return made.ok ? sayText(await trailWire(house.store.read(tenant), tenant, made.value.trail)) : made
     },
 
