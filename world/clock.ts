@@ -16,6 +16,8 @@ export interface WorldClock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>
   /** Time stands still until this work has ended. */
   busy<T>(work: Promise<T>): Promise<T>
+  /** Within such work: waits for something that takes time, and lets it pass. */
+  waiting<T>(work: Promise<T>): Promise<T>
   /** Called whenever all is at rest, before time moves on. */
   onRest(check: () => Promise<void>): void
   /** Lets time pass until `until` (milliseconds since 1970), or until `over` says so. */
@@ -37,6 +39,7 @@ export function createWorldClock(startMs: number): WorldClock {
   let now = startMs
   let seq = 0
   let underWay = 0
+  let waits = 0
 
   function after(ms: number, then: () => void): () => void {
     const timer: Timer = { at: now + Math.max(0, Math.round(ms)), seq: seq++, act: then }
@@ -50,7 +53,7 @@ export function createWorldClock(startMs: number): WorldClock {
     let turns = 0
     for (let quiet = 0; quiet < 2; ) {
       await new Promise<void>((resolve) => setImmediate(resolve))
-      quiet = underWay === 0 ? quiet + 1 : 0
+      quiet = underWay <= waits ? quiet + 1 : 0
       if (++turns > turnsMax) throw new Error('work in the server never ends')
     }
     for (const check of checks) await check()
@@ -76,6 +79,14 @@ export function createWorldClock(startMs: number): WorldClock {
         return await work
       } finally {
         underWay--
+      }
+    },
+    async waiting(work) {
+      waits++
+      try {
+        return await work
+      } finally {
+        waits--
       }
     },
     onRest: (check) => void checks.push(check),

@@ -64,6 +64,12 @@ export function watchJournal(store: Store, tenant: TenantId, named: Named): Jour
     },
   }
 
+  /** The revision of a step by its transaction. */
+  function revOf(transaction: string): string | undefined {
+    for (const [key, step] of folded.steps) if (step.transaction === transaction) return key.split('/')[2]
+    return undefined
+  }
+
   async function judge(row: JournalRow): Promise<string[]> {
     const { kind, device, data } = row
     const broken: string[] = []
@@ -74,8 +80,11 @@ export function watchJournal(store: Store, tenant: TenantId, named: Named): Jour
       if (folded.steps.has(`${device}/${data.generation}/${data.rev}`))
         broken.push(`[W4] step ${device}-${data.rev} was posted twice`)
     }
-    if (kind === 'step.proved' && !named.get(String(device))?.has(String(data.rev)))
-      broken.push(`[W3] step ${device}-${data.rev} is ${data.proof}, but the device never named it`)
+    if (data.proof !== undefined && data.proof !== 'claimed') {
+      const rev = data.rev ?? revOf(String(data.transaction))
+      if (!named.get(String(device))?.has(String(rev)))
+        broken.push(`[W3] step ${device}-${rev} is ${data.proof}, but the device never named it`)
+    }
     if (data.proof === 'verified') {
       const { transaction } = data
       const step = (await everything(store.read(tenant), steps)).find(

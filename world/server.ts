@@ -39,6 +39,9 @@ export interface WorldServer {
   stop(): Promise<void>
 }
 
+/** A commit takes so long at most. Milliseconds. */
+const commitMsMax = 20
+
 export const hubUrl = 'http://hub.world'
 
 export function createWorldServer(needs: {
@@ -60,6 +63,9 @@ export function createWorldServer(needs: {
   const now = (): Instant => Instant.of(clock.now() + skewMs)
   const bytes = createMemoryObjectBytes(now)
   const random = luck.fork('random')
+  const disk = luck.fork('disk')
+  /** A commit waits for the disk, and time passes meanwhile. */
+  const sync = (): Promise<void> => clock.waiting(clock.sleep(disk.between(0, commitMsMax)))
   let lives = 0
   let present: { life: Life; house: House; http: HttpApp; told: Set<() => void> } | undefined
 
@@ -93,8 +99,8 @@ export function createWorldServer(needs: {
         announce: () => {},
       },
       {
-        store: mortalStore(store, life),
-        telemetry: mortalStore(telemetry, life),
+        store: mortalStore(store, life, sync),
+        telemetry: mortalStore(telemetry, life, sync),
         bytes: mortalBytes(bytes, life),
       },
       allDoors,
@@ -188,8 +194,11 @@ function streamOf(body: AsyncIterable<Uint8Array>): PassThrough {
   return stream
 }
 
-/** The store as one life sees it: a body that has not begun when death comes leaves nothing; a commit stays. */
-function mortalStore(store: Store, life: Life): Store {
+/**
+ * The store as one life sees it. A commit takes its time: death before its end leaves nothing of it, also when somebody
+ * has been answered already; what was committed stays.
+ */
+function mortalStore(store: Store, life: Life, sync: () => Promise<void>): Store {
   const reader = (inner: Reader): Reader => ({
     get: (from, key) => life.gate(() => inner.get(from, key)),
     find: (from, find) => life.gate(() => inner.find(from, find)),
@@ -199,20 +208,24 @@ function mortalStore(store: Store, life: Life): Store {
     if (life.dead) throw new Error('the process is gone')
   }
   return {
-    transact: (tenant, body) =>
-      life.gate(() =>
+    async transact(tenant, body) {
+      await life.gate(sync)
+      return life.gate(() =>
         store.transact(tenant, async (tx) => {
           alive()
           return body(tx)
         }),
-      ),
-    transactHouse: (body) =>
-      life.gate(() =>
+      )
+    },
+    async transactHouse(body) {
+      await life.gate(sync)
+      return life.gate(() =>
         store.transactHouse(async (house) => {
           alive()
           return body(house)
         }),
-      ),
+      )
+    },
     read: (tenant) => reader(store.read(tenant)),
     readHouse: () => reader(store.readHouse()),
     journal: {
