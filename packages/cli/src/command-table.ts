@@ -56,6 +56,16 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./commands/yang.ts'),
   },
   {
+    name: 'backup',
+    summary: 'back up, verify and restore records and objects in one file',
+    load: () => import('./commands/backup.ts'),
+  },
+  {
+    name: 'gc',
+    summary: 'collect objects that nothing refers to',
+    load: () => import('./commands/gc.ts'),
+  },
+  {
     name: 'demo',
     summary: 'see it alive: a server and five devices at work',
     load: () => import('./commands/demo.ts'),

@@ -116,6 +116,7 @@ const reducers = {
   'app.removed': remark,
   'profile.changed': remark,
   'global-meta.changed': remark,
+  'installation.restored': remark,
   'setting.changed': remark,
 
   'device.registered': deviceCame,

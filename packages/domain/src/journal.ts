@@ -25,6 +25,7 @@ export const journalKinds = {
   'app.removed': 'an app of a third party was removed; tokens given to it are void',
   'profile.changed': 'what an account tells of itself was changed',
   'global-meta.changed': 'what an owner wants every device to know was changed',
+  'installation.restored': 'records were put back from a backup',
   'setting.changed': 'a setting of the installation was changed',
   'device.registered': 'a device registered',
   'device.arrived': 'a device came in from the unclaimed',

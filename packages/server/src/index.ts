@@ -1,7 +1,12 @@
 /** The menu of the server: configuration, composition, and the life of a process. */
+export { createBackup } from './backup/create.ts'
+export { BackupFault, type Manifest } from './backup/format.ts'
+export { restoreBackup } from './backup/restore.ts'
+export { verifyBackup } from './backup/verify.ts'
 export { composeHouse, type Homes, type Outside, openHomes, openHouse, realOutside } from './compose.ts'
 export * from './config.ts'
 export { fleetOpenapi, fleetOperations } from './doors/fleet/door.ts'
+export { type Collected, collectGarbage } from './gc.ts'
 export { createLog, type Log } from './log.ts'
 export { nearest } from './nearest.ts'
 export { type Opened, type ServeOptions, type Services, StartFailure, serve } from './serve.ts'

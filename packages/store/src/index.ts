@@ -11,4 +11,5 @@ export {
   type OpenedBytes,
 } from './object-bytes.ts'
 export { openPostgresStore, type PostgresOptions } from './postgres.ts'
+export { openSnapshot, type Snapshot } from './snapshot.ts'
 export { openSqliteStore, type SqliteOptions } from './sqlite.ts'

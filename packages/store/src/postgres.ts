@@ -181,11 +181,11 @@ class PostgresStore implements Store {
   }
 
   read(tenant: TenantId): Reader {
-    return new PooledReader(this, this.#tables, this.#statements, tenant)
+    return new PostgresReader(this, this.#tables, this.#statements, tenant)
   }
 
   readHouse(): Reader {
-    return new PooledReader(this, this.#tables, this.#statements, 'house')
+    return new PostgresReader(this, this.#tables, this.#statements, 'house')
   }
 
   onCommit(listener: CommitListener): () => void {
@@ -240,14 +240,15 @@ function laneOf(tenant: string, lanes: number): number {
   return sum % lanes
 }
 
-class PooledReader implements Reader {
-  readonly #store: PostgresStore
+/** Reads outside our lanes, by whatever runs a statement: the pool, or one connection with one snapshot. */
+export class PostgresReader implements Reader {
+  readonly #store: { query(prepared: Statement, values: readonly unknown[]): Promise<Row[]> }
   readonly #tables: ReadonlyMap<string, Table>
   readonly #statements: Statements
   readonly #scope: Scope
 
   constructor(
-    store: PostgresStore,
+    store: { query(prepared: Statement, values: readonly unknown[]): Promise<Row[]> },
     tables: ReadonlyMap<string, Table>,
     statements: Statements,
     scope: Scope,

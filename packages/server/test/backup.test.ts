@@ -1,0 +1,314 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  type AnyCollection,
+  createAccount,
+  type DeviceId,
+  devices,
+  Instant,
+  mainCollections,
+  type ObjectSha,
+  ok,
+  registerDevice,
+  registerObject,
+  type Store,
+  type TenantId,
+  telemetryCollections,
+  tenants,
+} from '@waymark/domain'
+import { startPostgres } from '@waymark/store/testing'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { createBackup } from '../src/backup/create.ts'
+import { restoreBackup } from '../src/backup/restore.ts'
+import { verifyBackup } from '../src/backup/verify.ts'
+import { type Homes, openHomes } from '../src/compose.ts'
+import { type Config, parseConfig } from '../src/config.ts'
+import { collectGarbage } from '../src/gc.ts'
+import { createLog } from '../src/log.ts'
+import { createObjectRoom } from '../src/object-room.ts'
+
+const postgres = await startPostgres()
+afterAll(() => postgres?.stop())
+
+const log = createLog({ logLevel: 'silent' })
+const env = () => ({ now: Instant.of(Date.now()), random: (count: number) => randomBytes(count) })
+
+function temporary(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'waymark-backup-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+function configOf(data: string, ...flags: string[]): Config {
+  const parsed = parseConfig({ flags: ['--data', data, ...flags], env: {} })
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.refusal))
+  return parsed.value
+}
+
+let databases = 0
+async function newDatabase(): Promise<string> {
+  const { default: pg } = await import('pg')
+  const name = `backup_${++databases}`
+  const client = new pg.Client({ connectionString: postgres?.url ?? '' })
+  await client.connect()
+  await client.query(`CREATE DATABASE ${name}`)
+  await client.end()
+  const url = new URL(postgres?.url ?? '')
+  url.pathname = `/${name}`
+  return url.href
+}
+
+const kinds = {
+  SQLite: async () => configOf(temporary()),
+  PostgreSQL: async () => configOf(temporary(), '--database', await newDatabase()),
+} as const
+type Kind = keyof typeof kinds
+const here = (Object.keys(kinds) as Kind[]).filter((kind) => kind === 'SQLite' || postgres)
+
+async function openAt(config: Config): Promise<Homes & { close(): Promise<void> }> {
+  const homes = await openHomes(config, { log })
+  let closed: Promise<unknown> | undefined
+  const close = async () => {
+    closed ??= Promise.all([homes.store.close(), homes.telemetry.close()])
+    await closed
+  }
+  onTestFinished(close)
+  return { ...homes, close }
+}
+
+/** A tenant with devices and a stored object. */
+async function fill(homes: Homes, nick: string, bytes: Buffer): Promise<TenantId> {
+  const made = await homes.store.transactHouse((house) =>
+    createAccount(house, env(), { nick, passwordHash: 'hash', verified: true }),
+  )
+  if (!made.ok) throw new Error(made.refusal.kind)
+  const { id } = made.value.tenant
+  for (let i = 0; i < 3; i++) await addDevice(homes.store, id, `${nick}-${i}`)
+  const sha = createHash('sha256').update(bytes).digest('hex') as ObjectSha
+  const by = { kind: 'user', id: made.value.principal.id } as const
+  const registered = await homes.store.transact(id, (tx) =>
+    registerObject(tx, env(), { sha, size: bytes.length, name: 'x', mimeType: '', quotaBytes: 2 ** 40, by }),
+  )
+  if (!registered.ok) throw new Error(registered.refusal.kind)
+  async function* source() {
+    yield bytes
+  }
+  const room = createObjectRoom({ ...homes, env })
+  const stored = await room.receive({ tenant: id, sha, size: bytes.length, source: source(), by })
+  expect(stored.ok).toBe(true)
+  return id
+}
+
+async function addDevice(store: Store, tenant: TenantId, nick: string) {
+  const made = await store.transactHouse((house) =>
+    registerDevice(house, env(), { tenant, nick, seal: (secret) => `sealed:${secret.length}` }),
+  )
+  if (!made.ok) throw new Error(made.refusal.kind)
+  return made.value.device.id
+}
+
+/** Everything a store holds, as a text for each record and entry. */
+async function contents(store: Store, collections: readonly AnyCollection[]) {
+  const records: string[] = []
+  const entries: Record<string, string[]> = {}
+  const ids =
+    collections === mainCollections ? (await store.readHouse().find(tenants, {})).map(({ id }) => id) : []
+  for (const collection of collections) {
+    const readers = collection.scope === 'house' ? [store.readHouse()] : ids.map((id) => store.read(id))
+    for (const reader of readers)
+      for (const record of await reader.find(collection as never, { limit: 10_000 }))
+        records.push(`${collection.name} ${JSON.stringify(record)}`)
+  }
+  for (const scope of ['house', ...ids] as const) {
+    const read = await store.journal.read(scope, { limit: 10_000 })
+    if (!read.ok) throw new Error(read.refusal.kind)
+    entries[scope] = read.value.entries
+      .filter(({ kind }) => kind !== 'installation.restored')
+      .map(({ cursor: _, ...entry }) => JSON.stringify(entry))
+  }
+  return { records: records.filter((line) => !line.startsWith('leases')).sort(), entries }
+}
+
+for (const from of here)
+  for (const to of here)
+    test(`[BK2] ${from} into ${to}: records, journal and objects are the same`, async () => {
+      const config = await kinds[from]()
+      const source = await openAt(config)
+      const bytes = randomBytes(300_000)
+      const olive = await fill(source, 'olive', bytes)
+      await fill(source, 'other', Buffer.from('small'))
+      await source.telemetry.transactHouse(async (house) => {
+        const [presence] = telemetryCollections
+        await house.put(presence as never, { device: 'd'.repeat(24), lastSeenAt: 5, address: '::1' } as never)
+        return ok(undefined)
+      })
+      const file = join(temporary(), 'backup.tar')
+      const made = await createBackup(config, file)
+      expect(await verifyBackup(file)).toEqual(made)
+      expect(made.counts).toMatchObject({ objects: 2, objectBytes: 300_005 })
+      expect(readdirSync(join(file, '..'))).toEqual(['backup.tar'])
+
+      const target = await kinds[to]()
+      await restoreBackup(target, file, { log })
+      const restored = await openAt(target)
+      expect(await contents(restored.store, mainCollections)).toEqual(
+        await contents(source.store, mainCollections),
+      )
+      expect(await contents(restored.telemetry, telemetryCollections)).toEqual(
+        await contents(source.telemetry, telemetryCollections),
+      )
+      const sha = createHash('sha256').update(bytes).digest('hex') as ObjectSha
+      const opened = await createObjectRoom({ ...restored, env }).open(olive, sha)
+      const pieces: Buffer[] = []
+      for await (const piece of opened?.stream ?? []) pieces.push(piece as Buffer)
+      expect(Buffer.concat(pieces)).toEqual(bytes)
+      // It is a store like any other: it goes on from there.
+      await addDevice(restored.store, olive, 'afterwards')
+    })
+
+for (const kind of here)
+  test(`[BK1] ${kind}: what was acknowledged before it began is in it, while others write`, async () => {
+    const config = await kinds[kind]()
+    const homes = await openAt(config)
+    const tenant = await fill(homes, 'olive', Buffer.from('x'))
+    const acknowledged: DeviceId[] = []
+    let writing = true
+    const writers = [0, 1, 2].map(async (writer) => {
+      for (let i = 0; writing; i++) acknowledged.push(await addDevice(homes.store, tenant, `w${writer}-${i}`))
+    })
+    try {
+      for (let round = 0; round < 3; round++) {
+        while (acknowledged.length < 40 * (round + 1)) await new Promise((resolve) => setTimeout(resolve, 5))
+        const before = [...acknowledged]
+        const file = join(temporary(), 'backup.tar')
+        await createBackup(config, file)
+        const target = configOf(temporary())
+        await restoreBackup(target, file, { log })
+        const restored = await openAt(target)
+        const reader = restored.store.read(tenant)
+        const there = new Set((await reader.find(devices, { limit: 10_000 })).map(({ id }) => id))
+        expect(before.filter((id) => !there.has(id))).toEqual([])
+        // One moment: every device that is there has its entry, and every entry its device.
+        const journal = await restored.store.journal.read(tenant, { limit: 10_000 })
+        const told = journal.ok
+          ? journal.value.entries.filter((entry) => entry.kind === 'device.registered')
+          : []
+        expect(new Set(told.map(({ device }) => device))).toEqual(there)
+      }
+    } finally {
+      writing = false
+      await Promise.all(writers)
+    }
+  }, 60_000)
+
+describe('what is wrong', () => {
+  async function backup() {
+    const config = configOf(temporary())
+    const homes = await openAt(config)
+    await fill(homes, 'olive', randomBytes(5000))
+    const folder = temporary()
+    const file = join(folder, 'backup.tar')
+    await createBackup(config, file)
+    return { config, homes, file, folder }
+  }
+
+  test('[BK3] a changed byte anywhere, a cut and a missing end are found; nothing is restored', async () => {
+    const { file, folder } = await backup()
+    const whole = readFileSync(file)
+    const broken = join(folder, 'broken.tar')
+    const target = configOf(join(folder, 'target'))
+    const { members } = await verifyBackup(file)
+    const [about, records] = members.map(({ size }) => size)
+    for (let i = 0; i < 24; i++) {
+      // In the first member, in the second one and in its header; what fills up a block may be anything.
+      const spots = [512 + ((i * 13) % (about ?? 1)), 1536 + ((i * 197) % (records ?? 1)), 1024 + i]
+      const at = spots[i % 3] ?? 0
+      const bytes = Buffer.from(whole)
+      bytes[at] = (bytes[at] ?? 0) ^ 0x10
+      writeFileSync(broken, bytes)
+      await expect(verifyBackup(broken)).rejects.toThrow(broken)
+    }
+    for (const length of [0, 700, 5000, whole.length - 1]) {
+      writeFileSync(broken, whole.subarray(0, length))
+      await expect(restoreBackup(target, broken, { log })).rejects.toThrow(
+        `${broken}: archive: it ends too early`,
+      )
+    }
+    expect(existsSync(target.data)).toBe(false)
+  })
+
+  test('[BK4] a target that holds anything is left alone, and a file that is there is not replaced', async () => {
+    const { config, file, homes } = await backup()
+    await expect(createBackup(config, file)).rejects.toThrow('wanted a file that is not there yet')
+    const before = await contents(homes.store, mainCollections)
+    await homes.close()
+    await expect(restoreBackup(config, file, { log })).rejects.toThrow(
+      'wanted an empty store, got one that holds tenants',
+    )
+    expect(await contents((await openAt(config)).store, mainCollections)).toEqual(before)
+  })
+
+  test('[BK4] a damaged object ends the backup, which leaves nothing', async () => {
+    const { config, folder, file } = await backup()
+    const object = readdirSync(join(config.data, 'objects'), { recursive: true, encoding: 'utf8' }).find(
+      (path) => /[0-9a-f]{64}$/.test(path),
+    )
+    const path = join(config.data, 'objects', object ?? '')
+    const bytes = readFileSync(path)
+    bytes[7] = (bytes[7] ?? 0) ^ 1
+    writeFileSync(path, bytes)
+    await expect(createBackup(config, join(folder, 'second.tar'))).rejects.toThrow('its file is damaged')
+    rmSync(path)
+    await expect(createBackup(config, join(folder, 'third.tar'))).rejects.toThrow('got none')
+    expect(readdirSync(folder)).toEqual(['backup.tar'])
+    await verifyBackup(file)
+  })
+
+  test('[BK4] what is in memory, or not there, cannot be backed up', async () => {
+    const folder = temporary()
+    const file = join(folder, 'backup.tar')
+    await expect(createBackup(configOf(folder, '--database', 'memory:'), file)).rejects.toThrow('in memory')
+    await expect(createBackup(configOf(join(folder, 'nothing')), file)).rejects.toThrow(
+      'there is no such file',
+    )
+    await expect(verifyBackup(file)).rejects.toThrow('no such file')
+    expect(readdirSync(folder).filter((name) => name.startsWith('backup'))).toEqual([])
+  })
+
+  test('[BK5] no key is inside; where it lay is told', async () => {
+    const config = configOf(temporary())
+    const { openMasterKey } = await import('../src/keys.ts')
+    const at = join(config.data, 'keys', 'master.key')
+    const key = openMasterKey(at, (count) => randomBytes(count))
+    if (!key.ok) throw new Error(key.refusal.kind)
+    const homes = await openAt(config)
+    await fill(homes, 'olive', Buffer.from('x'))
+    const file = join(temporary(), 'backup.tar')
+    const { key: told } = await createBackup(config, file)
+    expect(told).toEqual({ inside: false, at, mark: expect.stringMatching(/^[0-9a-f]{16}$/) })
+    const whole = readFileSync(file)
+    expect(whole.includes(Buffer.from(key.value))).toBe(false)
+    expect(whole.includes(Buffer.from(key.value).toString('base64'))).toBe(false)
+  })
+})
+
+test('[BK6] a dry run tells what gc then collects, and collects nothing', async () => {
+  const config = configOf(temporary())
+  const homes = await openAt(config)
+  await fill(homes, 'olive', randomBytes(5000))
+  await homes.close()
+  const run = (dryRun: boolean, ahead: number) =>
+    collectGarbage(config, { log }, { dryRun, clock: { now: () => Date.now() + ahead } })
+  const day = 25 * 3600_000
+  const nothing = { records: 0, bytes: 0, files: 0 }
+  expect(await run(true, 0)).toEqual(nothing)
+  expect(await run(true, day)).toEqual({ records: 1, bytes: 5000, files: 0 })
+  const copy = configOf(temporary())
+  cpSync(config.data, copy.data, { recursive: true })
+  expect(await run(true, day)).toEqual({ records: 1, bytes: 5000, files: 0 })
+  expect(await run(false, 0)).toEqual(nothing)
+  expect(await run(false, day)).toMatchObject({ records: 1, bytes: 5000 })
+  expect(await run(true, day)).toEqual(nothing)
+})
