@@ -34,7 +34,7 @@ export async function startChild<T>(script: string, args: readonly string[]): Pr
   }
 }
 
-/** `waymark up` as anybody starts it: the built program, on a free port. */
+/** `waymark up` as `npm start` and the systemd unit start it: the built program, two malloc arenas, on a free port. */
 export async function startWaymark(data: string): Promise<{
   port: number
   /** Largest resident memory so far, bytes; undefined where the system does not tell. */
@@ -47,7 +47,7 @@ export async function startWaymark(data: string): Promise<{
     [program, 'up', '--data', data, '--http', '0', '--log-level', 'warn'],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, WAYMARK_ADMIN_PASSWORD: 'bench' },
+      env: { MALLOC_ARENA_MAX: '2', ...process.env, WAYMARK_ADMIN_PASSWORD: 'bench' },
     },
   )
   let port = 0

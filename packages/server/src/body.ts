@@ -6,6 +6,7 @@
  * that, too.
  */
 import type { Readable } from 'node:stream'
+import { movedBytes } from './sweep-young.ts'
 
 /** Bytes that are read only to be thrown away; behind them the connection is cut. */
 const letGoMax = 64 * 2 ** 20
@@ -13,7 +14,10 @@ const letGoMax = 64 * 2 ** 20
 /** The bytes of the stream. When the reader stops early, what still comes is dropped, up to `most` bytes. */
 export async function* bodyOf(stream: Readable, most = letGoMax): AsyncGenerator<Uint8Array> {
   try {
-    yield* stream.iterator({ destroyOnReturn: false })
+    for await (const bytes of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
+      yield bytes
+      movedBytes(bytes.length)
+    }
   } finally {
     if (!stream.readableEnded && !stream.destroyed) letGo(stream, most)
   }
