@@ -24,6 +24,7 @@ import { metadataHandlers } from './metadata.ts'
 import { createObjectUrls } from './object-urls.ts'
 import { objectHandlers } from './objects.ts'
 import { createPollMemo } from './poll-memo.ts'
+import { profileHandlers } from './profiles.ts'
 import { recoveryHandlers } from './recovery.ts'
 import { registerHandlers } from './register.ts'
 import { serviceHandlers } from './service.ts'
@@ -51,6 +52,7 @@ export const pantahubDoor: Door = async (http, house) => {
     ...accessTokenHandlers(house),
     ...appHandlers(house),
     ...codeHandlers(house),
+    ...profileHandlers(house),
     ...registerHandlers(house),
     ...deviceReadHandlers(house),
     ...deviceChangeHandlers(house),

@@ -5,6 +5,7 @@
  * A device that says which revision it runs proves what it claimed: that is noted in the commit that keeps the map.
  */
 import {
+  globalMeta,
   type JsonObject,
   noteRunning,
   ok,
@@ -15,6 +16,7 @@ import {
   setDeviceMeta,
   setUserMeta,
   userMetas,
+  withGlobal,
 } from '@waymark/domain'
 import type { DeviceCaller } from '../../access.ts'
 import type { House } from '../../house.ts'
@@ -35,7 +37,7 @@ export function metadataHandlers(
       if (!opened.ok) return opened
       if (opened.value.as === 'visitor') return noDevice(params.id)
       const held = await opened.value.reader.get(userMetas, { device: opened.value.device.id })
-      return say(held?.meta ?? {})
+      return say(withGlobal(await globalMeta(opened.value.reader), held?.meta) ?? {})
     },
 
     async putUserMeta({ caller, params, body }) {

@@ -5,6 +5,7 @@
 import {
   type Device,
   deviceMetas,
+  globalMeta,
   Instant,
   invariant,
   type JsonObject,
@@ -14,6 +15,7 @@ import {
   type TenantId,
   tenants,
   userMetas,
+  withGlobal,
 } from '@waymark/domain'
 import { deviceText, objectText, Sha256, storageId } from '@waymark/pantahub'
 import { hex, ownerPrn } from '../../access.ts'
@@ -41,7 +43,7 @@ export async function deviceWire(
     tenant,
     nick,
     shown,
-    userMeta: userMeta?.meta,
+    userMeta: shown.metas ? withGlobal(await globalMeta(reader), userMeta?.meta) : undefined,
     deviceMeta: deviceMeta?.meta,
   })
 }
@@ -66,12 +68,13 @@ export async function deviceLines(
       row.meta,
     ]),
   )
+  const global = wanted ? await globalMeta(reader) : undefined
   return page.map((device) =>
     deviceLine(house, device, {
       tenant,
       nick,
       shown,
-      userMeta: userMeta.get(device.id),
+      userMeta: withGlobal(global, userMeta.get(device.id)),
       deviceMeta: deviceMeta.get(device.id),
     }),
   )

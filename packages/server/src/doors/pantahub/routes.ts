@@ -45,6 +45,7 @@ export const mounts = {
   '/auth/': { format: 'indented', jsonOnly: true },
   '/tokens/': { format: 'plain' },
   '/apps/': { format: 'plain' },
+  '/profiles/': { format: 'plain' },
   '/devices/': { format: 'plain' },
   '/objects/': { format: 'plain' },
   '/trails/': { format: 'canonical', looseSlash: true },
@@ -98,6 +99,12 @@ export const routes = [
   { method: 'GET', path: '/apps/:id', who: userOnly, handler: 'readApp', says: 'one own app' },
   { method: 'PUT', path: '/apps/:id', who: userOnly, handler: 'changeApp', says: 'changes it; a new secret when it becomes confidential' },
   { method: 'DELETE', path: '/apps/:id', who: userOnly, handler: 'removeApp', says: 'removes it; tokens given to it are void' },
+
+  { method: 'GET', path: '/profiles/', who: people, scope: 'profile.readonly', handler: 'listProfiles', says: 'accounts that tell of themselves' },
+  { method: 'PUT', path: '/profiles/', who: people, scope: 'profile', handler: 'putProfile', says: 'what the own account tells of itself' },
+  { method: 'GET', path: '/profiles/config/meta', who: people, scope: 'profile.readonly', handler: 'readGlobalMeta', says: 'what all own devices are to know' },
+  { method: 'PUT', path: '/profiles/config/meta', who: people, scope: 'profile', handler: 'putGlobalMeta', says: 'replaces what all own devices are to know' },
+  { method: 'GET', path: '/profiles/:nick', who: people, scope: 'profile.readonly', handler: 'readProfile', says: 'what one account tells of itself' },
 
   { method: 'GET', path: '/devices/', who: members, scope: 'devices.readonly', handler: 'listDevices', says: 'own devices, or the public ones of an owner' },
   { method: 'POST', path: '/devices/', who: ['user', 'session', 'none'], scope: 'devices.write', handler: 'registerDevice', says: 'a new device' },
@@ -195,6 +202,8 @@ export function methodsOf(mount: MountPath): readonly Method[] {
 const rights: Partial<Record<string, { readonly read: Right; readonly write: Right }>> = {
   devices: { read: 'devices.read', write: 'devices.write' },
   objects: { read: 'objects.read', write: 'objects.write' },
+  // What an owner tells its devices stands in the same section, and asks for as much.
+  profiles: { read: 'devices.read', write: 'devices.write' },
   trails: { read: 'trails.read', write: 'trails.write' },
   exports: { read: 'trails.read', write: 'trails.write' },
   changes: { read: 'trails.read', write: 'trails.write' },
