@@ -5,6 +5,7 @@
  * are Pantavisor's where it has them, so that its configuration files can be read as they are; what concerns
  * running containers is accepted and kept for the drivers that will want it. Pure: the caller reads the file.
  */
+import type { SignatureMode } from '@waymark/pantahub'
 import type { AgentConfig } from './agent.ts'
 import { parseKeyValues } from './credentials.ts'
 import type { Identity } from './hub.ts'
@@ -16,6 +17,8 @@ export interface AgentSetting {
   /** Further names, as Pantavisor writes them in files and in the environment. */
   readonly names?: readonly string[]
   readonly kind: 'text' | 'seconds' | 'count' | 'switch'
+  /** A time that may be zero. */
+  readonly zero?: boolean
   readonly choices?: readonly string[]
   readonly fallback?: string
   readonly about: string
@@ -133,6 +136,51 @@ export const agentSettings: readonly AgentSetting[] = [
     about: 'how often a step is begun before it is given up',
   },
   {
+    key: 'driver',
+    flag: 'driver',
+    kind: 'text',
+    choices: ['files', 'process'],
+    fallback: 'files',
+    about: 'what a revision is: files alone, or containers that run as processes',
+  },
+  {
+    key: 'updater.commit.delay',
+    flag: 'commit-delay',
+    names: ['PV_UPDATER_COMMIT_DELAY'],
+    kind: 'seconds',
+    zero: true,
+    about: 'how long a new revision is tested before it is kept; 25 with driver process, else 0',
+  },
+  {
+    key: 'updater.goals.timeout',
+    names: ['PV_UPDATER_GOALS_TIMEOUT'],
+    kind: 'seconds',
+    fallback: '120',
+    about: 'how long containers have for their status goals, when their group does not say',
+  },
+  {
+    key: 'updater.network_timeout',
+    names: ['PH_UPDATER_NETWORK_TIMEOUT'],
+    kind: 'seconds',
+    fallback: '120',
+    about: 'how long a revision that came with a restart may take to reach the hub',
+  },
+  {
+    key: 'secureboot.mode',
+    flag: 'secureboot-mode',
+    names: ['PV_SECUREBOOT_MODE'],
+    kind: 'text',
+    choices: ['disabled', 'audit', 'lenient', 'strict'],
+    fallback: 'lenient',
+    about: 'how signatures of states are taken',
+  },
+  {
+    key: 'secureboot.keys',
+    flag: 'secureboot-keys',
+    kind: 'text',
+    about: 'a PEM file of a public key that is trusted to sign states, or a folder of them',
+  },
+  {
     key: 'storage.spare',
     kind: 'count',
     fallback: '0',
@@ -149,10 +197,8 @@ export const agentSettings: readonly AgentSetting[] = [
 
 /** Pantavisor's settings for what this agent does not do; they are accepted and have no effect. */
 const withoutEffect: readonly string[] = [
-  ...['PH_UPDATER_NETWORK_TIMEOUT', 'updater.network_timeout', 'PH_LIBEVENT_HTTP_RETRIES'],
-  ...['PV_UPDATER_COMMIT_DELAY', 'updater.commit.delay', 'PV_UPDATER_GOALS_TIMEOUT', 'updater.goals.timeout'],
+  'PH_LIBEVENT_HTTP_RETRIES',
   ...['PV_CONTROL_REMOTE', 'control.remote', 'PV_CONTROL_REMOTE_ALWAYS', 'control.remote.always'],
-  ...['PV_SECUREBOOT_MODE', 'secureboot.mode'],
 ]
 
 /** Settings that would change who is talked to, and therefore must not be passed over in silence. */
@@ -174,6 +220,12 @@ export type ConfigParsed =
       readonly config: AgentConfig
       readonly dataFolder: string
       readonly factoryFolder: string | undefined
+      readonly driver: 'files' | 'process'
+      /** How long containers have for their goals. Milliseconds. */
+      readonly goalsMs: number
+      readonly signatureMode: SignatureMode
+      /** A PEM file, or a folder of them. */
+      readonly keys: string | undefined
       readonly warnings: readonly string[]
     }
   | { readonly ok: false; readonly refusals: readonly ConfigRefusal[] }
@@ -242,6 +294,9 @@ export function parseAgentConfig({ file = '', env = {}, flags = {} }: ConfigSour
   const on = (key: string): boolean => isOn(values.get(key) ?? '0')
   const accountId = text('account.id')
   const trailId = text('trail.id')
+  const driver = text('driver') === 'process' ? 'process' : 'files'
+  const modes = ['disabled', 'audit', 'lenient', 'strict'] as const
+  const signatureMode = modes.find((mode) => mode === text('secureboot.mode')) ?? 'strict'
   const config: AgentConfig = {
     hub: hub.base,
     userAgent: 'waymark-agent/0.1',
@@ -258,6 +313,9 @@ export function parseAgentConfig({ file = '', env = {}, flags = {} }: ConfigSour
     revisionRetries: count('revision.retries'),
     offlineAfter: count('online.request_threshold'),
     parallel: Math.max(1, count('updater.transfer_max_count')),
+    // Files that nothing runs cannot fail a test by themselves: they are kept at once unless a delay is wanted.
+    commitDelayMs: durationMs(text('updater.commit.delay') ?? (driver === 'process' ? '25' : '0'), 0) ?? 0,
+    hubWaitMs: ms('updater.network_timeout'),
     spareBytes: count('storage.spare'),
     logPush: on('log.push'),
     logMs: 5000,
@@ -268,7 +326,17 @@ export function parseAgentConfig({ file = '', env = {}, flags = {} }: ConfigSour
     backoffCapMs: 60_000,
     tellMovedMs: 1000,
   }
-  return { ok: true, config, dataFolder: text('data') ?? './agent', factoryFolder: text('factory'), warnings }
+  return {
+    ok: true,
+    config,
+    dataFolder: text('data') ?? './agent',
+    factoryFolder: text('factory'),
+    driver,
+    goalsMs: ms('updater.goals.timeout'),
+    signatureMode,
+    keys: text('secureboot.keys'),
+    warnings,
+  }
 }
 
 const fileNames = new Map(agentSettings.flatMap((each) => namesOf(each, each.key)))
@@ -297,6 +365,8 @@ function faultOf(setting: AgentSetting, value: string): string | undefined {
     case 'text':
       return value === '' ? 'a value' : undefined
     case 'seconds':
+      if (setting.zero)
+        return durationMs(value, 0) === undefined ? 'a time such as 0, 25, 500ms or 2m' : undefined
       return durationMs(value) === undefined ? 'a time above zero, such as 5, 500ms or 2m' : undefined
     case 'count':
       return /^\d{1,15}$/.test(value) ? undefined : 'a whole number'
@@ -307,13 +377,13 @@ function faultOf(setting: AgentSetting, value: string): string | undefined {
 
 const isOn = (value: string): boolean => /^(1|true|on|yes)$/i.test(value)
 
-/** `5` and `5s` are seconds; `500ms`, `2m`, `1h` say their unit. Undefined for anything else, and for zero. */
-function durationMs(value: string): number | undefined {
+/** `5` and `5s` are seconds; `500ms`, `2m`, `1h` say their unit. Undefined for anything else, and below `least`. */
+function durationMs(value: string, least = 1): number | undefined {
   const found = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(value)
   if (!found) return undefined
   const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[found[2] ?? 's'] ?? 1000
   const ms = Math.round(Number(found[1]) * unit)
-  return ms > 0 && ms <= 365 * 24 * 3_600_000 ? ms : undefined
+  return ms >= least && ms <= 365 * 24 * 3_600_000 ? ms : undefined
 }
 
 /** `hub`, or `creds.host` with `creds.port`: a bare host is spoken to over TLS, as Pantavisor does. */

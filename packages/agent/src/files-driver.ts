@@ -18,8 +18,17 @@ import type { Disk, Revision, RevisionDriver } from './ports.ts'
 const revisionsFolder = 'revisions'
 const statePath = (folder: string): string => `states/${folder}.json`
 
-/** Makes the driver on a disk whose pool already holds the objects of what it is given. */
-export function createFilesDriver(disk: Disk): RevisionDriver {
+/** The folder that `current` names, below `revisions`. */
+export async function revisionFolderOf(disk: Disk): Promise<string | undefined> {
+  const target = await disk.readLink('current')
+  return target?.startsWith(`${revisionsFolder}/`) ? target.slice(revisionsFolder.length + 1) : undefined
+}
+
+/**
+ * Makes the driver on a disk whose pool already holds the objects of what it is given. `inUse` names further folders
+ * that must stay: something still runs from them.
+ */
+export function createFilesDriver(disk: Disk, inUse: () => Iterable<string> = () => []): RevisionDriver {
   /** Folders made ready in this run, by revision. */
   const prepared = new Map<number, string>()
 
@@ -62,7 +71,7 @@ export function createFilesDriver(disk: Disk): RevisionDriver {
   return {
     async prepare(revision) {
       const current = await linked('current')
-      const folder = freeFolder(revision, [current, await linked('previous')])
+      const folder = freeFolder(revision, [current, await linked('previous'), ...inUse()])
       const path = `${revisionsFolder}/${folder}`
       const making = `${revisionsFolder}/making`
       try {
@@ -104,7 +113,7 @@ export function createFilesDriver(disk: Disk): RevisionDriver {
         : { kind: 'ill', why: `revisions/${folder}: wanted a folder, got ${there?.kind ?? 'nothing'}` }
     },
     async forgetOld() {
-      const kept = new Set([await linked('current'), await linked('previous'), '0'])
+      const kept = new Set([await linked('current'), await linked('previous'), '0', ...inUse()])
       for (const { name } of await disk.list(revisionsFolder)) {
         if (kept.has(name)) continue
         await disk.remove(`${revisionsFolder}/${name}`)

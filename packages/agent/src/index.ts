@@ -1,4 +1,4 @@
-export { type Agent, type AgentConfig, type AgentPorts, createAgent } from './agent.ts'
+export { type Agent, type AgentConfig, type AgentPorts, createAgent, type DriverHouse } from './agent.ts'
 export {
   type AgentSetting,
   agentSettings,
@@ -40,4 +40,7 @@ export type {
   TransportReply,
   TransportRequest,
 } from './ports.ts'
+export { createProcessDriver, type ProcessDriver } from './process/driver.ts'
+export { createRealProcesses, realDoors } from './real/processes.ts'
 export { type AgentCommand, type AgentIo, runAgentCommand } from './real/run.ts'
+export { startProgramAnew } from './real/start-anew.ts'

@@ -112,7 +112,10 @@ function did(machine: Machine, input: Extract<Input, { kind: 'did' }>, moment: M
     case 'return-to-factory':
       return announce({ ...machine, running: input.result, finals: [], attempt: undefined })
     case 'announce':
-      return begin({ ...machine, phase: { state: 'sync', announced: true } }, { do: 'list-trails' })
+      return begin(
+        { ...machine, phase: { state: 'sync', announced: true, failures: 0 } },
+        { do: 'list-trails' },
+      )
     case 'poll':
       return polled(machine, input.result, moment)
     default:
@@ -215,7 +218,7 @@ function deviceSeen(machine: Machine, record: DeviceRecord): Turn {
 
 function enterSync(machine: Machine): Turn {
   return andThen(
-    showState({ ...machine, phase: { state: 'sync', announced: false } }, machine.phase.state),
+    showState({ ...machine, phase: { state: 'sync', announced: false, failures: 0 } }, machine.phase.state),
     (m) => begin(m, { do: 'list-trails' }),
   )
 }
@@ -310,12 +313,17 @@ function failed(machine: Machine, failure: Failure, moment: Moment): Turn {
       if (failure.kind === 'unreachable') return again(machine, failure, moment)
       return andThen(tellTrouble(machine, failure, 0), (m) => enterIdle(m))
     case 'announce':
-    case 'read-factory-step':
-      // Back to waiting for the hub: an announce whose reply was lost has in truth succeeded.
-      return again(machine, failure, moment, { do: 'list-trails' })
+    case 'read-factory-step': {
+      // Back to waiting for the hub: an announce whose reply was lost has in truth succeeded. The hub's answer to that
+      // question is no success of the announce, so the pauses go on growing.
+      const { phase } = machine
+      const failures = phase.state === 'sync' ? phase.failures : 0
+      const counted = phase.state === 'sync' ? { ...phase, failures: failures + 1 } : phase
+      return again({ ...machine, phase: counted, failures }, failure, moment, { do: 'list-trails' })
+    }
     case 'poll': {
       if (!isFinalRefusal(failure)) break
-      const unsure: Machine = { ...machine, phase: { state: 'sync', announced: false } }
+      const unsure: Machine = { ...machine, phase: { state: 'sync', announced: false, failures: 0 } }
       return andThen(
         andThen(tellTrouble(machine, failure, settings.pollMs), () => showState(unsure, 'idle')),
         (m) => beginLater(m, { do: 'list-trails' }, settings.pollMs),

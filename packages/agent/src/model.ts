@@ -227,7 +227,8 @@ export type Phase =
   | { readonly state: 'init' }
   | { readonly state: 'register' }
   | { readonly state: 'claim'; readonly challenge: string }
-  | { readonly state: 'sync'; readonly announced: boolean }
+  /** `failures`: how often in a row the announce has failed, though the hub answered in between. */
+  | { readonly state: 'sync'; readonly announced: boolean; readonly failures: number }
   | { readonly state: 'idle' }
   | { readonly state: 'update'; readonly job: Job | undefined; readonly concluding: Final | undefined }
 

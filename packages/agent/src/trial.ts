@@ -176,7 +176,7 @@ function failTrial(machine: Machine, { why, logs }: Fault): Turn {
   const { trial } = machine
   if (!trial || trial.step === 'falling') return turn(machine)
   const mark: TryMark = { ...trial.mark, stage: 'failed', why, logs }
-  const falling: Machine = { ...machine, trial: { ...trial, mark, step: 'falling' } }
+  const falling: Machine = inUpdate({ ...machine, trial: { ...trial, mark, step: 'falling' } })
   return andThen(tell(falling, { event: 'rolling-back', rev: mark.rev, to: mark.previous, why }), (m) =>
     begin(m, { do: 'roll-back', mark }),
   )

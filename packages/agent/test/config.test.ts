@@ -36,6 +36,8 @@ describe('[AG50] sources', () => {
       'PH_CREDS_SECRET=s3cret=',
       'PH_UPDATER_TRANSFER_MAX_COUNT=3',
       'PV_UPDATER_COMMIT_DELAY=25',
+      'PV_SECUREBOOT_MODE=strict',
+      'PH_LIBEVENT_HTTP_RETRIES=1',
     ].join('\n')
     expect(parse({ file: long })).toMatchObject({
       config: {
@@ -46,8 +48,22 @@ describe('[AG50] sources', () => {
           secret: 's3cret=',
         },
         parallel: 3,
+        commitDelayMs: 25_000,
       },
-      warnings: ['PV_UPDATER_COMMIT_DELAY: has no effect here'],
+      signatureMode: 'strict',
+      warnings: ['PH_LIBEVENT_HTTP_RETRIES: has no effect here'],
+    })
+    // Nothing runs from files alone, so they are kept at once unless a delay is asked for.
+    expect(parse({ flags: { hub: 'http://h:1' } })).toMatchObject({
+      driver: 'files',
+      config: { commitDelayMs: 0 },
+    })
+    expect(parse({ flags: { hub: 'http://h:1', driver: 'process' } })).toMatchObject({
+      driver: 'process',
+      config: { commitDelayMs: 25_000 },
+    })
+    expect(parse({ flags: { hub: 'http://h:1', driver: 'process', commitDelay: '0' } })).toMatchObject({
+      config: { commitDelayMs: 0 },
     })
     const short = 'creds.host=hub.example.com\ncreds.id=5c0e00000000000000000001\ncreds.secret=x'
     expect(parse({ file: short })).toMatchObject({

@@ -102,6 +102,33 @@ function downloading() {
   return play
 }
 
+test('[AG12] an announce that fails again and again is made ever more slowly, though the hub answers in between', () => {
+  const play = resting()
+  const pauses: number[] = []
+  play.tell({
+    kind: 'failed',
+    task: 'poll',
+    failure: { kind: 'refused', call: 'steps', status: 404, detail: '' },
+  })
+  play.tell({ kind: 'timer', timer: 'task' })
+  for (let i = 0; i < 8; i++) {
+    play.tell({ kind: 'did', task: 'list-trails', result: [] })
+    if (play.task()?.do === 'return-to-factory')
+      play.tell({ kind: 'did', task: 'return-to-factory', result: { rev: 0, stateSha: sha } })
+    expect(play.task()?.do).toBe('announce')
+    play.tell({
+      kind: 'failed',
+      task: 'announce',
+      failure: { kind: 'refused', call: 'announce', status: 400, detail: '' },
+    })
+    const wake = play.wishes.find((wish) => wish.wish === 'wake')
+    pauses.push(wake?.wish === 'wake' ? wake.afterMs : 0)
+    play.tell({ kind: 'timer', timer: 'task' })
+    expect(play.task()?.do).toBe('list-trails')
+  }
+  expect(pauses).toEqual([750, 1500, 3000, 6000, 12_000, 24_000, 45_000, 45_000])
+})
+
 describe('[AG36] an update that was carried out is concluded, offered or not', () => {
   const attempt = { ...running, retries: 2 }
   const said: Final = {
@@ -383,8 +410,12 @@ test('whatever happens in whatever order, one thing at most is under way and som
       { missing: [{ sha, size: 99, getUrl: 'x' }], reused: 0, requiredBytes: 99, availableBytes: 10 },
     ),
     download: fc.constant(null),
-    prepare: fc.constant(null),
+    prepare: fc.constantFrom(null, { kind: 'live', containers: ['a'] }),
     switch: fc.constant({ probes: [] }),
+    settle: fc.constantFrom(null, { why: 'crashed', logs: 'x' }),
+    test: fc.constantFrom({ probes: [] }, { why: 'ill', logs: '' }),
+    'ask-hub': fc.constant(null),
+    'roll-back': fc.constantFrom({ rev: 0, stateSha: sha }, { rev: 1, stateSha: sha }),
     'keep-final': fc.constant(null),
   }
   fc.assert(

@@ -1,16 +1,19 @@
 /**
  * The agent as a program: the one place where settings meet real sockets, a real disk and a real clock.
  */
-import { randomUUID } from 'node:crypto'
-import { mkdir, readFile, stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
-import { type AgentPorts, createAgent } from '../agent.ts'
+import { createPublicKey, randomUUID } from 'node:crypto'
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import type { TrustedKey } from '@waymark/pantahub'
+import { type AgentConfig, type AgentPorts, createAgent } from '../agent.ts'
 import { type ConfigSources, parseAgentConfig } from '../config.ts'
 import { type AgentEvent, describeEvent } from '../events.ts'
 import type { Outcome } from '../model.ts'
+import { createProcessDriver } from '../process/driver.ts'
 import { realClock, realLuck } from './clock.ts'
 import { createRealDisk } from './disk.ts'
 import { createSystemFacts } from './facts.ts'
+import { createRealProcesses, realDoors } from './processes.ts'
 import { createRealTransport } from './transport.ts'
 
 /** What the command line hands over. */
@@ -32,6 +35,11 @@ export interface AgentIo {
   /** Ends the agent; a signal handler aborts it. */
   readonly signal: AbortSignal
   readonly onEvent?: (event: AgentEvent) => void
+  /**
+   * Puts a fresh copy of this program in the place of this one, and does not return: see `startProgramAnew`. Without it
+   * a revision that wants a restart is tried by a fresh agent within the same program.
+   */
+  readonly startAnew?: () => void
 }
 
 const version = 'waymark-agent 0.1.0'
@@ -69,6 +77,14 @@ export async function runAgentCommand(command: AgentCommand, io: AgentIo): Promi
     return 2
   }
 
+  let signatures: AgentConfig['signatures']
+  try {
+    signatures = { mode: parsed.signatureMode, trusted: await readKeys(parsed.keys) }
+  } catch (cause) {
+    io.complain(`secureboot.keys ${parsed.keys}: wanted public keys as PEM, got ${messageOf(cause)}`)
+    return 2
+  }
+
   const { transport, close } = createRealTransport()
   const ports: AgentPorts = {
     transport,
@@ -78,6 +94,15 @@ export async function runAgentCommand(command: AgentCommand, io: AgentIo): Promi
     luck: realLuck,
     newId: randomUUID,
     facts: createSystemFacts(dataFolder, version),
+    ...(parsed.driver === 'process'
+      ? {
+          driver: (house) =>
+            createProcessDriver(
+              { ...house, processes: createRealProcesses(dataFolder), doors: realDoors },
+              { goalsMs: parsed.goalsMs, readyMs: 1000 },
+            ),
+        }
+      : {}),
     onEvent(event) {
       io.onEvent?.(event)
       const line = command.json ? JSON.stringify(event) : describeEvent(event)
@@ -85,7 +110,12 @@ export async function runAgentCommand(command: AgentCommand, io: AgentIo): Promi
     },
   }
   try {
-    return exitCode(await createAgent(config, ports).run(io.signal), io)
+    for (;;) {
+      const outcome = await createAgent({ ...config, signatures }, ports).run(io.signal)
+      if (outcome.kind !== 'restart') return exitCode(outcome, io)
+      // A new program in place of this one; where that is not to be had, a new agent in this one.
+      io.startAnew?.()
+    }
   } finally {
     close()
   }
@@ -96,6 +126,20 @@ function exitCode(outcome: Outcome, io: AgentIo): number {
   const { thing, wanted, got } = outcome.refusal
   io.complain(`${thing}: wanted ${wanted}, got ${got}`)
   return 1
+}
+
+/** Public keys from a PEM file, or from all `*.pem` of a folder; each goes by its file's name. */
+async function readKeys(path: string | undefined): Promise<readonly TrustedKey[]> {
+  if (path === undefined) return []
+  const names = (await isFolder(path))
+    ? (await readdir(path)).filter((name) => name.endsWith('.pem')).sort()
+    : ['']
+  return Promise.all(
+    names.map(async (name) => {
+      const file = join(path, name)
+      return { name: basename(file), key: createPublicKey(await readFile(file)) }
+    }),
+  )
 }
 
 const isFolder = async (path: string): Promise<boolean> =>
