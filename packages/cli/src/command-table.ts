@@ -70,5 +70,10 @@ export const commands: readonly CommandRow[] = [
     summary: 'see it alive: a server and five devices at work',
     load: () => import('./commands/demo.ts'),
   },
+  {
+    name: 'completion',
+    summary: 'a script that makes bash, zsh or fish complete commands',
+    load: () => import('./commands/completion.ts'),
+  },
   { name: 'version', summary: 'tell what is installed', load: () => import('./commands/version.ts') },
 ]
