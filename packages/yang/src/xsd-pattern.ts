@@ -7,10 +7,12 @@
  * set of possibilities met is remembered as a state of a deterministic automaton built while reading;
  * ordinary values are then decided by one table look-up a character.
  *
- * The price of a text is counted, not timed: each character costs as many units as there are
- * possibilities open at it. Texts that would cost more than `matchBudget` are refused as `costly`;
- * the verdict depends on the pattern and the text alone. Only patterns such as `.*a.{1000}` get there.
- * Memory is bounded by dropping the remembered states when there are too many.
+ * The price of a text is counted, not timed: each move from one set of possibilities to another costs,
+ * the first time within the text, as many steps as it takes to find. Texts that would cost more than
+ * `matchBudget` are refused as `costly`; the verdict depends on the pattern and the text alone, whatever
+ * is remembered from other texts. Only patterns such as `.*a.{1000}` get there. Who judges many texts may
+ * hand in a meter besides, on which the steps really taken are counted together.
+ * Memory is bounded by dropping the remembered states, between texts, when there are too many.
  */
 import {
   type CharSet,
@@ -29,15 +31,21 @@ export { patternLimits } from './xsd-pattern-parse.ts'
 export type CompiledPattern = {
   readonly ok: true
   /** Whether the whole text matches. A text too costly to decide counts as no match. */
-  test(text: string): boolean
+  test(text: string, meter?: PatternMeter): boolean
   /** The same with the refusal told apart. */
-  match(text: string): MatchVerdict
+  match(text: string, meter?: PatternMeter): MatchVerdict
 }
 
 export type MatchVerdict = 'match' | 'mismatch' | 'costly'
 
-/** Units a match may cost: a base, and some for every UTF-16 unit of the text. */
-export const matchBudget = { base: 50_000, perUnit: 16 } as const
+/**
+ * Steps a match may cost: a base, and a share for every UTF-16 unit of the text. A step takes up to a quarter of a
+ * microsecond, so that a match takes a few milliseconds at most, and no more than 100 for each million units.
+ */
+export const matchBudget = { base: 20_000, perUnit: 0.2 } as const
+
+/** Steps that several matches may take together; matches that find none left are `costly`. */
+export type PatternMeter = { left: number }
 
 /**
  * Compiles an XML Schema regular expression (XML Schema Part 2, appendix F; RFC 7950 9.4.5).
@@ -52,11 +60,34 @@ export function compilePattern(
   const parsed = parsePattern(source, options)
   if (!parsed.ok) return parsed
   let machine: Machine | undefined
-  const match = (text: string): MatchVerdict => {
+  const only = repeatedSet(parsed.tree)
+  const match = (text: string, meter?: PatternMeter): MatchVerdict => {
+    if (only) return matchRepeated(only, text)
     machine ??= createMachine(parsed.tree)
-    return run(machine, text)
+    return run(machine, text, meter ?? { left: Infinity })
   }
-  return { ok: true, match, test: (text) => match(text) === 'match' }
+  return { ok: true, match, test: (text, meter) => match(text, meter) === 'match' }
+}
+
+// Patterns that are one set, so and so often: they need counting and no automaton. --------------------
+
+type Repeated = { readonly set: CharSet; readonly min: number; readonly max: number }
+
+function repeatedSet(tree: PatternNode): Repeated | undefined {
+  if (tree.kind === 'sequence' && tree.items.length === 1 && tree.items[0]) return repeatedSet(tree.items[0])
+  if (tree.kind !== 'repeat') return undefined
+  const { body, min, max } = tree
+  return body.kind === 'set' ? { set: body.set, min, max } : undefined
+}
+
+function matchRepeated({ set, min, max }: Repeated, text: string): MatchVerdict {
+  let count = 0
+  for (let i = 0; i < text.length; i++) {
+    const codePoint = text.codePointAt(i) ?? 0
+    if (codePoint > 0xffff) i++
+    if (++count > max || !setHas(set, codePoint)) return 'mismatch'
+  }
+  return count >= min ? 'match' : 'mismatch'
 }
 
 // The program: what a thread of possibility does next. ------------------------------------------------
@@ -173,10 +204,12 @@ type State = {
   /** Those that take a character next, or accept. */
   readonly threads: readonly Thread[]
   readonly accepts: boolean
-  /** Units a character costs here: the steps it took to find the threads. */
+  /** The steps it takes to find the threads from the state before. */
   readonly cost: number
   /** By class of character. */
-  next: (State | undefined)[]
+  readonly next: (State | undefined)[]
+  /** By class of character: the match that has paid for the move. */
+  readonly paidIn: number[]
 }
 
 type Machine = {
@@ -195,10 +228,11 @@ type Memory = {
   readonly roots: Map<number, Counters>
   threadCount: number
   closures: number
+  matches: number
   size: number
 }
 
-/** Remembered threads, states and transitions of one pattern, in all. */
+/** Remembered threads, states and transitions of one pattern, beyond which the next text starts afresh. */
 const memoryLimit = 100_000
 
 function createMachine(tree: PatternNode): Machine {
@@ -215,17 +249,22 @@ function emptyMemory(): Memory {
     roots: new Map(),
     threadCount: 0,
     closures: 0,
+    matches: 0,
     size: 0,
   }
 }
 
-function run(machine: Machine, text: string): MatchVerdict {
+function run(machine: Machine, text: string, meter: PatternMeter): MatchVerdict {
   const { classes } = machine
-  const budget = matchBudget.base + matchBudget.perUnit * text.length
-  machine.memory.start ??= closure(machine.memory, [[machine.program.start, undefined]], budget)
-  let state = machine.memory.start
+  // Only between texts: what a text costs must not depend on when the memory happened to be full.
+  if (machine.memory.size > memoryLimit) machine.memory = emptyMemory()
+  const { memory } = machine
+  const match = ++memory.matches
+  let left = matchBudget.base + matchBudget.perUnit * text.length
+  memory.start ??= closure(memory, [[machine.program.start, undefined]], left, meter)
+  let state = memory.start
   if (!state) return 'costly'
-  let cost = state.cost
+  left -= state.cost
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i)
     let charClass: number
@@ -237,11 +276,14 @@ function run(machine: Machine, text: string): MatchVerdict {
       if (codePoint > 0xffff) i++
       charClass = classes.other.get(codePoint) ?? classify(classes, codePoint)
     }
-    const next: State | undefined = state.next[charClass] ?? advance(machine, state, charClass, budget - cost)
+    const next: State | undefined = state.next[charClass] ?? advance(machine, state, charClass, left, meter)
     if (!next) return 'costly'
     if (next.threads.length === 0) return 'mismatch'
-    cost += next.cost
-    if (cost > budget) return 'costly'
+    if (state.paidIn[charClass] !== match) {
+      state.paidIn[charClass] = match
+      left -= next.cost
+      if (left < 0) return 'costly'
+    }
     state = next
   }
   return state.accepts ? 'match' : 'mismatch'
@@ -249,15 +291,20 @@ function run(machine: Machine, text: string): MatchVerdict {
 
 type Seed = [Step, Counters | undefined]
 
-/** The state after one more character; undefined when finding it would cost more than `allowed` units. */
-function advance(machine: Machine, state: State, charClass: number, allowed: number): State | undefined {
-  if (machine.memory.size > memoryLimit) machine.memory = emptyMemory()
+/** The state after one more character; undefined when finding it would cost more than `allowed` steps. */
+function advance(
+  machine: Machine,
+  state: State,
+  charClass: number,
+  allowed: number,
+  meter: PatternMeter,
+): State | undefined {
   const { memory } = machine
   const members = machine.classes.members[charClass]
   const seeds: Seed[] = []
   for (const { step, counters } of state.threads)
     if (step.kind === 'take' && members?.has(step.set)) seeds.push([step.next, taken(memory, counters)])
-  const next = closure(memory, seeds, allowed)
+  const next = closure(memory, seeds, allowed, meter)
   if (!next) return undefined
   state.next[charClass] = next
   memory.size++
@@ -265,7 +312,7 @@ function advance(machine: Machine, state: State, charClass: number, allowed: num
 }
 
 /** Follows everything that takes no character, from the seeds to the threads that wait for one. */
-function closure(memory: Memory, seeds: Seed[], allowed: number): State | undefined {
+function closure(memory: Memory, seeds: Seed[], allowed: number, meter: PatternMeter): State | undefined {
   const turn = ++memory.closures
   const found: Thread[] = []
   let accepts = false
@@ -273,7 +320,7 @@ function closure(memory: Memory, seeds: Seed[], allowed: number): State | undefi
   const stack = seeds
   for (let top = stack.pop(); top; top = stack.pop()) {
     const [step, counters] = top
-    if (++cost > allowed) return undefined
+    if (++cost > allowed || --meter.left < 0) return undefined
     const thread = threadOf(memory, step, counters)
     if (thread.seenIn === turn) continue
     thread.seenIn = turn
@@ -304,7 +351,7 @@ function closure(memory: Memory, seeds: Seed[], allowed: number): State | undefi
   const key = `${cost}:${found.map((thread) => thread.id).join(',')}`
   const known = memory.states.get(key)
   if (known) return known
-  const state: State = { threads: found, accepts, cost, next: [] }
+  const state: State = { threads: found, accepts, cost, next: [], paidIn: [] }
   memory.states.set(key, state)
   memory.size += found.length + 4
   return state

@@ -73,6 +73,12 @@ describe('hostile modules', () => {
       ),
     ],
     [
+      'deviations that delete from a long list',
+      module_(
+        `leaf a { type string; ${many(1000, () => 'must "1";')} } ${many(500, () => 'deviation "/a" { deviate delete { must "1"; } }')}`,
+      ),
+    ],
+    [
       'a tree that groupings make deep',
       module_(
         `${many(99, (at) => `grouping g${at} { container c { container d { uses g${at + 1}; } } }`)} grouping g99; uses g0;`,
@@ -185,6 +191,26 @@ describe('hostile modules', () => {
       module_(
         `leaf a { type string; } ${many(10_000, (at) => `leaf l${at} { type leafref { path "../a"; } }`)}`,
       ),
+    ],
+    [
+      '60 000 uniques',
+      module_(`list l { config false; leaf k { type string; } ${many(60_000, () => 'unique k;')} }`),
+    ],
+    [
+      '10 000 refines of one node',
+      module_(
+        `grouping g { leaf a { type string; } } uses g { ${many(10_000, () => 'refine a { must "1"; }')} }`,
+      ),
+    ],
+    [
+      '10 000 augments beside an action',
+      module_(
+        `container c { action r; } ${many(10_000, (at) => `augment "/c" { leaf a${at} { type string; } }`)}`,
+      ),
+    ],
+    [
+      'an augment of 130 000 leafs',
+      module_(`container c; augment "/c" { ${many(130_000, (at) => `leaf a${at} { type string; }`)} }`),
     ],
     ['200 000 lines in one string', module_(`description "${'\n\t\t'.repeat(200_000)}";`)],
     ['100 000 joined strings', module_(`description ${'"a" + '.repeat(100_000)} "b";`)],

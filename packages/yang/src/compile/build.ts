@@ -9,20 +9,21 @@
 import type { Must, When } from '../schema.ts'
 import { brief, type Statement } from '../statement.ts'
 import type { Context } from './context.ts'
-import type {
-  DraftAction,
-  DraftCase,
-  DraftChoice,
-  DraftDefinition,
-  DraftInput,
-  DraftLeaf,
-  DraftLeafList,
-  DraftMember,
-  DraftNode,
-  DraftNotification,
-  DraftOutput,
-  DraftRpc,
-  Origin,
+import {
+  appended,
+  type DraftAction,
+  type DraftCase,
+  type DraftChoice,
+  type DraftDefinition,
+  type DraftInput,
+  type DraftLeaf,
+  type DraftLeafList,
+  type DraftMember,
+  type DraftNode,
+  type DraftNotification,
+  type DraftOutput,
+  type DraftRpc,
+  type Origin,
 } from './draft.ts'
 import type { Features } from './features.ts'
 import { errorTexts } from './ranges.ts'
@@ -51,11 +52,16 @@ export interface Tools {
 /** One empty list for all that have nothing of a kind; lists are exchanged, never changed. */
 const none: never[] = []
 
+/** Deviations look through lists to delete from them; together they may look at so many items. */
+export const comparisonsOfDeletions = 100_000
+
 /** Turns statements into nodes. */
 export class Builder {
   readonly tools: Tools
   /** Nodes that a refine made depend on a feature that is off; they go once the tree is complete. */
   readonly disabled = new Set<DraftNode>()
+  /** What deviations may still look at in the lists they delete from. */
+  comparisonsLeft = comparisonsOfDeletions
   readonly #context: Context
 
   constructor(tools: Tools) {
@@ -88,9 +94,9 @@ export class Builder {
     switch (statement.keyword) {
       case 'uses': {
         const used = this.#uses(statement, scope)
-        members.definitions.push(...used.definitions)
-        members.actions.push(...used.actions)
-        members.notifications.push(...used.notifications)
+        for (const node of used.definitions) members.definitions.push(node)
+        for (const node of used.actions) members.actions.push(node)
+        for (const node of used.notifications) members.notifications.push(node)
         return
       }
       case 'action': {
@@ -162,9 +168,7 @@ export class Builder {
     adopt(node, actions)
     adopt(node, notifications)
     node.origin.key = statement.find('key')
-    for (const unique of statement.substatements)
-      if (unique.keyword === 'unique')
-        node.origin.uniques = [...node.origin.uniques, { statement: unique, file: scope.file }]
+    node.origin.uniques = statement.all('unique').map((unique) => ({ statement: unique, file: scope.file }))
     this.#liftExtensions(node, statement, scope)
     return node
   }
@@ -177,12 +181,9 @@ export class Builder {
     const typed = this.tools.types.ofNode(typeStatement, scope.file, scope.home)
     origin.typePlace = typeStatement
     origin.typeDefault = typed.default
-    for (const place of statement.substatements)
-      if (place.keyword === 'default')
-        origin.defaults = [
-          ...origin.defaults,
-          { value: this.#context.defaultValue(place, scope.file), place },
-        ]
+    origin.defaults = statement
+      .all('default')
+      .map((place) => ({ value: this.#context.defaultValue(place, scope.file), place }))
     const units = statement.argumentOf('units') ?? typed.units
     const shared = { ...base, type: typed.type, units, must: this.musts(statement, scope) }
     if (kind === 'leaf') {
@@ -453,7 +454,7 @@ export class Builder {
       const found = this.#context.names.find('grouping', sub.text, scope.file, sub)
       if (found.kind !== 'found') continue
       const lifted = this.#context.extensions(found.definition.statement, found.definition.file)
-      if (lifted.length > 0) node.extensions = [...node.extensions, ...lifted]
+      if (lifted.length > 0) node.extensions = appended(node.extensions, lifted)
     }
   }
 }

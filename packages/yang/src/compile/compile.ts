@@ -197,8 +197,8 @@ class Run {
           'it in a container or list',
           '7.15',
         )
-      home.children.push(...definitions)
-      home.notifications.push(...notifications)
+      for (const definition of definitions) home.children.push(definition)
+      for (const notification of notifications) home.notifications.push(notification)
       for (const statement of file.root.substatements)
         if (statement.keyword === 'rpc') {
           const rpc = builder.operation('rpc', statement, scope)
@@ -244,14 +244,7 @@ class Run {
     const [first] = steps ?? []
     if (!steps || !first) return undefined
     const module = this.#implemented.get(first.module)
-    const target = module
-      ? follow(
-          steps,
-          module.rpcs.length + module.notifications.length === 0
-            ? module.children
-            : [...module.children, ...module.rpcs, ...module.notifications],
-        )
-      : first.name
+    const target = module ? follow(steps, module.children, module.rpcs, module.notifications) : first.name
     if (typeof target !== 'string') return target
     const found = `no node "${brief(target)}" on the path "${brief(statement.text)}"`
     context.error(statement, 'reference', found, 'the path of a schema node', clause)

@@ -9,7 +9,7 @@ import type { DefaultValue, ExtensionSubstatement, ExtensionUse, XPathSource } f
 import { brief, type Statement } from '../statement.ts'
 import { type Definition, type DefinitionKind, type ModuleFile, Names, type Unit } from '../unit.ts'
 import { checkXPath, type ParsedXPath, parseXPath } from '../xpath/index.ts'
-import { compilePattern } from '../xsd-pattern.ts'
+import { compilePattern, type PatternMeter } from '../xsd-pattern.ts'
 import type { DraftModule } from './draft.ts'
 
 /** Decides whether a feature is on. */
@@ -33,6 +33,8 @@ export class Context {
   /** Groupings that some `uses` has read. */
   readonly usedGroupings = new Set<Statement>()
   readonly #implement: (unit: Unit) => void
+  /** What the patterns of one compilation may cost on the defaults they are held against. */
+  readonly patternMeter: PatternMeter
   readonly #patterns = new Map<string, ReturnType<typeof compilePattern>>()
   readonly #xpaths = new Map<string, ParsedXPath>()
   readonly #checkedXPaths = new Set<Statement>()
@@ -42,6 +44,7 @@ export class Context {
     this.settings = settings
     this.report = report
     this.#implement = implement
+    this.patternMeter = { left: 100_000 + 0.1 * bytes }
     this.#nodesLeft = settings.limits.freeNodes + settings.limits.nodesPerByte * bytes
   }
 

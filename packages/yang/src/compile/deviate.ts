@@ -7,8 +7,8 @@
 
 import type { ResolvedType } from '../schema.ts'
 import { brief, type Statement } from '../statement.ts'
-import type { Builder } from './build.ts'
-import type { DraftNode, Origin } from './draft.ts'
+import { type Builder, comparisonsOfDeletions } from './build.ts'
+import { appended, type DraftNode, type Origin } from './draft.ts'
 import { countOf, type Scope } from './tree.ts'
 import type { Typed } from './types.ts'
 
@@ -47,7 +47,14 @@ export function deviate(
     else return true
     return false
   }
-  const stated = (keyword: string) => target.origin.statement.find(keyword) !== undefined
+  const stated = (keyword: string) => keywordsOf(target.origin.statement).has(keyword)
+  /** The list without one item; undefined when it is not there. What is too much work is left undone, and a finding. */
+  const without = <T>(list: T[], has: (item: T) => boolean): T[] | undefined => {
+    builder.comparisonsLeft -= list.length
+    if (builder.comparisonsLeft < 0) return list
+    const at = list.findIndex(has)
+    return at === -1 ? undefined : list.toSpliced(at, 1)
+  }
 
   const defaults: Statement[] = []
   for (const sub of statement.substatements)
@@ -69,20 +76,20 @@ export function deviate(
       case 'must':
         if (!('must' in target)) unfit(sub)
         else if (mode === 'delete') {
-          const at = target.must.findIndex(({ text }) => squeeze(text) === squeeze(sub.text))
-          if (at === -1) refuse(sub, `must "${brief(sub.text)}"`, `a must that "${target.name}" has`)
-          else target.must = target.must.toSpliced(at, 1)
+          const gone = squeeze(sub.text)
+          const left = without(target.must, ({ text }) => squeeze(text) === gone)
+          if (left) target.must = left
+          else refuse(sub, `must "${brief(sub.text)}"`, `a must that "${target.name}" has`)
         }
         break
       case 'unique':
         if (target.kind !== 'list') unfit(sub)
         else if (mode === 'delete') {
-          const at = target.origin.uniques.findIndex(
-            (unique) => squeeze(unique.statement.text) === squeeze(sub.text),
-          )
-          if (at === -1) refuse(sub, `unique "${brief(sub.text)}"`, `a unique that "${target.name}" has`)
-          else target.origin.uniques = target.origin.uniques.toSpliced(at, 1)
-        } else target.origin.uniques = [...target.origin.uniques, { statement: sub, file: scope.file }]
+          const gone = squeeze(sub.text)
+          const left = without(target.origin.uniques, (unique) => squeeze(unique.statement.text) === gone)
+          if (left) target.origin.uniques = left
+          else refuse(sub, `unique "${brief(sub.text)}"`, `a unique that "${target.name}" has`)
+        } else target.origin.uniques = appended(target.origin.uniques, [{ statement: sub, file: scope.file }])
         break
       case 'default':
         defaults.push(sub)
@@ -106,10 +113,19 @@ export function deviate(
           target.maxElements = countOf(sub.text)
         break
     }
-  if (mode === 'add' && 'must' in target) target.must = [...target.must, ...builder.musts(statement, scope)]
+  if (mode === 'add' && 'must' in target) target.must = appended(target.must, builder.musts(statement, scope))
   const extensions = context.extensions(statement, scope.file)
-  if (extensions.length > 0) target.extensions = [...target.extensions, ...extensions]
-  if (defaults.length > 0) deviateDefaults(target, defaults, mode, scope, builder, fits, unfit, refuse)
+  if (extensions.length > 0) target.extensions = appended(target.extensions, extensions)
+  if (defaults.length > 0)
+    deviateDefaults(target, defaults, mode, scope, builder, { fits, unfit, refuse, without })
+  if (builder.comparisonsLeft < 0)
+    context.error(
+      statement,
+      'limit',
+      'deviations that delete from long lists',
+      `at most ${comparisonsOfDeletions} comparisons`,
+      '7.20.3.2',
+    )
 }
 
 function replaceType(
@@ -128,9 +144,7 @@ function deviateDefaults(
   mode: string,
   scope: Scope,
   builder: Builder,
-  fits: (sub: Statement, present: boolean) => boolean,
-  unfit: (sub: Statement) => void,
-  refuse: (sub: Statement, found: string, expected: string) => void,
+  { fits, unfit, refuse, without }: DeviateTools,
 ): void {
   const { context } = builder.tools
   const { origin } = target
@@ -151,9 +165,9 @@ function deviateDefaults(
   }
   if (mode === 'delete') {
     for (const place of places) {
-      const at = origin.defaults.findIndex(({ value }) => value.text === place.text)
-      if (at === -1) refuse(place, `default "${brief(place.text)}"`, `a default that "${target.name}" has`)
-      else origin.defaults = origin.defaults.toSpliced(at, 1)
+      const left = without(origin.defaults, ({ value }) => value.text === place.text)
+      if (left) origin.defaults = left
+      else refuse(place, `default "${brief(place.text)}"`, `a default that "${target.name}" has`)
     }
     return
   }
@@ -161,7 +175,26 @@ function deviateDefaults(
   // A leaf-list may have several defaults, so adding one to others is lawful there.
   const present = origin.defaults.length > 0 && (mode === 'replace' || target.kind === 'leaf')
   if (fits(first, present || (mode === 'replace' && origin.typeDefault !== undefined)))
-    origin.defaults = mode === 'add' ? [...origin.defaults, ...added] : added
+    origin.defaults = mode === 'add' ? appended(origin.defaults, added) : added
+}
+
+interface DeviateTools {
+  fits(sub: Statement, present: boolean): boolean
+  unfit(sub: Statement): void
+  refuse(sub: Statement, found: string, expected: string): void
+  without<T>(list: T[], has: (item: T) => boolean): T[] | undefined
+}
+
+const keywords = new WeakMap<Statement, ReadonlySet<string>>()
+
+/** The keywords of the substatements. */
+function keywordsOf(statement: Statement): ReadonlySet<string> {
+  let known = keywords.get(statement)
+  if (!known) {
+    known = new Set(statement.substatements.map(({ keyword }) => keyword))
+    keywords.set(statement, known)
+  }
+  return known
 }
 
 const squeeze = (text: string) => text.trim().replace(/\s+/g, ' ')

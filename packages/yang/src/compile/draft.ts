@@ -154,6 +154,26 @@ export function childrenOf(node: DraftNode): readonly DraftNode[] {
   }
 }
 
+/** The same, list by list as the node keeps them: joining long lists for every step of a path costs too much. */
+export function levelsOf(node: DraftNode): readonly (readonly DraftNode[])[] {
+  return node.kind === 'container' || node.kind === 'list'
+    ? [node.children, node.actions, node.notifications]
+    : [childrenOf(node)]
+}
+
+const grown = new WeakSet<object>()
+
+/**
+ * The list with more at its end. Lists may be shared, so it is copied the first time; from then on it is the node's
+ * own and grows where it is, because ten thousand refines of one node would copy it ten thousand times.
+ */
+export function appended<T>(list: readonly T[], more: readonly T[]): T[] {
+  const own: T[] = grown.has(list) ? (list as T[]) : [...list]
+  grown.add(own)
+  for (const item of more) own.push(item)
+  return own
+}
+
 /** A leafref whose target is found after the tree is complete. */
 export class PendingLeafref implements LeafrefType {
   readonly kind = 'leafref'

@@ -4,7 +4,7 @@
 
 import type { Statement } from '../statement.ts'
 import type { Builder } from './build.ts'
-import type { DraftNode } from './draft.ts'
+import { appended, type DraftNode } from './draft.ts'
 import { countOf, type Scope } from './tree.ts'
 
 type Kind = DraftNode['kind']
@@ -62,13 +62,13 @@ export function refine(target: DraftNode, statement: Statement, scope: Scope, bu
         if ('maxElements' in target) target.maxElements = countOf(sub.text)
         break
       case 'if-feature':
-        target.ifFeatures = [...target.ifFeatures, sub.text]
+        target.ifFeatures = appended(target.ifFeatures, [sub.text])
         break
     }
   }
-  if ('must' in target) target.must = [...target.must, ...builder.musts(statement, scope)]
+  if ('must' in target) target.must = appended(target.must, builder.musts(statement, scope))
   const extensions = context.extensions(statement, scope.file)
-  if (extensions.length > 0) target.extensions = [...target.extensions, ...extensions]
+  if (extensions.length > 0) target.extensions = appended(target.extensions, extensions)
   if (statement.find('if-feature') && !features.allow(statement, scope.file)) builder.disabled.add(target)
   const [first] = defaults
   if (!first) return

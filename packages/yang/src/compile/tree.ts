@@ -8,13 +8,14 @@ import { brief, type Statement } from '../statement.ts'
 import type { ModuleFile } from '../unit.ts'
 import type { Context } from './context.ts'
 import {
-  childrenOf,
+  appended,
   type DraftAction,
   type DraftCase,
   type DraftDefinition,
   type DraftModule,
   type DraftNode,
   type DraftNotification,
+  levelsOf,
   type Origin,
 } from './draft.ts'
 import { statusOf } from './types.ts'
@@ -150,9 +151,9 @@ export function attach(target: DraftNode, members: Members, place: Statement, co
   switch (target.kind) {
     case 'container':
     case 'list':
-      target.children.push(...definitions)
-      target.actions.push(...actions)
-      target.notifications.push(...notifications)
+      target.children = appended(target.children, definitions)
+      target.actions = appended(target.actions, actions)
+      target.notifications = appended(target.notifications, notifications)
       for (const nodes of [definitions, actions, notifications]) adopt(target, nodes)
       refuse(cases)
       return
@@ -160,13 +161,13 @@ export function attach(target: DraftNode, members: Members, place: Statement, co
     case 'input':
     case 'output':
     case 'notification':
-      target.children.push(...definitions)
+      target.children = appended(target.children, definitions)
       adopt(target, definitions)
       for (const nodes of [actions, notifications, cases]) refuse(nodes)
       return
     case 'choice': {
       const added = [...definitions.map(shorthandCase), ...cases]
-      target.cases.push(...added)
+      target.cases = appended(target.cases, added)
       adopt(target, added)
       for (const nodes of [actions, notifications]) refuse(nodes)
       return
@@ -211,18 +212,25 @@ export function isNamed(node: DraftNode, step: PathStep): boolean {
 }
 
 /** The node a path leads to from the given roots, or the name that led nowhere. */
-export function follow(steps: readonly PathStep[], roots: readonly DraftNode[]): DraftNode | string {
-  let level = roots
+export function follow(
+  steps: readonly PathStep[],
+  ...roots: readonly (readonly DraftNode[])[]
+): DraftNode | string {
+  let levels = roots
   let reached: DraftNode | undefined
   for (const step of steps) {
-    reached =
-      level.length < 16
-        ? level.find((node) => isNamed(node, step))
-        : indexOf(level).get(`${step.module}:${step.name}`)
+    reached = undefined
+    for (const level of levels) reached ??= findNamed(level, step)
     if (!reached) return brief(step.name)
-    level = childrenOf(reached)
+    levels = levelsOf(reached)
   }
   return reached ?? ''
+}
+
+function findNamed(level: readonly DraftNode[], step: PathStep): DraftNode | undefined {
+  return level.length < 16
+    ? level.find((node) => isNamed(node, step))
+    : indexOf(level).get(`${step.module}:${step.name}`)
 }
 
 interface LevelIndex {

@@ -9,6 +9,7 @@
 import { splitName } from '../arguments.ts'
 import type { DefaultValue, Identity, Interval, ResolvedType } from '../schema.ts'
 import { brief } from '../statement.ts'
+import type { CompiledPattern, PatternMeter, PatternRefusal } from '../xsd-pattern.ts'
 import { scaled } from './ranges.ts'
 
 export interface WrongValue {
@@ -16,9 +17,10 @@ export interface WrongValue {
   readonly expected: string
 }
 
-/** What values are checked with: compiled patterns. */
+/** What values are checked with: compiled patterns, and what all of them together may cost. */
 export interface ValueTools {
-  pattern(source: string): { readonly ok: true; test(text: string): boolean } | { readonly ok: false }
+  pattern(source: string): CompiledPattern | PatternRefusal
+  readonly patternMeter: PatternMeter
 }
 
 /** Undefined when the value fits. */
@@ -48,7 +50,10 @@ export function checkValue(
         return wrong(`a length in ${show(type.length.intervals)}`)
       for (const { source, invert } of type.patterns) {
         const pattern = tools.pattern(source)
-        if (pattern.ok && pattern.test(text) === invert)
+        if (!pattern.ok) continue
+        const verdict = pattern.match(text, tools.patternMeter)
+        if (verdict === 'costly') return wrong(`a text that ${brief(source)} can be decided for`)
+        if ((verdict === 'match') === invert)
           return wrong(`a text that ${invert ? 'does not match' : 'matches'} ${brief(source)}`)
       }
       return undefined
@@ -112,8 +117,14 @@ function isDerivedFromAll(value: DefaultValue, bases: readonly Identity[]): bool
   const { prefix, name } = splitName(value.text.trim())
   const module = prefix === undefined ? value.moduleName : value.prefixes.get(prefix)
   return bases.every((base) => {
-    for (const identity of base.derived)
-      if (identity.name === name && identity.module.name === module) return true
-    return false
+    let names = derivedNames.get(base)
+    if (!names) {
+      names = new Set([...base.derived].map((identity) => `${identity.module.name}:${identity.name}`))
+      derivedNames.set(base, names)
+    }
+    return names.has(`${module}:${name}`)
   })
 }
+
+/** By identity, the names of those derived from it: many defaults may ask. */
+const derivedNames = new WeakMap<Identity, ReadonlySet<string>>()

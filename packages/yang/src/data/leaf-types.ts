@@ -6,7 +6,7 @@
  */
 import type { EnumerationType, Identity, LeafrefType, Length, ResolvedType, StringType } from '../schema.ts'
 import { fullName } from '../xpath/functions.ts'
-import { type CompiledPattern, compilePattern } from '../xsd-pattern.ts'
+import { compilePattern, type MatchVerdict, type PatternMeter } from '../xsd-pattern.ts'
 import { describeJson, type JsonValue } from './json.ts'
 import {
   codec,
@@ -27,15 +27,18 @@ import { decimalCodec, integerCodec } from './leaf-numbers.ts'
 /** Compiles a type. `module` is the leaf's own, which identities and paths without a prefix mean. */
 export type LeafTypeCompiler = (type: ResolvedType, module: string) => LeafCodec
 
-/** A compiler for the types of one schema: leafs that share a type share its codec and its patterns. */
-export function createLeafTypeCompiler(readPath: InstancePathReader): LeafTypeCompiler {
+/**
+ * A compiler for the types of one schema: leafs that share a type share its codec and its patterns. What matching
+ * costs is counted on the meter.
+ */
+export function createLeafTypeCompiler(readPath: InstancePathReader, meter: PatternMeter): LeafTypeCompiler {
   const known = new WeakMap<ResolvedType, Map<string, LeafCodec>>()
   const patterns = new Map<string, PatternMatch>()
   const matchOf = (source: string): PatternMatch => {
     let match = patterns.get(source)
     if (!match) {
       const compiled = compilePattern(source)
-      match = compiled.ok ? compiled.match : () => 'mismatch'
+      match = compiled.ok ? (text) => compiled.match(text, meter) : () => 'mismatch'
       patterns.set(source, match)
     }
     return match
@@ -56,7 +59,7 @@ export function createLeafTypeCompiler(readPath: InstancePathReader): LeafTypeCo
   return compile
 }
 
-type PatternMatch = CompiledPattern['match']
+type PatternMatch = (text: string) => MatchVerdict
 
 type Tools = {
   readonly compile: LeafTypeCompiler
@@ -178,9 +181,8 @@ function describeLength(length: Length | undefined, unit: string): string {
 function readBits(text: string, positions: ReadonlyMap<string, number>): string | TypeFault {
   const names = text.split(/[ \t\r\n]+/).filter((name) => name !== '')
   const seen = new Set(names)
-  const expected = `bits among ${[...positions.keys()].join(' ')}, each once`
   if (seen.size < names.length || names.some((name) => !positions.has(name)))
-    return fault(text, expected, 'RFC 7950 9.7.4')
+    return fault(text, `bits among ${describeNames([...positions.keys()], ' ')}, each once`, 'RFC 7950 9.7.4')
   return names.sort((a, b) => (positions.get(a) ?? 0) - (positions.get(b) ?? 0)).join(' ')
 }
 
@@ -221,10 +223,15 @@ function booleanCodec(type: ResolvedType): LeafCodec {
   })
 }
 
+/** The first dozen, and how many there are. */
+function describeNames(names: readonly string[], between: string): string {
+  const shown = names.length > 12 ? [...names.slice(0, 12), `… (${names.length} names)`] : names
+  return shown.join(between)
+}
+
 function enumerationCodec(type: EnumerationType): LeafCodec {
   const names = [...type.enums.keys()]
-  const shown = names.length > 12 ? [...names.slice(0, 12), `… (${names.length} names)`] : names
-  const expected = `one of ${shown.join(', ')}`
+  const expected = `one of ${describeNames(names, ', ')}`
   const byNumber = new Map([...type.enums.values()].map(({ name, value }) => [String(value), name]))
   return codec(type, (fresh) => {
     const value = sharedValues(fresh)

@@ -25,6 +25,7 @@ import type {
   XPathSource,
 } from '../schema.ts'
 import { type CompiledXPath, compileXPath, parseXPath } from '../xpath/index.ts'
+import type { PatternMeter } from '../xsd-pattern.ts'
 import { createInstancePathReader } from './instance-path.ts'
 import { isTypeFault, type LeafCodec, type LeafValue } from './leaf-codec.ts'
 import { createLeafTypeCompiler, type LeafTypeCompiler } from './leaf-types.ts'
@@ -144,6 +145,8 @@ export type SchemaPlan = {
   /** By `module:name`. */
   readonly rpcs: ReadonlyMap<string, OperationPlan>
   readonly notifications: ReadonlyMap<string, OperationPlan>
+  /** Steps that patterns may still take; set anew for each document. */
+  readonly patternMeter: PatternMeter
 }
 
 /** Prepares a schema. What the compiler let pass but cannot be evaluated is treated as absent. */
@@ -158,10 +161,14 @@ class Planner {
   private readonly schema: Schema
   private root: RootPlan | undefined
   private readonly compileType: LeafTypeCompiler
+  private readonly patternMeter: PatternMeter = { left: Infinity }
 
   constructor(schema: Schema) {
     this.schema = schema
-    this.compileType = createLeafTypeCompiler(createInstancePathReader(() => this.root))
+    this.compileType = createLeafTypeCompiler(
+      createInstancePathReader(() => this.root),
+      this.patternMeter,
+    )
   }
 
   plan(): SchemaPlan {
@@ -177,7 +184,7 @@ class Planner {
       for (const notification of module.notifications)
         notifications.set(`${module.name}:${notification.name}`, this.operation(root, notification, module))
     }
-    return { schema: this.schema, root, rpcs, notifications }
+    return { schema: this.schema, root, rpcs, notifications, patternMeter: this.patternMeter }
   }
 
   private operation(

@@ -101,6 +101,12 @@ export const defaultMaxFaults = 100
 export const defaultMaxVisits = 50_000_000
 export const defaultMaxDefaults = 2_000_000
 
+/**
+ * Steps that patterns may take in one document to find what they do not remember yet; it is a tenth of a second. What is
+ * remembered costs none, so only values made to be costly get there.
+ */
+const maxPatternSteps = 400_000
+
 /** Prepares a schema for documents. */
 export function createValidator(schema: Schema): Validator {
   const plan = createPlan(schema)
@@ -158,6 +164,7 @@ function createMachinery(plan: SchemaPlan): Machinery {
 }
 
 function run(machinery: Machinery, json: JsonValue, options: ValidateOptions): Validation {
+  machinery.plan.patternMeter.left = maxPatternSteps
   const type = options.type ?? 'data'
   // Documents that are plainly right need no tree until somebody asks for it.
   const isPlain = type === 'data' && options.loose !== true && options.maxDefaults === undefined
