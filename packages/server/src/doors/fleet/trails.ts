@@ -1,9 +1,12 @@
 /** Trails and steps at the fleet door. */
 import { Type } from '@sinclair/typebox'
 import {
+  type Actor,
   askAbort,
   cancelStep,
   clearStep,
+  type DeviceId,
+  type Env,
   headStep,
   type JsonObject,
   lastTouched,
@@ -11,18 +14,22 @@ import {
   openTrail,
   postStep,
   type Reader,
+  type Result,
   Revision,
   refuse,
+  type Step,
   stateOf,
   stepOf,
   steps,
   type Trail,
+  type Tx,
   transactions,
 } from '@waymark/domain'
 import { parseState } from '@waymark/pantahub'
 import { Named, namedDevice } from './devices.ts'
 import { changing, type Operation, reading } from './operation.ts'
 import { pageOf, readCursor } from './paging.ts'
+import type { FleetRefusal } from './refusals.ts'
 import * as wire from './schemas.ts'
 import { stepView, stepViews } from './views.ts'
 
@@ -163,69 +170,42 @@ export const trailOperations: readonly Operation[] = [
     },
   }),
 
-  changing({
-    id: 'cancelStep',
-    method: 'POST',
-    path: '/devices/:device/steps/:rev/cancel',
-    tag: 'trails',
-    summary: 'Takes back a step that no device has taken yet',
-    right: 'trails.write',
-    params: NamedStep,
-    answer: wire.Step,
-    async run({ house, caller, params }) {
-      return ok(async (_directory, tx) => {
-        const found = await namedStep(tx, params)
-        if (!found.ok) return found
-        const { device, rev } = found.value
-        const cancelled = await cancelStep(tx, house.env(), { device, rev, by: caller.actor })
-        if (!cancelled.ok) return cancelled
-        return ok(stepView(cancelled.value, await tx.get(transactions, { id: cancelled.value.transaction })))
-      })
-    },
-  }),
-
-  changing({
-    id: 'abortStep',
-    method: 'POST',
-    path: '/devices/:device/steps/:rev/abort',
-    tag: 'trails',
-    summary: 'Asks the device to give up a step that has not ended',
-    right: 'trails.write',
-    params: NamedStep,
-    answer: wire.Step,
-    async run({ house, caller, params }) {
-      return ok(async (_directory, tx) => {
-        const found = await namedStep(tx, params)
-        if (!found.ok) return found
-        const { device, rev } = found.value
-        const moved = await askAbort(tx, house.env(), { device, rev, by: caller.actor })
-        if (!moved.ok) return moved
-        return ok(stepView(moved.value, await tx.get(transactions, { id: moved.value.transaction })))
-      })
-    },
-  }),
-
-  changing({
-    id: 'clearStep',
-    method: 'POST',
-    path: '/devices/:device/steps/:rev/clear',
-    tag: 'trails',
-    summary: 'Clears a failed step: it no longer holds back what follows',
-    right: 'trails.write',
-    params: NamedStep,
-    answer: wire.Step,
-    async run({ house, caller, params }) {
-      return ok(async (_directory, tx) => {
-        const found = await namedStep(tx, params)
-        if (!found.ok) return found
-        const { device, rev } = found.value
-        const moved = await clearStep(tx, house.env(), { device, rev, by: caller.actor })
-        if (!moved.ok) return moved
-        return ok(stepView(moved.value, await tx.get(transactions, { id: moved.value.transaction })))
-      })
-    },
-  }),
+  stepChange('cancel', 'Takes back a step that no device has taken yet', cancelStep),
+  stepChange('abort', 'Asks the device to give up a step that has not ended', askAbort),
+  stepChange('clear', 'Clears a failed step: it no longer holds back what follows', clearStep),
 ]
+
+/** What an owner does to one step: `POST …/steps/:rev/<verb>`. */
+function stepChange(
+  verb: 'cancel' | 'abort' | 'clear',
+  summary: string,
+  change: (
+    tx: Tx,
+    env: Env,
+    asked: { device: DeviceId; rev: Revision; by: Actor },
+  ) => Promise<Result<Step, FleetRefusal>>,
+): Operation {
+  return changing({
+    id: `${verb}Step`,
+    method: 'POST',
+    path: `/devices/:device/steps/:rev/${verb}`,
+    tag: 'trails',
+    summary,
+    right: 'trails.write',
+    params: NamedStep,
+    answer: wire.Step,
+    async run({ house, caller, params }) {
+      return ok(async (_directory, tx) => {
+        const found = await namedStep(tx, params)
+        if (!found.ok) return found
+        const { device, rev } = found.value
+        const changed = await change(tx, house.env(), { device, rev, by: caller.actor })
+        if (!changed.ok) return changed
+        return ok(stepView(changed.value, await tx.get(transactions, { id: changed.value.transaction })))
+      })
+    },
+  })
+}
 
 async function namedStep(reader: Reader, params: { device: string; rev: number }) {
   const found = await namedDevice(reader, params.device)
