@@ -7,7 +7,7 @@ import { startProgramAnew } from '../../src/real/start-anew.ts'
 const stop = new AbortController()
 process.on('SIGTERM', () => stop.abort())
 process.exitCode = await runAgentCommand(
-  { configFile: process.argv[2] ?? '', json: true },
+  { flags: {}, configFile: process.argv[2] ?? '', json: true },
   {
     line: (text) => process.stdout.write(`${text}\n`),
     complain: (text) => process.stderr.write(`${text}\n`),
