@@ -140,6 +140,22 @@ export const loginCodes = collection<LoginCode>()({
   journaled: false,
 })
 
+/** That somebody known to another provider of logins is one of ours. */
+export interface Identity {
+  readonly provider: string
+  /** What the provider calls them, for good. */
+  readonly subject: string
+  readonly principal: PrincipalId
+  readonly createdAt: Instant
+}
+export const identities = collection<Identity>()({
+  name: 'identities',
+  scope: 'house',
+  key: ['provider', 'subject'],
+  columns: { provider: 'text', subject: 'text', principal: 'text' },
+  indexes: [{ on: ['principal'] }],
+})
+
 /** What an account tells of itself to others who are logged in. */
 export interface Profile {
   readonly tenant: TenantId

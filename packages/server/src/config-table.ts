@@ -66,6 +66,7 @@ export const table = [
   { name: 'admin-password', kind: 'text', default: null, shows: 'TEXT', group: 'identity', secret: true, help: 'first password of admin on an empty data folder; default: generated and printed once' },
   { name: 'saadmin-secret', kind: 'text', default: null, shows: 'TEXT', group: 'identity', secret: true, help: "what the installation's own services show as saadmin (Pantahub's healthz, callbacks, cron); default: nobody gets in" },
   { name: 'master-key-file', kind: 'path', default: null, shows: 'FILE', group: 'identity', help: 'the master key; default: keys/master.key in the data folder. Processes of one fleet share it' },
+  { name: 'openid-providers', kind: 'path', default: null, shows: 'FILE', group: 'identity', help: 'JSON: providers of logins (google, github, gitlab, entraid, others) with their client ids and secrets' },
   { name: 'token-epoch', kind: 'count', min: 1, max: 1_000_000, default: '1', shows: 'N', group: 'identity', help: 'raise it to make every token issued before worthless' },
   { name: 'token-life', kind: 'count', min: 1, max: 525_600, default: '60', shows: 'MINUTES', group: 'identity', help: 'how long a login token is good' },
   { name: 'token-refresh', kind: 'count', min: 1, max: 525_600, default: '1440', shows: 'MINUTES', group: 'identity', help: 'how long after the login a token can be renewed' },

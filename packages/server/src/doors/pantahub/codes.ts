@@ -331,7 +331,8 @@ function redirectUrl(text: string): URL | undefined {
   return plain ? url : undefined
 }
 
-function cookieOf(header: string | undefined, name: string): string | undefined {
+/** A cookie's value, if it is there and plain. */
+export function cookieOf(header: string | undefined, name: string): string | undefined {
   for (const part of (header ?? '').split(';')) {
     const [key = '', value = ''] = part.trim().split('=', 2)
     if (key === name && /^[\w-]{1,128}$/.test(value)) return value

@@ -6,6 +6,7 @@
  * the domain's, reached through the house.
  */
 import type { Door } from '../../house.ts'
+import { StartFailure } from '../../serve.ts'
 import { accessTokenHandlers } from './access-tokens.ts'
 import { accountHandlers } from './accounts.ts'
 import type { Handlers } from './answer.ts'
@@ -23,6 +24,8 @@ import { logHandlers } from './logs.ts'
 import { metadataHandlers } from './metadata.ts'
 import { createObjectUrls } from './object-urls.ts'
 import { objectHandlers } from './objects.ts'
+import { openidHandlers } from './openid.ts'
+import { type OpenidProvider, readProviders } from './openid-providers.ts'
 import { createPollMemo } from './poll-memo.ts'
 import { profileHandlers } from './profiles.ts'
 import { recoveryHandlers } from './recovery.ts'
@@ -53,6 +56,7 @@ export const pantahubDoor: Door = async (http, house) => {
     ...appHandlers(house),
     ...codeHandlers(house),
     ...profileHandlers(house),
+    ...openidHandlers(house, providersOf(house.config.openidProviders)),
     ...registerHandlers(house),
     ...deviceReadHandlers(house),
     ...deviceChangeHandlers(house),
@@ -71,4 +75,12 @@ export const pantahubDoor: Door = async (http, house) => {
     ...serviceHandlers(house),
   }
   await openMounts(http, house, handlers)
+}
+
+function providersOf(file: string | undefined): readonly OpenidProvider[] {
+  if (file === undefined) return []
+  const read = readProviders(file)
+  if (read.ok) return read.value
+  const { thing, wanted, got } = read.refusal
+  throw new StartFailure(`openid-providers: ${thing}: wanted ${wanted}, got ${got}`)
 }

@@ -45,6 +45,9 @@ export type DoorRefusal =
   | { readonly kind: 'unfit-account'; readonly thing: string; readonly wanted: string; readonly got: string }
   /** An authorization code that is not good, or not for this app: told as Base tells it. */
   | { readonly kind: 'bad-access-code' }
+  | { readonly kind: 'bad-login-state' }
+  /** Another provider of logins did not answer as it should. */
+  | { readonly kind: 'provider-failed'; readonly service: string; readonly got: string }
   | { readonly kind: 'no-such-account' }
   | { readonly kind: 'wrong-email-challenge' }
   | { readonly kind: 'bad-recovery-token' }
@@ -123,6 +126,14 @@ const onTheWire: Teller = {
   'bad-access-code': () => ({
     status: 401,
     msg: 'access-code: wanted one that was given to this app within five minutes and not used, got another',
+  }),
+  'bad-login-state': () => ({
+    status: 403,
+    msg: 'state: wanted the one this browser was sent away with, within ten minutes, got another',
+  }),
+  'provider-failed': ({ service, got }) => ({
+    status: 502,
+    msg: `${service}: wanted to hear who that was, got ${got}`,
   }),
   'no-such-account': () => ({ status: 403, msg: 'account: not there' }),
   'wrong-email-challenge': () => ({
