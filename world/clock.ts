@@ -18,6 +18,8 @@ export interface WorldClock {
   busy<T>(work: Promise<T>): Promise<T>
   /** Within such work: waits for something that takes time, and lets it pass. */
   waiting<T>(work: Promise<T>): Promise<T>
+  /** Time ends here: `run` returns, now and ever after. */
+  halt(): void
   /** Called whenever all is at rest, before time moves on. */
   onRest(check: () => Promise<void>): void
   /** Lets time pass until `until` (milliseconds since 1970), or until `over` says so. */
@@ -40,6 +42,7 @@ export function createWorldClock(startMs: number): WorldClock {
   let seq = 0
   let underWay = 0
   let waits = 0
+  let halted = false
 
   function after(ms: number, then: () => void): () => void {
     const timer: Timer = { at: now + Math.max(0, Math.round(ms)), seq: seq++, act: then }
@@ -89,11 +92,14 @@ export function createWorldClock(startMs: number): WorldClock {
         waits--
       }
     },
+    halt() {
+      halted = true
+    },
     onRest: (check) => void checks.push(check),
     async run(until, over = () => false) {
       for (;;) {
         await rest()
-        if (over()) return
+        if (halted || over()) return
         let next = timers[0]
         while (next && next.act === undefined) {
           pop(timers)

@@ -40,6 +40,9 @@ interface Party {
   readonly devices: WorldDevice[]
 }
 
+/** A world in which more happens than this has somebody in it who goes round in circles. */
+const movesMax = 100_000
+
 /** Plays one world to its end. */
 export async function playWorld(seed: string): Promise<Told> {
   const folder = mkdtempSync(join(tmpdir(), 'waymark-world-'))
@@ -62,9 +65,13 @@ async function play(seed: string, folder: string): Promise<Told> {
   const moves: string[] = []
   const broken: string[] = []
   const counts = { requests: 0, revisions: 0, deviceDeaths: 0, serverDeaths: 0 }
-  const tell = (line: string): void =>
-    void moves.push(`${((clock.now() - startMs) / 1000).toFixed(3)} ${line}`)
-  const fault = (what: string): void => {
+  function tell(line: string): void {
+    moves.push(`${((clock.now() - startMs) / 1000).toFixed(3)} ${line}`)
+    if (moves.length !== movesMax) return
+    fault(`[W7] somebody never rests: ${movesMax} moves and no end`)
+    clock.halt()
+  }
+  function fault(what: string): void {
     if (broken.includes(what)) return
     broken.push(what)
     tell(`BROKEN ${what}`)
