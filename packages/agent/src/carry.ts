@@ -247,6 +247,13 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
     return { probes: [] }
   }
 
+  async function settle(signal: AbortSignal): Promise<Results['settle']> {
+    const fault = await driver.trials?.settled(signal)
+    // Nobody has settled when the waiting was broken off.
+    if (signal.aborted) throw new TaskFailed({ kind: 'driver', detail: 'stopped' })
+    return fault ?? null
+  }
+
   /** Watches for the commit delay, and longer while something has yet to prove stable; at least one look. */
   async function test(forMs: number, signal: AbortSignal): Promise<Results['test']> {
     let left = forMs
@@ -271,7 +278,9 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
 
   /** Gives a tried revision up. The reason is on disk before anything moves, and survives what comes next. */
   async function rollBack(mark: TryMark): Promise<Results['roll-back']> {
-    await keepMark(disk, mark)
+    // A disk that will not take the reason must not keep the device on what it has given up: the start would roll back
+    // all the same, only without saying why.
+    await keepMark(disk, mark).catch(() => undefined)
     if (mark.passage === 'restart') return undefined
     driver.trials?.end()
     const now = await driver.current()
@@ -369,7 +378,7 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
       case 'switch':
         return did(task.do, task.mark ? await tryOut(task.mark) : await switchTo(task.rev, task.previous))
       case 'settle':
-        return did(task.do, (await driver.trials?.settled(signal)) ?? null)
+        return did(task.do, await settle(signal))
       case 'test':
         return did(task.do, await test(task.forMs, signal))
       case 'ask-hub':

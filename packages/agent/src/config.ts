@@ -2,8 +2,8 @@
  * The agent's settings: one table of names, three sources, every fault named with the nearest right name.
  *
  * Flags win over the environment, the environment over the file, the file over the default. Keys and aliases
- * are Pantavisor's where it has them, so that its configuration files can be read as they are; what concerns
- * running containers is accepted and kept for the drivers that will want it. Pure: the caller reads the file.
+ * are Pantavisor's where it has them, so that its configuration files can be read as they are; what this agent does not
+ * do is accepted and told. Pure: the caller reads the file.
  */
 import type { SignatureMode } from '@waymark/pantahub'
 import type { AgentConfig } from './agent.ts'

@@ -145,6 +145,25 @@ describe('live', () => {
   })
 })
 
+test('[AG76] a disk that will not take the mark ends the step in ERROR, with the old revision in force', async () => {
+  for (const group of ['app', 'base']) {
+    const core = (version: number) => stateOf({ core: web(version, 'steady', { group }) })
+    const { rig, step } = await offered(core(2), {}, core(1))
+    const full = {
+      ...rig.disk,
+      open: async (...[path, how]: Parameters<typeof rig.disk.open>) => {
+        if (path.startsWith('update/try')) throw new Error('ENOSPC')
+        return rig.disk.open(path, how)
+      },
+    }
+    let end = await rig.live(() => full)
+    if (end === 'restart') end = await rig.live(() => full)
+    expect(end).toBe('idle')
+    expect(lastOf(step).status).toBe('ERROR')
+    expect(await rig.running()).toBe('1')
+  }
+})
+
 describe('with a restart', () => {
   const system = (version: number, command = 'steady') =>
     stateOf({ core: container(command, { group: 'base', env: { V: String(version) } }) })
