@@ -318,6 +318,13 @@ export function createAccess(needs: AccessNeeds) {
     return tokens.issue(userClaims(principal, []))
   }
 
+  /** Issues a token for a device that has proved itself otherwise (a certificate); undefined when there is none. */
+  async function tokenForDevice(id: DeviceId): Promise<string | undefined> {
+    const home = await homeOf(directory, id)
+    const device = home && (await store.read(home.tenant).get(devices, { id }))
+    return home && device && !device.garbage ? tokens.issue(deviceClaims(device, home.tenant, [])) : undefined
+  }
+
   /** A token for a principal that lets an app in, with these scopes and no more. */
   function tokenForApp(principal: Principal, app: App, scopes: readonly string[], mark: string): string {
     return tokens.issue(standingOn(userClaims(principal, scopes), Prn.app(app.nick), `${app.id}-${mark}`))
@@ -462,7 +469,7 @@ export function createAccess(needs: AccessNeeds) {
     return (await homeOf(directory, id))?.tenant === unclaimedTenant
   }
 
-  return { login, tokenFor, tokenForApp, refresh, renew, callerOf, openDevice, awaitsClaim }
+  return { login, tokenFor, tokenForDevice, tokenForApp, refresh, renew, callerOf, openDevice, awaitsClaim }
 }
 
 /** Whether the caller's token carries one of the scopes that a route accepts. */

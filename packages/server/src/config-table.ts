@@ -50,6 +50,7 @@ export const table = [
   { name: 'wamp-raw', kind: 'port', default: 'off', shows: 'PORT', group: 'listeners', listener: 'wamp-raw', help: 'WAMP over raw sockets' },
   { name: 'tls-cert', kind: 'path', default: null, shows: 'FILE', group: 'listeners', listener: 'https', help: 'certificate chain (PEM)' },
   { name: 'tls-key', kind: 'path', default: null, shows: 'FILE', group: 'listeners', listener: 'https', help: 'private key of the certificate (PEM)' },
+  { name: 'client-ca', kind: 'path', default: null, shows: 'FILE', group: 'listeners', listener: 'https', help: 'authorities (PEM) whose client certificates log devices in' },
 
   { name: 'data', kind: 'path', default: './data', shows: 'DIR', group: 'storage', help: 'the data folder: database, objects, logs and keys' },
   { name: 'database', kind: 'url', schemes: ['postgres', 'postgresql', 'sqlite', 'memory'], default: null, shows: 'URL', group: 'storage', help: 'PostgreSQL instead of SQLite in the data folder' },
@@ -65,6 +66,7 @@ export const table = [
 
   { name: 'admin-password', kind: 'text', default: null, shows: 'TEXT', group: 'identity', secret: true, help: 'first password of admin on an empty data folder; default: generated and printed once' },
   { name: 'saadmin-secret', kind: 'text', default: null, shows: 'TEXT', group: 'identity', secret: true, help: "what the installation's own services show as saadmin (Pantahub's healthz, callbacks, cron); default: nobody gets in" },
+  { name: 'tls-proxy-token', kind: 'text', default: null, shows: 'TEXT', group: 'identity', secret: true, help: 'by which a trusted proxy proves that it checked the client certificate it passes on' },
   { name: 'master-key-file', kind: 'path', default: null, shows: 'FILE', group: 'identity', help: 'the master key; default: keys/master.key in the data folder. Processes of one fleet share it' },
   { name: 'openid-providers', kind: 'path', default: null, shows: 'FILE', group: 'identity', help: 'JSON: providers of logins (google, github, gitlab, entraid, others) with their client ids and secrets' },
   { name: 'token-epoch', kind: 'count', min: 1, max: 1_000_000, default: '1', shows: 'N', group: 'identity', help: 'raise it to make every token issued before worthless' },

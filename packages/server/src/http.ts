@@ -67,7 +67,12 @@ export type FirstAnswer = (request: IncomingMessage, response: ServerResponse, p
 export interface ListenAt {
   readonly host: string
   readonly port: number
-  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer }
+  readonly tls?: {
+    readonly cert: string | Buffer
+    readonly key: string | Buffer
+    /** Whose client certificates are asked for. One need not be shown; what it is good for is judged where it is used. */
+    readonly ca?: string | Buffer
+  }
 }
 
 export interface Listening {
@@ -136,6 +141,7 @@ export function createHttpApp({
             ...tls,
             handshakeTimeout: config.headerTimeout * 1000,
             ALPNProtocols: ['http/1.1', 'http/1.0'],
+            ...(tls.ca === undefined ? {} : { requestCert: true, rejectUnauthorized: false }),
           },
           receive,
         )

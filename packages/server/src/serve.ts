@@ -6,7 +6,7 @@
  * readiness goes first, then the listeners, then what is in flight, then the house; all within the 30 seconds that
  * the outside contract gives. What is composed is not known here: `open` is handed in.
  */
-import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { ok, type Result, refuse } from '@waymark/domain'
 import { StoreError } from '@waymark/store'
@@ -206,13 +206,15 @@ function listenersOf(config: Config, http: HttpApp, opened: Opened, tls: TlsFile
 interface TlsFiles {
   readonly cert: Buffer
   readonly key: Buffer
+  readonly ca?: Buffer
 }
 
 function readTlsFiles(config: Config): Result<TlsFiles | undefined, StartRefusal> {
-  const { https, tlsCert, tlsKey } = config
+  const { https, tlsCert, tlsKey, clientCa } = config
   if (https === 'off' || tlsCert === undefined || tlsKey === undefined) return ok(undefined)
   try {
-    return ok(readTls({ cert: tlsCert, key: tlsKey }))
+    const own = readTls({ cert: tlsCert, key: tlsKey })
+    return ok(clientCa === undefined ? own : { ...own, ca: readFileSync(clientCa) })
   } catch (error) {
     const wanted = 'readable files'
     return refuse({ kind: 'unusable-file', thing: 'tls-cert and tls-key', wanted, got: messageOf(error) })

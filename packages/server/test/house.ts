@@ -8,7 +8,7 @@ import { createMemoryObjectBytes, createMemoryStore } from '@waymark/store'
 import { composeHouse, type Homes } from '../src/compose.ts'
 import { type Config, parseConfig } from '../src/config.ts'
 import type { Door, House } from '../src/house.ts'
-import { createHttpApp } from '../src/http.ts'
+import { createHttpApp, type ListenAt, type Listening } from '../src/http.ts'
 import { createLog } from '../src/log.ts'
 import { createMetrics } from '../src/metrics.ts'
 
@@ -17,6 +17,8 @@ export interface TestHouse {
   readonly url: string
   /** Everything the server logged. */
   readonly logged: () => string
+  /** Opens a further listener, with TLS. */
+  listenTls(tls: NonNullable<ListenAt['tls']>): Promise<Listening>
   /** Moves the clock on, milliseconds. */
   pass(ms: number): void
   /** The token of `admin`. */
@@ -70,6 +72,7 @@ export async function openTestHouse(
     house,
     url,
     logged: () => lines.join(''),
+    listenTls: (tls) => http.listen({ host: '127.0.0.1', port: 0, tls }),
     pass: (ms) => {
       ahead += ms
     },

@@ -11,6 +11,7 @@ import { accessTokenHandlers } from './access-tokens.ts'
 import { accountHandlers } from './accounts.ts'
 import type { Handlers } from './answer.ts'
 import { appHandlers } from './apps.ts'
+import { certificateHandlers } from './certificates.ts'
 import { changeHandlers } from './changes.ts'
 import { codeHandlers } from './codes.ts'
 import { dashHandlers } from './dash.ts'
@@ -56,6 +57,7 @@ export const pantahubDoor: Door = async (http, house) => {
     ...appHandlers(house),
     ...codeHandlers(house),
     ...profileHandlers(house),
+    ...certificateHandlers(house),
     ...openidHandlers(house, providersOf(house.config.openidProviders)),
     ...registerHandlers(house),
     ...deviceReadHandlers(house),

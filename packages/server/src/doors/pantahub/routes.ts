@@ -88,6 +88,7 @@ export const routes = [
   { method: 'POST', path: '/auth/oauth/token', who: nobody, handler: 'finishPkce', says: 'the token for a code and its verifier' },
   { method: 'GET', path: '/auth/oauth/login/:service', who: nobody, handler: 'beginOpenid', says: 'sends a browser to another provider of logins' },
   { method: 'GET', path: '/auth/oauth/callback/:service', who: nobody, handler: 'finishOpenid', says: 'takes it back: a token for whom the provider vouches for' },
+  { method: 'POST', path: '/auth/x509/login', who: nobody, handler: 'loginByCertificate', says: 'a device’s token for its client certificate' },
   { method: 'POST', path: '/auth/sessions', who: nobody, handler: 'createSession', says: 'a token of a new account without a password' },
 
   { method: 'GET', path: '/tokens/', who: userOnly, handler: 'listAccessTokens', says: 'own personal tokens' },
