@@ -19,7 +19,8 @@ export interface Life {
   gateEach<T>(pieces: AsyncIterable<T>): AsyncIterable<T>
 }
 
-const never = new Promise<never>(() => {})
+/** A promise of its own each time: one that all the dead wait for would keep them all in memory. */
+const never = (): Promise<never> => new Promise(() => {})
 
 export function createLife(number: number, onDeath: () => void): Life {
   let dead = false
@@ -33,16 +34,16 @@ export function createLife(number: number, onDeath: () => void): Life {
   }
 
   async function gate<T>(act: () => Promise<T>): Promise<T> {
-    if (dead) return never
+    if (dead) return never()
     passed++
     const last = doomedAt !== undefined && --doomedAt.gates <= 0
     if (last && doomedAt?.when === 'before') die()
-    if (dead) return never
+    if (dead) return never()
     try {
       return await act()
     } finally {
       if (last) die()
-      if (dead) await never
+      if (dead) await never()
     }
   }
 
