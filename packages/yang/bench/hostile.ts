@@ -259,6 +259,87 @@ function modules(): Case[] {
       fill((at) => `rpc r${at};`),
     ),
     moduleCase('actions', `container c { ${fill((at) => `action r${at};`)} }`),
+    moduleCase(
+      'uniques of many leafs',
+      `list l { config false; ${many(18_000, (at) => `leaf k${at} { type string; }`)} ${many(18_000, (at) => `unique k${at};`)} }`,
+    ),
+    moduleCase(
+      'refines that add musts',
+      `grouping g { leaf a { type string; } } uses g { ${fill(() => 'refine a { must "1"; }')} }`,
+    ),
+    moduleCase(
+      'refines that add conditions',
+      `feature f; grouping g { leaf a { type string; } } uses g { ${fill(() => 'refine a { if-feature f; }')} }`,
+    ),
+    moduleCase(
+      'refines that use extensions',
+      `extension e; grouping g { leaf a { type string; } } uses g { ${fill(() => 'refine a { m:e; }')} }`,
+    ),
+    moduleCase(
+      'augments of a uses',
+      `grouping g { container a; } uses g { ${fill((at) => `augment a { leaf b${at} { type string; } }`)} }`,
+    ),
+    moduleCase(
+      'deviations that add uniques',
+      `list l { config false; leaf a { type string; } } ${fill(() => 'deviation "/l" { deviate add { unique "a"; } }')}`,
+    ),
+    moduleCase(
+      'deviations that delete',
+      `leaf a { type string; ${many(30_000, () => 'must "1";')} } ${many(16_000, () => 'deviation "/a" { deviate delete { must "1"; } }')}`,
+    ),
+    moduleCase(
+      'one deviation that deletes',
+      `leaf a { type string; ${many(45_000, () => 'must "1";')} } deviation "/a" { deviate delete { ${many(45_000, () => 'must "2";')} } }`,
+    ),
+    moduleCase(
+      'deviations that replace',
+      `leaf a { type string; ${many(30_000, () => 'must "1";')} } ${many(10_000, () => 'deviation "/a" { deviate replace { mandatory true; } }')}`,
+    ),
+    moduleCase(
+      'augments beside an rpc',
+      `rpc r; container c; ${fill((at) => `augment "/c" { leaf a${at} { type string; } }`)}`,
+    ),
+    moduleCase(
+      'augments beside an action',
+      `container c { action r; } ${fill((at) => `augment "/c" { container a${at}; }`)}`,
+    ),
+    moduleCase(
+      'augments of everything there is',
+      `${many(10_000, (at) => `container c${at};`)} ${many(15_000, (at) => `augment "/c${at % 10_000}" { leaf a${at} { type string; } }`)}`,
+    ),
+    moduleCase('defaults of a leaf-list', `leaf-list a { type string; ${fill((at) => `default "${at}";`)} }`),
+    moduleCase(
+      'patterns of one type',
+      `leaf a { type string { ${fill(() => 'pattern "a";')} } default "a"; }`,
+    ),
+    moduleCase('members of a union', `leaf a { type union { ${fill(() => 'type int8;')} } default "1"; }`),
+    moduleCase(
+      'bases of one identityref',
+      `identity a; leaf l { type identityref { ${fill(() => 'base a;')} } }`,
+    ),
+    moduleCase('bases of one identity', `identity a; identity b { ${fill(() => 'base a;')} }`),
+    moduleCase('conditions of one leaf', `feature f; leaf l { type string; ${fill(() => 'if-feature f;')} }`),
+    moduleCase(
+      'revisions',
+      fill(() => 'revision 2020-01-01;'),
+    ),
+    moduleCase(
+      'includes',
+      fill((at) => `include s${at};`),
+    ),
+    moduleCase('cases', `choice c { ${fill((at) => `case a${at} { leaf b${at} { type empty; } }`)} }`),
+    moduleCase(
+      'enums that are restricted',
+      `typedef t { type enumeration { ${many(20_000, (at) => `enum e${at};`)} } } leaf l { type t { ${many(20_000, (at) => `enum e${at};`)} } }`,
+    ),
+    moduleCase(
+      'lists with keys',
+      fill((at) => `list l${at} { key k; leaf k { type string; } }`),
+    ),
+    moduleCase(
+      'uses of one small grouping',
+      `grouping g { leaf a { type string; } } ${fill((at) => `container c${at} { uses g; }`)}`,
+    ),
   ]
 }
 
@@ -270,7 +351,7 @@ function patternCase(name: string, source: string, text: string): Case {
   return [`pattern: ${name}`, text.length, () => void compiled.match(text)]
 }
 
-/** Many short values against one pattern: the fixed part of what a match may cost. */
+/** Many short values against one pattern, on the meter that the values of a document share. */
 function shortCase(name: string, source: string, each: (at: number) => string): Case {
   const compiled = compilePattern(source)
   if (!compiled.ok) throw new Error(`the pattern ${name} is none`)
@@ -280,7 +361,8 @@ function shortCase(name: string, source: string, each: (at: number) => string): 
     `pattern: ${name}`,
     size,
     () => {
-      for (const text of texts) compiled.match(text)
+      const meter = { left: 400_000 }
+      for (const text of texts) compiled.match(text, meter)
     },
   ]
 }

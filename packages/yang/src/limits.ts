@@ -18,7 +18,7 @@ export interface Limits {
    * the two bound memory by a multiple of the input.
    */
   readonly freeNodes: number
-  /** 0.1, twenty times what published modules need. */
+  /** 0.05, ten times what published modules need. An rpc or action counts as three. */
   readonly nodesPerByte: number
   /** Typedefs built on typedefs, groupings that use groupings, leafrefs that point at leafrefs. 100. */
   readonly maxChain: number
@@ -35,7 +35,7 @@ export const defaultLimits: Limits = {
   maxDepth: 100,
   maxFiles: 2000,
   freeNodes: 20_000,
-  nodesPerByte: 0.1,
+  nodesPerByte: 0.05,
   maxChain: 100,
   maxUnionMembers: 2000,
   maxDerivations: 100_000,

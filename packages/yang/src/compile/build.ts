@@ -229,6 +229,8 @@ export class Builder {
   operation(kind: 'rpc' | 'action', statement: Statement, scope: Scope): DraftRpc | DraftAction | undefined {
     const base = this.#base(statement, scope)
     if (!base) return undefined
+    // Its input and output are nodes as well, written or not.
+    this.#context.spend(2, statement)
     const input: DraftInput = { ...this.#side('input', statement, scope), kind: 'input' }
     const output: DraftOutput = { ...this.#side('output', statement, scope), kind: 'output' }
     const node: DraftRpc | DraftAction = { ...base, kind, input, output }

@@ -82,7 +82,8 @@ function compileType(type: ResolvedType, module: string, tools: Tools): LeafCode
       return enumerationCodec(type)
     case 'bits': {
       const positions = new Map([...type.bits.keys()].map((name, index) => [name, index]))
-      return textCodec(type, (text) => readBits(text, positions))
+      const expected = `bits among ${describeNames([...positions.keys()], ' ')}, each once`
+      return textCodec(type, (text) => readBits(text, positions, expected))
     }
     case 'binary':
       return textCodec(type, (text) => readBinary(text, type.length))
@@ -178,11 +179,15 @@ function describeLength(length: Length | undefined, unit: string): string {
   return length ? `${describeIntervals(length.intervals, String)} ${unit}` : unit
 }
 
-function readBits(text: string, positions: ReadonlyMap<string, number>): string | TypeFault {
+function readBits(
+  text: string,
+  positions: ReadonlyMap<string, number>,
+  expected: string,
+): string | TypeFault {
   const names = text.split(/[ \t\r\n]+/).filter((name) => name !== '')
   const seen = new Set(names)
   if (seen.size < names.length || names.some((name) => !positions.has(name)))
-    return fault(text, `bits among ${describeNames([...positions.keys()], ' ')}, each once`, 'RFC 7950 9.7.4')
+    return fault(text, expected, 'RFC 7950 9.7.4')
   return names.sort((a, b) => (positions.get(a) ?? 0) - (positions.get(b) ?? 0)).join(' ')
 }
 
@@ -341,6 +346,7 @@ function unionCodec(type: ResolvedType & { kind: 'union' }, types: readonly Leaf
     fits: (json) => members.some((member) => member.fits(json)),
     read: (json, loose) => {
       // Strict forms first: in a union of a number and a string, "10" is the string.
+      for (const member of members) if (member.fits(json)) return member.read(json, false)
       const strict = firstOf(describeJson(json), (member) => member.read(json, false))
       return loose && isTypeFault(strict)
         ? firstOf(describeJson(json), (member) => member.read(json, true))
