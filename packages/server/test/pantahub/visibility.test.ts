@@ -177,6 +177,12 @@ describe('what Base leaves open', () => {
       `/trails/${device.id}/steps`,
       `/trails/${device.id}/steps/0`,
       '/logs/',
+      '/tokens/',
+      '/apps/',
+      '/apps/scopes',
+      '/profiles/',
+      `/profiles/${first.nick}`,
+      '/profiles/config/meta',
     ]
     for (const [who, token] of Object.entries({
       second: second.token,
