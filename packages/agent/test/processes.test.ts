@@ -47,6 +47,14 @@ describe('real processes', () => {
     expect(await launched.exited).toBe('exited with code 3')
   })
 
+  test('[AG95] what a program that ends at once has written is not lost, however late it is read', async () => {
+    await using at = await workshop()
+    const launched = await at.processes.launch(shell('echo last words; echo really >&2'))
+    await launched.exited
+    await new Promise((wait) => setTimeout(wait, 50))
+    expect(await heard(launched)).toEqual({ out: 'last words\n', err: 'really\n' })
+  })
+
   test('a program that is not there is refused by name', async () => {
     await using at = await workshop()
     await expect(at.processes.launch({ ...plain, command: 'no-such-program', args: [] })).rejects.toThrow(

@@ -38,6 +38,7 @@ export function createRealProcesses(dataFolder: string): Processes {
         detached: true,
         stdio: ['ignore', 'pipe', 'pipe'],
       })
+      const output = merge(child.stdout, child.stderr)
       const exited = new Promise<string>((done) => {
         child.once('exit', (code, signal) => {
           // What it started goes with it.
@@ -52,7 +53,7 @@ export function createRealProcesses(dataFolder: string): Processes {
       const pid = child.pid ?? 0
       const launched: Launched = {
         mark: JSON.stringify({ pid, born: await birthOf(pid) }),
-        output: merge(child.stdout, child.stderr),
+        output,
         exited,
         signal: (signal) => {
           if (child.exitCode === null && child.signalCode === null) signalGroup(pid, signal)
@@ -150,25 +151,33 @@ function findPrlimit(): string | undefined {
 
 type Piece = { readonly from: 'out' | 'err'; readonly bytes: Uint8Array }
 
-/** Both ends of a program as one, each read only when the last piece was taken. */
-async function* merge(out: AsyncIterable<Uint8Array>, err: AsyncIterable<Uint8Array>): AsyncGenerator<Piece> {
-  const pending = new Map<'out' | 'err', Promise<{ from: 'out' | 'err'; next: IteratorResult<Uint8Array> }>>()
+type Asked = Promise<{ from: 'out' | 'err'; next: IteratorResult<Uint8Array> }>
+
+/**
+ * Both ends of a program as one, each read only when the last piece was taken. The first pieces are asked for at once:
+ * what a program that ends quickly has written would be thrown away with its pipes if nobody had asked by then.
+ */
+function merge(out: AsyncIterable<Uint8Array>, err: AsyncIterable<Uint8Array>): AsyncIterable<Piece> {
+  const pending = new Map<'out' | 'err', Asked>()
   const ends = { out: out[Symbol.asyncIterator](), err: err[Symbol.asyncIterator]() }
   const ask = (from: 'out' | 'err'): void => {
-    pending.set(
-      from,
-      ends[from].next().then((next) => ({ from, next })),
-    )
+    const asked = ends[from].next().then((next) => ({ from, next }))
+    // A pipe that breaks before anybody reads is heard of by whoever reads.
+    asked.catch(() => undefined)
+    pending.set(from, asked)
   }
   ask('out')
   ask('err')
-  while (pending.size > 0) {
-    const { from, next } = await Promise.race(pending.values())
-    if (next.done) {
-      pending.delete(from)
-      continue
+  async function* pieces(): AsyncGenerator<Piece> {
+    while (pending.size > 0) {
+      const { from, next } = await Promise.race(pending.values())
+      if (next.done) {
+        pending.delete(from)
+        continue
+      }
+      ask(from)
+      yield { from, bytes: next.value }
     }
-    ask(from)
-    yield { from, bytes: next.value }
   }
+  return pieces()
 }
