@@ -4,16 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { createMailer, type Mail, mailServerOf } from '../src/mail.ts'
 import { localCertificate, openSink, type SinkOptions } from './mail-sink.ts'
 
-/**
- * Mail, rules:
- *
- * ML1  A mail arrives as it was written, whatever its lines begin with and whatever letters it has.
- * ML2  STARTTLS is used where it is offered; a password goes over TLS alone, except to this same machine.
- * ML3  PLAIN or LOGIN, whichever is offered.
- * ML4  What the server refuses for good is told apart from what may be tried again.
- * ML5  A server that says too much, nonsense, or nothing is given up in time.
- * ML6  Nothing of a mail becomes a command.
- */
+/** The rules are in `RULES.md`, under Mail. */
 const mail: Mail = {
   id: 'a1b2',
   to: 'olga@example.com',
