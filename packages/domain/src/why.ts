@@ -89,7 +89,7 @@ export interface WhyAround {
 }
 
 /** Entries of the device that are looked through. */
-const journalLook = 200
+const journalLook = 64
 /** Earlier steps that are looked through for the one that holds a step up. */
 const beforeLook = 20
 
