@@ -273,7 +273,10 @@ class TermReader {
       const count = this.u32('LIST_EXT')
       this.promised('elements', count)
       if (elements.length === 0 && this.onlyFloats(count, depth)) elements = this.floats(count)
-      else for (let i = 0; i < count; i++) elements.push(this.term(depth - 1))
+      else {
+        const integers = this.leadingIntegers(elements, count, depth)
+        for (let i = integers; i < count; i++) elements.push(this.term(depth - 1))
+      }
       switch (this.bytes[this.at]) {
         case tag.nil:
           this.at++
@@ -290,6 +293,26 @@ class TermReader {
         }
       }
     }
+  }
+
+  /** The integers that a list begins with, added in one go; answers how many. Most lists of numbers are nothing else. */
+  private leadingIntegers(elements: Term[], count: number, depth: number): number {
+    const { bytes, end } = this
+    const most = depth < 2 ? 0 : Math.min(count, this.left)
+    let at = this.at
+    let read = 0
+    for (; read < most; read++)
+      if (bytes[at] === tag.integer && at + 5 <= end) {
+        const high = ((bytes[at + 1] as number) << 24) | ((bytes[at + 2] as number) << 16)
+        elements.push(high | ((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number))
+        at += 5
+      } else if (bytes[at] === tag.smallInteger && at + 2 <= end) {
+        elements.push(bytes[at + 1] as number)
+        at += 2
+      } else break
+    this.at = at
+    this.left -= read
+    return read
   }
 
   /** Are the next so many terms floats that are wanted as numbers? Looks at every tag, so a yes is no mere claim. */

@@ -92,5 +92,5 @@ function plain(bytes: Uint8Array): Uint8Array {
 }
 
 function u32(bytes: Uint8Array): number {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0)
+  return (bytes[0] ?? 0) * 0x1000000 + (bytes[1] ?? 0) * 0x10000 + (bytes[2] ?? 0) * 0x100 + (bytes[3] ?? 0)
 }

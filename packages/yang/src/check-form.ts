@@ -167,12 +167,7 @@ class FormCheck {
       })
       return
     }
-    const names = [...(rule?.substatements.keys() ?? [])]
-    const expected =
-      names.length === 0
-        ? `no substatement of "${statement.keyword}"`
-        : `one of ${brief(names.join(', '), 240)}`
-    this.#report.error(sub, { code: 'grammar', found, expected, rfc })
+    this.#report.error(sub, { code: 'grammar', found, expected: substatementsOf(statement.keyword), rfc })
   }
 
   #tooNew(statement: Statement, sub: Statement): void {
@@ -217,6 +212,20 @@ class FormCheck {
   #error(statement: Statement, found: string, expected: string, clause: string): void {
     this.#report.error(statement, { code: 'grammar', found, expected, rfc: `${this.#rfc} ${clause}` })
   }
+}
+
+const spelledOut = new Map<string, string>()
+
+/** Which substatements a statement may have, in words. */
+function substatementsOf(keyword: string): string {
+  let words = spelledOut.get(keyword)
+  if (words === undefined) {
+    const names = [...(grammar.get(keyword)?.substatements.keys() ?? [])]
+    words = names.length === 0 ? `no substatement of "${keyword}"` : `one of ${brief(names.join(', '), 240)}`
+    // Only keywords of the grammar come here with names, so there are as few as those.
+    if (names.length > 0) spelledOut.set(keyword, words)
+  }
+  return words
 }
 
 const isSide = (keyword: string) => keyword === 'input' || keyword === 'output'

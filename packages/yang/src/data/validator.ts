@@ -57,7 +57,7 @@ export type ValidateOptions = {
   readonly datastore?: DataDocument
   /** Faults that are listed; 100 unless given. */
   readonly maxFaults?: number
-  /** Nodes that all expressions together may visit; two million, a tenth of a second, unless given. */
+  /** Nodes that all expressions together may visit; a million, a tenth of a second, unless given. */
   readonly maxVisits?: number
   /** Nodes that defaults may add to a document; two million unless given. */
   readonly maxDefaults?: number
@@ -98,7 +98,7 @@ export type Validator = {
 }
 
 export const defaultMaxFaults = 100
-export const defaultMaxVisits = 2_000_000
+export const defaultMaxVisits = 1_000_000
 export const defaultMaxDefaults = 2_000_000
 
 /**
