@@ -57,13 +57,13 @@ function startAgent(configFile: string) {
   }
 }
 
-/** Processes of this machine with a word in their arguments, but for those that already end. */
-async function aliveWith(word: string): Promise<string[]> {
+/** Processes of this machine with this mark in their environment, but for those that already end. */
+async function aliveWith(mark: string): Promise<string[]> {
   const found: string[] = []
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue
-    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-    if (line.split('\0').includes(word)) found.push(pid)
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+    if (environment.split('\0').includes(`MARK=${mark}`)) found.push(pid)
   }
   return found
 }
@@ -74,7 +74,7 @@ async function createWorld(group: string) {
   hub.joinTokens.add('join')
   const mark = `mark-${folder.path.split('-').at(-1)}`
   const steady = (version: number) =>
-    container('sh', { args: ['-c', 'while :; do sleep 1; done', mark], group, env: { V: String(version) } })
+    container('sleep 3600', { group, env: { V: String(version), MARK: mark } })
   const state = (version: number) => stateOf({ core: steady(version) })
   const factory = join(folder.path, 'factory')
   await mkdir(join(factory, 'core'), { recursive: true })
