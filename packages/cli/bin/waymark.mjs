@@ -1,4 +1,7 @@
 #!/usr/bin/env node
+import * as nodeModule from 'node:module'
+import { fileURLToPath } from 'node:url'
+
 // Plain JavaScript, so that npm can link it before anything is built and an older Node can read it.
 const major = Number(process.versions.node.split('.')[0])
 if (major < 24) {
@@ -7,6 +10,8 @@ if (major < 24) {
   )
   process.exit(2)
 }
+// Compiled code is kept beside the build, where only its owner writes: half the time of a start is compiling.
+nodeModule.enableCompileCache?.(fileURLToPath(new URL('../dist/.compile-cache', import.meta.url)))
 let main
 try {
   main = (await import('../dist/main.js')).main

@@ -66,6 +66,8 @@ export async function fleetDoor({ app }: HttpApp, house: House): Promise<void> {
     async (door) => {
       await describe(door)
       door.setValidatorCompiler(compileValidator)
+      // Views are made field by field (`views.ts`): compiling a serializer for every shape would only cost the start.
+      door.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
       // Bytes of objects pass by unparsed; everything else here is JSON.
       door.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
       for (const operation of fleetOperations) door.route(routeOf(operation, house))

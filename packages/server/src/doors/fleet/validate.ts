@@ -25,11 +25,12 @@ class NotByTheSchema extends Error {
   }
 }
 
-/** Fastify's validator compiler for the fleet door: once per schema, at the start. */
+/** Fastify's validator compiler for the fleet door: each schema is compiled with its first request, not at the start. */
 export function compileValidator({ schema, httpPart = 'request' }: { schema: TSchema; httpPart?: string }) {
-  const compiled = TypeCompiler.Compile(schema)
+  let compiled: ReturnType<typeof TypeCompiler.Compile> | undefined
   const isText = httpPart !== 'body'
   return (data: unknown): { value: unknown } | { error: Error } => {
+    compiled ??= TypeCompiler.Compile(schema)
     const value = isText ? Value.Convert(schema, data) : data
     if (compiled.Check(value)) return { value }
     const found: { path: string; message: string }[] = []
