@@ -95,7 +95,7 @@ describe('one device', () => {
       err: [`waymark: that is not the challenge of device ${device.id}`],
     })
     expect((await me.run('device', 'set', 'pond', '--nick', 'a/b')).err[0]).toMatch(
-      /^waymark: bad nick: wanted .*, got a\/b$/,
+      /^waymark: "a\/b" cannot be a nick \(wanted .*\)$/,
     )
     expect((await me.run('device', 'ls', '--nick', 'x'.repeat(200))).err[0]).toMatch(
       /^waymark: refused: querystring\/nick .*128/,

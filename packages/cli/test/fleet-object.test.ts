@@ -60,7 +60,7 @@ describe('up', () => {
     expect(await someone.run('object', 'put', file)).toMatchObject({
       code: 1,
       out: [],
-      err: ['waymark: too large: wanted 1048576, got 30000000'],
+      err: ['waymark: object: at most 1048576, got 30000000'],
     })
   })
 

@@ -469,7 +469,24 @@ export function createAccess(needs: AccessNeeds) {
     return (await homeOf(directory, id))?.tenant === unclaimedTenant
   }
 
-  return { login, tokenFor, tokenForDevice, tokenForApp, refresh, renew, callerOf, openDevice, awaitsClaim }
+  /** The tenant a device lives in, to look at, for the installation's own service account and nobody else. */
+  async function houseReader(id: DeviceId): Promise<Reader | undefined> {
+    const home = await homeOf(directory, id)
+    return home && store.read(home.tenant)
+  }
+
+  return {
+    login,
+    houseReader,
+    tokenFor,
+    tokenForDevice,
+    tokenForApp,
+    refresh,
+    renew,
+    callerOf,
+    openDevice,
+    awaitsClaim,
+  }
 }
 
 /** Whether the caller's token carries one of the scopes that a route accepts. */

@@ -8,6 +8,7 @@ import {
   type DeviceId,
   type Env,
   headStep,
+  indexState,
   type JsonObject,
   lastTouched,
   ok,
@@ -118,20 +119,22 @@ export const trailOperations: readonly Operation[] = [
       const parsed = parseState(body.state)
       if (!parsed.ok) return refuse({ kind: 'bad-state', reason: parsed.refusal })
       const { canonical, sha, objects } = parsed.state
+      const state = { text: canonical, sha, objects }
       const rev = body.rev === undefined ? 'append' : Revision.parse(body.rev)
-      return ok(async (_directory, tx) => {
+      return ok(async (directory, tx) => {
         const found = await namedDevice(tx, params.device)
         if (!found.ok) return found
         const posted = await postStep(tx, house.env(), {
           device: found.value.id,
           rev: rev ?? 'append',
-          state: { text: canonical, sha, objects },
+          state,
           commitMsg: body.commitMsg ?? '',
           committer: caller.principal.nick,
           meta: (body.meta ?? {}) as JsonObject,
           by: caller.actor,
         })
         if (!posted.ok) return posted
+        await indexState(directory, caller.tenant, found.value.id, state)
         return ok(stepView(posted.value, await tx.get(transactions, { id: posted.value.transaction })))
       })
     },

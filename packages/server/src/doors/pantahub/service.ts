@@ -5,18 +5,7 @@
  * Base's callbacks and cron jobs keep an index of public steps for linking. Here what is public is looked up as it is
  * committed, so there is nothing to bring up to date: a callback tells whether it is about the record as it is now.
  */
-import {
-  DeviceId,
-  devices,
-  homeOf,
-  Instant,
-  ok,
-  type Reader,
-  type Result,
-  Revision,
-  refuse,
-  steps,
-} from '@waymark/domain'
+import { DeviceId, devices, Instant, ok, type Result, Revision, refuse, steps } from '@waymark/domain'
 import type { House } from '../../house.ts'
 import { sameSecret } from '../../keys.ts'
 import { type Asked, type Handlers, type Said, say } from './answer.ts'
@@ -46,7 +35,7 @@ export function serviceHandlers(
       if (stranger) return stranger
       const id = DeviceId.parse(params.id)
       if (!id) return badValue('device', '24 hex digits', String(params.id))
-      const reader = await tenantReader(id)
+      const reader = await house.access.houseReader(id)
       const device = reader && (await reader.get(devices, { id }))
       if (!device) return refuse({ kind: 'no-such-device', got: id })
       return answerOf(query, device.modifiedAt)
@@ -60,7 +49,7 @@ export function serviceHandlers(
       const rev = Revision.parse(revText)
       if (!id || rev === undefined)
         return badValue('step', 'a device’s id, a dash and a revision', String(params.id))
-      const reader = await tenantReader(id)
+      const reader = await house.access.houseReader(id)
       const device = reader && (await reader.get(devices, { id }))
       const step = device && (await reader.get(steps, { device: id, generation: device.generation, rev }))
       if (!step) return refuse({ kind: 'no-such-step', device: id, got: rev })
@@ -94,11 +83,6 @@ export function serviceHandlers(
       status: well ? 200 : 503,
       value: { code: well ? 0 : 503, duration, 'start-time': startTime },
     }
-  }
-
-  async function tenantReader(id: DeviceId): Promise<Reader | undefined> {
-    const home = await homeOf(house.store.readHouse(), id)
-    return home && house.store.read(home.tenant)
   }
 }
 

@@ -32,6 +32,7 @@ import type { House } from '../../../house.ts'
 import { sayArray, sayText } from '../answer.ts'
 import { described, objectOf, textAt } from '../bodies.ts'
 import { badValue, type Refusal } from '../errors.ts'
+import { transactLinked } from '../linking.ts'
 import { pages } from '../paging.ts'
 import { openTrailOf, trailId } from '../trails.ts'
 import type { WalkHandlers } from './answer.ts'
@@ -67,7 +68,8 @@ export function walkTrailHandlers(
       const state = await stateFromParts(reader, asked.value)
       if (!state.ok) return state
       const wanted = { device: device.id, state: state.value, by: caller.actor }
-      const made = await house.store.transact(tenant, (tx) => announce(tx, house.env(), wanted))
+      const posting = { tenant, device: device.id, state: state.value, by: caller.actor }
+      const made = await transactLinked(house, posting, (tx) => announce(tx, house.env(), wanted))
       return made.ok ? sayText(await trailForm(reader, tenant, made.value.trail)) : made
     },
 
@@ -109,7 +111,8 @@ export function walkTrailHandlers(
         meta: {},
         by: caller.actor,
       }
-      const posted = await house.store.transact(tenant, (tx) => postStep(tx, house.env(), wanted))
+      const posting = { tenant, device: device.id, state: state.value, by: caller.actor }
+      const posted = await transactLinked(house, posting, (tx) => postStep(tx, house.env(), wanted))
       return posted.ok ? sayText(await stepForm(reader, tenant, posted.value)) : posted
     },
   }
