@@ -34,7 +34,10 @@ export async function startChild<T>(script: string, args: readonly string[]): Pr
   }
 }
 
-/** `waymark up` as `npm start` and the systemd unit start it: the built program, two malloc arenas, on a free port. */
+/**
+ * `waymark up` as `npm start` and the systemd unit start it: the built program, a small young generation, two malloc
+ * arenas, on a free port.
+ */
 export async function startWaymark(data: string): Promise<{
   port: number
   /** Largest resident memory so far, bytes; undefined where the system does not tell. */
@@ -42,14 +45,21 @@ export async function startWaymark(data: string): Promise<{
   stop(): Promise<void>
 }> {
   const program = fileURLToPath(new URL('../packages/cli/bin/waymark.mjs', import.meta.url))
-  const child = spawn(
-    process.execPath,
-    [program, 'up', '--data', data, '--http', '0', '--log-level', 'warn'],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: { MALLOC_ARENA_MAX: '2', ...process.env, WAYMARK_ADMIN_PASSWORD: 'bench' },
-    },
-  )
+  const args = [
+    '--max-semi-space-size=4',
+    program,
+    'up',
+    '--data',
+    data,
+    '--http',
+    '0',
+    '--log-level',
+    'warn',
+  ]
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { MALLOC_ARENA_MAX: '2', ...process.env, WAYMARK_ADMIN_PASSWORD: 'bench' },
+  })
   let port = 0
   for await (const line of createInterface({ input: child.stdout })) {
     port = Number(/^listening http \S+:(\d+)$/.exec(line)?.[1] ?? port)

@@ -17,7 +17,8 @@ const mtime = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0)
 
 /** What each npm script starts, once everything is there; the rest of the command line is appended. */
 const programs = {
-  start: [['packages/cli/bin/waymark.mjs', 'up']],
+  // A small young generation: bodies pass through it, and what stands in it counts (docs/performance.md).
+  start: [['--max-semi-space-size=4', 'packages/cli/bin/waymark.mjs', 'up']],
   demo: [['packages/cli/bin/waymark.mjs', 'demo']],
   test: [
     ['node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '.'],

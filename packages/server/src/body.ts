@@ -12,14 +12,21 @@ import { movedBytes } from './sweep-young.ts'
 const letGoMax = 64 * 2 ** 20
 
 /** The bytes of the stream. When the reader stops early, what still comes is dropped, up to `most` bytes. */
-export async function* bodyOf(stream: Readable, most = letGoMax): AsyncGenerator<Uint8Array> {
-  try {
-    for await (const bytes of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
-      yield bytes
-      movedBytes(bytes.length)
-    }
-  } finally {
-    if (!stream.readableEnded && !stream.destroyed) letGo(stream, most)
+export function bodyOf(stream: Readable, most = letGoMax): AsyncIterable<Uint8Array> {
+  const pieces: AsyncIterator<Uint8Array> = stream.iterator({ destroyOnReturn: false })
+  return {
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        const piece = await pieces.next()
+        if (!piece.done) movedBytes(piece.value.length)
+        return piece
+      },
+      async return() {
+        await pieces.return?.()
+        if (!stream.readableEnded && !stream.destroyed) letGo(stream, most)
+        return { done: true, value: undefined }
+      },
+    }),
   }
 }
 
