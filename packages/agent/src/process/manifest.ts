@@ -265,7 +265,7 @@ function probesOf(raw: JsonValue | undefined, thing: string): readonly Probe[] {
     const timeoutMs = secondsOf(each.timeout, `${at} timeout`) ?? 5000
     if (each.http !== undefined) {
       const url = URL.parse(textOf(each.http, `${at} http`))
-      if (!url || url.protocol !== 'http:') throw new Wrong(`${at} http`, 'an http:// address', each.http)
+      if (url?.protocol !== 'http:') throw new Wrong(`${at} http`, 'an http:// address', each.http)
       return { kind: 'http', url: url.href, timeoutMs }
     }
     if (each.tcp !== undefined) {
