@@ -46,8 +46,8 @@ export interface OpenedBytes {
 export interface ObjectBytes {
   /**
    * Takes exactly `size` bytes whose sha256 is `sha` (64 lower-case hex digits, else a defect); answers after they are
-   * on disk under that name. Stops reading as soon as there are too many. What the source throws is thrown. Pieces are
-   * written later than they are hashed: a source must not change a piece that it has handed over.
+   * on disk under that name. Stops reading as soon as there are too many. What the source throws is thrown. A source may
+   * use a piece again once it is asked for the next.
    */
   write(
     sha: string,
@@ -232,8 +232,8 @@ class ObjectFiles implements ObjectBytes {
 }
 
 /**
- * Hashes and writes what the source gives, piece by piece as it comes: some pieces are on their way to the disk while the
- * next are gathered, so memory holds two gatherings at most.
+ * Hashes exactly what is written: the source's pieces are copied into two buffers of our own, hashed there as they come,
+ * and one buffer is on its way to the disk while the other is filled.
  */
 async function receive(
   file: FileHandle,
@@ -246,49 +246,38 @@ async function receive(
 ): Promise<BytesRefusal | undefined> {
   const { sha, size, source, progress } = wanted
   const hash = createHash('sha256')
-  let gathered: Uint8Array[] = []
-  let bytesGathered = 0
+  let [filling, other] = [Buffer.allocUnsafe(pieceBytes), Buffer.allocUnsafe(pieceBytes)]
+  let filled = 0
   let writing: Promise<void> = Promise.resolve()
   const send = async () => {
-    const pieces = gathered
-    const count = bytesGathered
-    gathered = []
-    bytesGathered = 0
+    const piece = filling.subarray(0, filled)
     await writing
-    writing = writeAll(file, pieces, count).then(() => {
-      progress.got += count
+    writing = writeWhole(file, piece).then(() => {
+      progress.got += piece.length
     })
     // Told where it is awaited; until then it must not count as unseen.
     writing.catch(() => {})
+    ;[filling, other] = [other, filling]
+    filled = 0
   }
   let got = 0
   for await (const bytes of source) {
     got += bytes.length
     if (got > size) return { kind: 'too-long', wanted: size, got }
-    hash.update(bytes)
-    gathered.push(bytes)
-    bytesGathered += bytes.length
-    if (bytesGathered >= pieceBytes) await send()
+    for (let from = 0; from < bytes.length; ) {
+      const part = bytes.subarray(from, from + pieceBytes - filled)
+      filling.set(part, filled)
+      hash.update(filling.subarray(filled, filled + part.length))
+      filled += part.length
+      from += part.length
+      if (filled === pieceBytes) await send()
+    }
   }
   await send()
   await writing
   if (got < size) return { kind: 'too-short', wanted: size, got }
   const hashed = hash.digest('hex')
   return hashed === sha ? undefined : { kind: 'wrong-hash', wanted: sha, got: hashed }
-}
-
-/** Writes the pieces in one call, and what that left over piece by piece. */
-async function writeAll(file: FileHandle, pieces: readonly Uint8Array[], count: number): Promise<void> {
-  if (count === 0) return
-  let written = (await file.writev(pieces)).bytesWritten
-  if (written === count) return
-  for (const piece of pieces) {
-    if (written >= piece.length) written -= piece.length
-    else {
-      await writeWhole(file, piece.subarray(written))
-      written = 0
-    }
-  }
 }
 
 function openedFile(

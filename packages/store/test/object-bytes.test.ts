@@ -99,6 +99,21 @@ for (const [home, make] of Object.entries(homes))
       }
     })
 
+    test('[OB1] a source that uses its piece again does no harm', async () => {
+      const piece = Buffer.alloc(1000)
+      const whole: Buffer[] = []
+      async function* reusing() {
+        for (let i = 0; i < 700; i++) {
+          piece.fill(i % 251)
+          yield piece
+        }
+      }
+      for (let i = 0; i < 700; i++) whole.push(Buffer.alloc(1000, i % 251))
+      const bytes = Buffer.concat(whole)
+      expect(await objects.write(shaOf(bytes), bytes.length, reusing())).toEqual(ok(undefined))
+      expect((await read(objects, shaOf(bytes)))?.equals(bytes)).toBe(true)
+    })
+
     test('[OB1] many small pieces of uneven length come back as one', async () => {
       const bytes = noise(700_001)
       async function* uneven() {
