@@ -34,7 +34,11 @@ const rooms: Record<string, Room> = {
     libraries: ['fastify', '@fastify/swagger', '@sinclair/typebox', 'fast-jwt', 'pino', 'prom-client'],
     node: 'all',
   },
-  cli: { rooms: ['server', 'agent', 'sdk', 'sim', 'pantahub', 'yang'], libraries: ['commander'], node: 'all' },
+  cli: {
+    rooms: ['server', 'agent', 'sdk', 'sim', 'pantahub', 'yang'],
+    libraries: ['commander'],
+    node: 'all',
+  },
 }
 
 interface Import {
