@@ -1,0 +1,2 @@
+/** ExoPort: BERT-RPC with a handshake and tokens, both ends, without sockets. */
+export {}
