@@ -227,6 +227,20 @@ const reducers = {
   'group.created': remark,
   'group.changed': remark,
   'group.removed': remark,
+  'device-type.created': remark,
+  'device-type.changed': remark,
+  'device-type.removed': remark,
+  'device.described': remark,
+  'schema.stored': remark,
+  'schema.removed': remark,
+  'configuration-set.created': remark,
+  'configuration-set.changed': remark,
+  'configuration-set.pushed': remark,
+  'configuration-set.removed': remark,
+  'configuration.confirmed': remark,
+  'permission.changed': remark,
+  'tenant.removed': ({ tenants }, _entry, { text }) => void tenants.delete(text('tenant')),
+  'principal.removed': ({ principals }, _entry, { text }) => void principals.delete(text('principal')),
 } as const satisfies Record<JournalKind, Reduce>
 
 function deviceCame({ devices }: Folded, entry: JournalEntry, { text }: Facts): void {

@@ -4,6 +4,21 @@
  * House collections are the *directory*: principals, credentials, names, memberships, where a device lives. Tenant
  * collections hold everything a tenant owns. Wire shapes are the doors' business and look different.
  */
+import {
+  configurationSets,
+  configurationTargets,
+  counters,
+  deliveries,
+  deliveryLanes,
+  deviceConfigurations,
+  deviceFacts,
+  deviceTypes,
+  executionPermissions,
+  schemas,
+  systemSchemas,
+  type Target,
+  userFacts,
+} from './back-end-records.ts'
 import type {
   DeviceId,
   Generation,
@@ -46,6 +61,14 @@ export interface Tenant {
   readonly devicesMax?: number
   /** What its limits follow from; absent: it was never put on a plan. */
   readonly plan?: Plan
+  /** How its back ends want it; absent: as the doors' facts say. */
+  readonly exchange?: TenantExchange
+}
+export interface TenantExchange {
+  /** Messages about what was asked go to the device's groups too, as the 1.x server did. */
+  readonly groupsToo?: boolean
+  /** Devices come in by TLS or not at all. */
+  readonly tlsOnly?: boolean
 }
 export interface Plan {
   readonly name: string
@@ -247,7 +270,7 @@ export const devices = collection<Device>()({
     modifiedAt: 'int',
     challenge: 'text',
   },
-  indexes: [{ on: ['garbage', 'nick'] }, { on: ['modifiedAt', 'id'] }],
+  indexes: [{ on: ['garbage', 'nick'] }, { on: ['garbage', 'type', 'nick'] }, { on: ['modifiedAt', 'id'] }],
 })
 
 /** The living devices' names: unique per tenant and door (`door: 'nick'` for the name people give). */
@@ -446,6 +469,19 @@ export type TransactionState =
 /** How we know that it is done: the device said so; it was seen running; its evidence was checked. */
 export type Proof = 'claimed' | 'seen' | 'verified'
 
+/** Who is told how a transaction goes. */
+export interface Notify {
+  /** Where the caller wants it. */
+  readonly target?: Target
+  /** Else: the set of configuration that knows where, for each device. */
+  readonly set?: string
+  /** And to the groups of the device, as the 1.x server did. */
+  readonly groupsToo?: boolean
+  /** What the message is called, and what the caller calls the transaction (JSON text), for who writes it. */
+  readonly method: string
+  readonly callId: string
+}
+
 export interface Transaction {
   readonly id: TransactionId
   /** One of `transactionKinds`. */
@@ -465,6 +501,8 @@ export interface Transaction {
   readonly payload: Json
   readonly answer?: Json
   readonly by: Actor
+  /** Who is told how it goes. On a group's children: nobody, the parent's is told. */
+  readonly notify?: Notify
   readonly group?: GroupId
   readonly parent?: TransactionId
   /** On a parent: which slice of the membership a child belongs to. */
@@ -514,51 +552,91 @@ export const lanes = collection<Lane>()({
   journaled: false,
 })
 
+/** Devices that are managed as one. */
 export interface Group {
   readonly id: GroupId
+  /** Unique in its tenant; that of a set of configuration begins with a control character and is shown nowhere. */
   readonly name: string
+  /** The type all its members have: the first one's; absent while there are none. */
+  readonly type?: string
+  /** Where what its members say by themselves goes. */
+  readonly target?: Target
   readonly createdAt: Instant
+  /** Members now. */
+  readonly size: number
+  /** Counts changes of the membership: a number names the membership as it was then. */
+  readonly version: number
+  /** Transactions of the whole group that have not ended: while there are any, who has left is remembered. */
+  readonly open: number
 }
 export const groups = collection<Group>()({
-  name: 'groups',
+  name: 'device_groups',
   scope: 'tenant',
   key: ['id'],
   columns: { id: 'text', name: 'text' },
   indexes: [{ on: ['name'], unique: true }],
 })
 
+/** That a device is, or was, in a group: a member at version v if `since` ≤ v and `until` is absent or above v. */
 export interface GroupMember {
   readonly group: GroupId
   readonly device: DeviceId
-  readonly joinedAt: Instant
+  readonly since: number
+  readonly until?: number
+  /** While it has not left. */
+  readonly current: boolean
+  /** The group whose answer a device's own call gets, where several are asked. */
+  readonly primary: boolean
 }
 export const groupMembers = collection<GroupMember>()({
-  name: 'group_members',
+  name: 'group_memberships',
   scope: 'tenant',
-  key: ['group', 'device'],
-  columns: { group: 'text', device: 'text' },
-  indexes: [{ on: ['device'] }],
+  key: ['group', 'device', 'since'],
+  columns: { group: 'text', device: 'text', since: 'int', until: 'int', current: 'bool' },
+  indexes: [{ on: ['device', 'current', 'group', 'since'] }, { on: ['group', 'current', 'device', 'since'] }],
+  // What changed is told by the group's entry; forgetting who has left is no change.
+  journaled: false,
 })
 
-/** A piece of the membership that a parent was addressed to, fixed in the parent's commit and worked off by itself. */
+/** A parent's work: the membership it was addressed to, worked off slice by slice. */
+export interface GroupWork {
+  readonly parent: TransactionId
+  readonly group: GroupId
+  /** The membership as it was when the parent was made. */
+  readonly version: number
+  readonly members: number
+  /** Behind whom the next slice begins. */
+  readonly after?: DeviceId
+  /** Slices made, and those of them whose children have all ended. */
+  readonly slices: number
+  readonly slicesEnded: number
+  readonly failed: number
+  /** All slices have been made. */
+  readonly submitted: boolean
+}
+export const groupWorks = collection<GroupWork>()({
+  name: 'group_works',
+  scope: 'tenant',
+  key: ['parent'],
+  columns: { parent: 'text', submitted: 'bool' },
+  indexes: [{ on: ['submitted', 'parent'] }],
+  journaled: false,
+})
+
+/** A piece of the membership whose children were submitted in one commit. */
 export interface GroupSlice {
   readonly parent: TransactionId
   readonly slice: number
-  readonly members: readonly DeviceId[]
-  /** Its children have been submitted. */
-  readonly submitted: boolean
-  /** All its children have ended. */
-  readonly ended: boolean
   /** Children still open; counted down as they end. */
   readonly waiting: number
   readonly failed: number
 }
 export const groupSlices = collection<GroupSlice>()({
-  name: 'group_slices',
+  name: 'group_pieces',
   scope: 'tenant',
   key: ['parent', 'slice'],
-  columns: { parent: 'text', slice: 'int', submitted: 'bool', ended: 'bool' },
-  indexes: [{ on: ['submitted', 'parent', 'slice'] }],
+  columns: { parent: 'text', slice: 'int' },
+  journaled: false,
 })
 
 /** What an idempotency key was answered with: the same key gives the same answer, once. */
@@ -607,7 +685,20 @@ export const mainCollections: readonly AnyCollection[] = [
   lanes,
   groups,
   groupMembers,
+  groupWorks,
   groupSlices,
+  deviceTypes,
+  deviceFacts,
+  schemas,
+  systemSchemas,
+  configurationSets,
+  configurationTargets,
+  deviceConfigurations,
+  executionPermissions,
+  userFacts,
+  counters,
+  deliveries,
+  deliveryLanes,
   idempotentReplies,
   outgoingMails,
   emailChallenges,

@@ -4,19 +4,23 @@
  * A kind says how it is delivered and in which lane; nothing here knows what a payload means or which wire carries it.
  * Links take what is next in a lane and report what came of it; steps of a trail, which a device reads by itself, are
  * moved along by the device's reports (`trails.ts`). An entry ends done, failed, timed out or cancelled; it never
- * vanishes. A group's parent has its membership fixed in its own commit and ends when its last child does.
+ * vanishes. What is asked of a group is in `group-transactions.ts`; here its parent is moved along by its children.
+ *
+ * Whoever wants to be told how something goes is told by the commit that moves it (`deliveries.ts`).
  */
+
+import { enqueueAbout } from './deliveries.ts'
 import { type Env, newId } from './env.ts'
 import { type DeviceId, type GroupId, Instant, TransactionId } from './ids.ts'
 import { actingOn } from './journal.ts'
 import type { Json } from './json.ts'
-import type { Actor, Reader, Tx } from './port.ts'
+import type { Actor, Tx } from './port.ts'
 import {
-  type GroupSlice,
-  groupMembers,
   groupSlices,
   groups,
+  groupWorks,
   lanes,
+  type Notify,
   type Proof,
   type Transaction,
   type TransactionState,
@@ -83,6 +87,7 @@ export interface Submission {
   /** Whether the device's link is up: asked of immediate kinds only. */
   readonly online?: boolean
   readonly parent?: { readonly id: TransactionId; readonly slice: number; readonly group: GroupId }
+  readonly notify?: Notify
   /** For kinds whose order is given elsewhere (a step's revision): its place in the lane. */
   readonly seq?: number
 }
@@ -110,6 +115,7 @@ export async function submit(
     attempts: 0,
     createdAt: env.now,
     ...(asked.ttlMs === undefined ? {} : { expiresAt: Instant.after(env.now, asked.ttlMs) }),
+    ...(asked.notify === undefined ? {} : { notify: asked.notify }),
     ...(asked.parent === undefined
       ? {}
       : { parent: asked.parent.id, slice: asked.parent.slice, group: asked.parent.group }),
@@ -202,6 +208,7 @@ export async function finish(
     ...(ending.reason === undefined ? {} : { reason: ending.reason }),
     ...(ending.proof === undefined ? {} : { proof: ending.proof }),
   })
+  await tellOfEnd(tx, env, ended)
   if (ended.parent !== undefined && ended.slice !== undefined)
     await childEnded(tx, env, ended.parent, ended.slice, state)
   return ok(ended)
@@ -252,153 +259,79 @@ export async function expireDue(tx: Tx, env: Env, limit: number): Promise<number
   return due.length
 }
 
-// ── groups ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** Members a slice: small enough that a slice's commit holds nobody up. */
-export const sliceSize = 500
+// ── cancelling ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * Asks something of every member a group has now. The membership is fixed here; children follow slice by slice
- * (`submitSlice`), restartable at any point.
+ * Calls off what has not ended. What is under way at the device may still happen there; its answer is then ignored. A
+ * group's children are called off with it, slice by slice (`group-transactions.ts`).
  */
-export async function submitToGroup(
+export async function cancel(
   tx: Tx,
   env: Env,
-  asked: Omit<Submission, 'device' | 'parent' | 'seq' | 'online'> & { readonly group: GroupId },
+  id: TransactionId,
+  by: Actor,
 ): Promise<Result<Transaction, TransactionRefusal>> {
-  if (!(await tx.get(groups, { id: asked.group }))) return refuse({ kind: 'no-such-group', got: asked.group })
-  const id = newId(env, TransactionId.parse)
-  let members = 0
-  let slice = 0
-  let after: DeviceId | undefined
-  for (;;) {
-    const page = await tx.find(groupMembers, {
-      where: { group: asked.group },
-      order: ['group', 'device'],
-      limit: sliceSize,
-      ...(after === undefined ? {} : { after: [asked.group, after] }),
-    })
-    const last = page.at(-1)
-    if (!last) break
-    await tx.put(groupSlices, {
-      parent: id,
-      slice,
-      members: page.map((member) => member.device),
-      submitted: false,
-      ended: false,
-      waiting: page.length,
-      failed: 0,
-    })
-    members += page.length
-    slice += 1
-    after = last.device
-    if (page.length < sliceSize) break
-  }
-  const parent: Transaction = {
-    id,
-    kind: asked.kind,
-    lane: transactionKinds[asked.kind].lane,
-    seq: 0,
-    state: members === 0 ? 'done' : 'in-progress',
-    open: members > 0,
-    percent: members === 0 ? 100 : 0,
-    payload: asked.payload,
-    by: asked.by,
-    group: asked.group,
-    attempts: 0,
-    createdAt: env.now,
-    ...(members === 0 ? { endedAt: env.now } : {}),
-    ...(asked.ttlMs === undefined ? {} : { expiresAt: Instant.after(env.now, asked.ttlMs) }),
-  }
-  await tx.put(transactions, parent)
-  actingOn(tx, env, asked.by).note('transaction.submitted', {
-    transaction: id,
-    kind: asked.kind,
-    group: asked.group,
-    members,
-    slices: slice,
-  })
-  return ok(parent)
+  const ended = await finish(tx, env, id, { state: 'cancelled', reason: 'called off' }, by)
+  const work = ended.ok && ended.value.device === undefined && (await tx.get(groupWorks, { parent: id }))
+  if (work) await tx.put(groupWorks, { ...work, submitted: false })
+  return ended
 }
 
-/** Slices whose children have not been submitted yet: work left over, also from before a crash. */
-export async function slicesToSubmit(reader: Reader, limit: number): Promise<GroupSlice[]> {
-  return reader.find(groupSlices, {
-    where: { submitted: false },
-    order: ['submitted', 'parent', 'slice'],
-    limit,
-  })
+/** Ends everything in a device's queues, because the device is gone; at most `limit`, answers how many. */
+export async function endAllOf(tx: Tx, env: Env, device: DeviceId, limit: number): Promise<number> {
+  let ended = 0
+  for (const lane of new Set(Object.values(transactionKinds).map((kind) => kind.lane))) {
+    if (lane === transactionKinds.step.lane) continue
+    const open = await tx.find(transactions, {
+      where: { device, lane, open: true },
+      order: ['seq', 'id'],
+      limit: limit - ended,
+    })
+    for (const { id } of open)
+      await finish(tx, env, id, { state: 'failed', reason: 'device-unknown' }, system)
+    ended += open.length
+    if (ended >= limit) break
+  }
+  return ended
 }
 
-/** Submits one slice's children, all in this commit or none; a slice already submitted is left as it is. */
-export async function submitSlice(
-  tx: Tx,
-  env: Env,
-  parentId: TransactionId,
-  number: number,
-): Promise<Result<number, TransactionRefusal>> {
-  const parent = await tx.get(transactions, { id: parentId })
-  const slice = await tx.get(groupSlices, { parent: parentId, slice: number })
-  if (!parent || !slice || parent.group === undefined)
-    return refuse({ kind: 'no-such-transaction', got: `${parentId} slice ${number}` })
-  if (slice.submitted) return ok(0)
-  if (!parent.open) {
-    await tx.put(groupSlices, { ...slice, submitted: true, ended: true, waiting: 0 })
-    actingOn(tx, env, system).note('transaction.slice-dropped', { transaction: parentId, slice: number })
-    return ok(0)
-  }
-  await tx.put(groupSlices, { ...slice, submitted: true })
-  const ttlMs = parent.expiresAt === undefined ? undefined : Math.max(0, parent.expiresAt - env.now)
-  for (const device of slice.members) {
-    const child = await submit(tx, env, {
-      kind: kindName(parent.kind),
-      device,
-      payload: parent.payload,
-      by: parent.by,
-      online: true,
-      parent: { id: parentId, slice: number, group: parent.group },
-      ...(ttlMs === undefined ? {} : { ttlMs }),
-    })
-    if (!child.ok) return child
-  }
-  return ok(slice.members.length)
+/** What is asked: a child of a group's has it from its parent. */
+export async function payloadOf(tx: Pick<Tx, 'get'>, transaction: Transaction): Promise<Json> {
+  if (transaction.parent === undefined) return transaction.payload
+  return (await tx.get(transactions, { id: transaction.parent }))?.payload ?? null
 }
+
+// ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const system: Actor = { kind: 'system', id: 'transactions' }
 
 async function childEnded(tx: Tx, env: Env, parentId: TransactionId, number: number, state: EndState) {
   const slice = await tx.get(groupSlices, { parent: parentId, slice: number })
   invariant(slice && slice.waiting > 0, `slice ${number} of ${parentId} waits for the child that ended`)
   const waiting = slice.waiting - 1
-  await tx.put(groupSlices, {
-    ...slice,
-    waiting,
-    ended: waiting === 0,
-    failed: slice.failed + (state === 'done' ? 0 : 1),
-  })
+  const failed = slice.failed + (state === 'done' ? 0 : 1)
+  await tx.put(groupSlices, { ...slice, waiting, failed })
   if (waiting > 0) return
-  let after: number | undefined
-  let failed = 0
-  let members = 0
-  for (;;) {
-    const page = await tx.find(groupSlices, {
-      where: { parent: parentId },
-      order: ['parent', 'slice'],
-      ...(after === undefined ? {} : { after: [parentId, after] }),
-    })
-    const last = page.at(-1)
-    if (!last) break
-    if (page.some((other) => !other.ended)) return
-    for (const other of page) {
-      failed += other.failed
-      members += other.members.length
-    }
-    after = last.slice
-  }
-  const parent = await tx.get(transactions, { id: parentId })
+  const work = await tx.get(groupWorks, { parent: parentId })
+  invariant(work, `the parent ${parentId} of a child has its work`)
+  const moved = { ...work, slicesEnded: work.slicesEnded + 1, failed: work.failed + failed }
+  await tx.put(groupWorks, moved)
+  if (moved.submitted && moved.slicesEnded === moved.slices) await endParent(tx, env, parentId, moved)
+}
+
+/** Ends a parent whose children have all ended: done if all are. One that ended before them stays as it is. */
+export async function endParent(
+  tx: Tx,
+  env: Env,
+  id: TransactionId,
+  { failed, members }: { readonly failed: number; readonly members: number },
+): Promise<void> {
+  const parent = await tx.get(transactions, { id })
   if (!parent?.open) return
   await finish(
     tx,
     env,
-    parentId,
+    id,
     failed === 0
       ? { state: 'done' }
       : { state: 'failed', reason: `${failed} of ${members} devices did not get there` },
@@ -406,9 +339,30 @@ async function childEnded(tx: Tx, env: Env, parentId: TransactionId, number: num
   )
 }
 
-// ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const system: Actor = { kind: 'system', id: 'transactions' }
+/** Who wanted to know is told of the end; a group is no longer waited for. */
+async function tellOfEnd(tx: Tx, env: Env, ended: Transaction): Promise<void> {
+  if (ended.parent !== undefined) {
+    const parent = await tx.get(transactions, { id: ended.parent })
+    if (parent?.notify && ended.device !== undefined)
+      await enqueueAbout(tx, env, parent.notify, ended.device, {
+        kind: 'transaction',
+        transaction: parent.id,
+        member: ended.id,
+        final: false,
+      })
+    return
+  }
+  if (ended.notify)
+    await enqueueAbout(tx, env, ended.notify, ended.device, {
+      kind: 'transaction',
+      transaction: ended.id,
+      final: true,
+    })
+  if (ended.device === undefined && ended.group !== undefined) {
+    const group = await tx.get(groups, { id: ended.group })
+    if (group) await tx.put(groups, { ...group, open: Math.max(0, group.open - 1) })
+  }
+}
 
 async function nextSeq(tx: Tx, device: DeviceId, lane: string): Promise<number> {
   const held = await tx.get(lanes, { device, lane })
@@ -417,7 +371,8 @@ async function nextSeq(tx: Tx, device: DeviceId, lane: string): Promise<number> 
   return seq
 }
 
-function kindName(kind: string): TransactionKind {
+/** The kind a stored word means; it was one of ours when it was stored. */
+export function kindName(kind: string): TransactionKind {
   invariant(kind in transactionKinds, `transaction kind ${kind} is one of ours`)
   return kind as TransactionKind
 }

@@ -1,28 +1,20 @@
 import { describe, expect, test } from 'vitest'
 import {
-  type DeviceId,
   expireDue,
   finish,
-  GroupId,
-  groupMembers,
-  groups,
   hasEnded,
   lawfulMoves,
   linkLost,
-  newId,
   progress,
   settled,
-  slicesToSubmit,
   submit,
-  submitSlice,
-  submitToGroup,
   type Transaction,
   type TransactionKind,
   type TransactionState,
   takeNext,
   transactions,
 } from '../src/index.ts'
-import { makeDevice, type Stage, stage } from './play.ts'
+import { makeDevice, stage } from './play.ts'
 
 describe('transactions', () => {
   for (const from of Object.keys(lawfulMoves) as TransactionState[])
@@ -112,59 +104,6 @@ describe('transactions', () => {
   })
 })
 
-describe('groups', () => {
-  test('[TX6] the membership is fixed when it is asked', async () => {
-    const { on, group, join, leave, run } = await crowd(3)
-    const asked = await askGroup(on, group)
-    const newcomer = await makeDevice(on, 'late')
-    await join(newcomer.id)
-    await leave(0)
-    expect(await run(asked.id)).toBe(3)
-    expect(await childrenOf(on, asked.id, newcomer.id)).toHaveLength(0)
-  })
-
-  test('[TX7] slices run in any order and again: each member is asked once', async () => {
-    const { on, group } = await crowd(1203)
-    const asked = await askGroup(on, group)
-    const left = await slicesToSubmit(on.store.read(on.owner), 10)
-    expect(left.map((slice) => slice.members.length)).toEqual([500, 500, 203])
-    for (const number of [2, 0, 2, 1, 0, 1])
-      await on.store.transact(on.owner, (tx) => submitSlice(tx, on.env, asked.id, number))
-    expect(await on.store.read(on.owner).count(transactions, { parent: asked.id })).toBe(1203)
-    expect(await slicesToSubmit(on.store.read(on.owner), 10)).toEqual([])
-  })
-
-  const endings = [
-    { ends: ['done', 'done', 'done'], parent: { state: 'done' } },
-    {
-      ends: ['done', 'failed', 'timed-out'],
-      parent: { state: 'failed', reason: '2 of 3 devices did not get there' },
-    },
-  ] as const
-  for (const { ends, parent } of endings)
-    test(`[TX8] children ${ends.join(', ')}: the parent is ${parent.state}`, async () => {
-      const { on, group, run } = await crowd(3)
-      const asked = await askGroup(on, group)
-      await run(asked.id)
-      const children = await childrenOf(on, asked.id)
-      for (const [i, state] of ends.entries()) {
-        const open = await on.store.read(on.owner).get(transactions, { id: asked.id })
-        expect(open?.state).toBe('in-progress')
-        const child = children[i]
-        if (child) await on.store.transact(on.owner, (tx) => finish(tx, on.env, child.id, { state }, on.by))
-      }
-      expect(await on.store.read(on.owner).get(transactions, { id: asked.id })).toMatchObject({
-        ...parent,
-        open: false,
-      })
-    })
-
-  test('[TX8] a group of nobody is done at once', async () => {
-    const { on, group } = await crowd(0)
-    expect(await askGroup(on, group)).toMatchObject({ state: 'done', open: false })
-  })
-})
-
 async function desk() {
   const on = await stage()
   const { id: device } = await makeDevice(on, 'desk')
@@ -201,54 +140,4 @@ async function desk() {
     end: (id: Transaction['id']) =>
       on.store.transact(on.owner, (tx) => finish(tx, on.env, id, { state: 'done' }, on.by)),
   }
-}
-
-async function crowd(count: number) {
-  const on = await stage()
-  const group = newId(on.env, GroupId.parse)
-  const members: DeviceId[] = []
-  const note = { kind: 'group.changed', at: on.env.now, by: on.by, data: {} }
-  for (let i = 0; i < count; i++)
-    members.push(`${i.toString(16).padStart(8, '0')}${'0'.repeat(16)}` as DeviceId)
-  await on.store.transact(on.owner, async (tx) => {
-    await tx.put(groups, { id: group, name: 'crowd', createdAt: on.env.now })
-    for (const device of members) await tx.put(groupMembers, { group, device, joinedAt: on.env.now })
-    tx.journal(note)
-    return { ok: true, value: undefined }
-  })
-  const change = (put: boolean, device: DeviceId) =>
-    on.store.transact(on.owner, async (tx) => {
-      if (put) await tx.put(groupMembers, { group, device, joinedAt: on.env.now })
-      else await tx.remove(groupMembers, { group, device })
-      tx.journal(note)
-      return { ok: true, value: undefined }
-    })
-  return {
-    on,
-    group,
-    join: (device: DeviceId) => change(true, device),
-    leave: (index: number) => change(false, members[index] ?? ('' as DeviceId)),
-    run: async (parent: Transaction['id']) => {
-      let asked = 0
-      for (const slice of await slicesToSubmit(on.store.read(on.owner), 100)) {
-        const ran = await on.store.transact(on.owner, (tx) => submitSlice(tx, on.env, parent, slice.slice))
-        if (ran.ok) asked += ran.value
-      }
-      return asked
-    },
-  }
-}
-
-async function askGroup(on: Stage, group: GroupId): Promise<Transaction> {
-  const asked = await on.store.transact(on.owner, (tx) =>
-    submitToGroup(tx, on.env, { kind: 'rpc', group, payload: { do: 'it' }, by: on.by }),
-  )
-  if (!asked.ok) throw new Error(asked.refusal.kind)
-  return asked.value
-}
-
-async function childrenOf(on: Stage, parent: Transaction['id'], device?: DeviceId): Promise<Transaction[]> {
-  return on.store
-    .read(on.owner)
-    .find(transactions, { where: { parent, ...(device === undefined ? {} : { device }) }, order: ['id'] })
 }

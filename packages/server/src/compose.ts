@@ -17,13 +17,13 @@ import {
   principals,
   type Store,
   settled,
-  slicesToSubmit,
-  submitSlice,
   sweepCodes,
   sweepUnclaimed,
   type TenantId,
   telemetryCollections,
   tenants,
+  workOn,
+  worksToDo,
 } from '@waymark/domain'
 import {
   createMemoryObjectBytes,
@@ -270,8 +270,11 @@ function choresOf(house: House): readonly Chore[] {
       everyMs: 1000,
       async run() {
         await eachTenant(house, async (tenant) => {
-          for (const { parent, slice } of await slicesToSubmit(store.read(tenant), 20))
-            await store.transact(tenant, (tx) => submitSlice(tx, env(), parent, slice))
+          for (const { parent } of await worksToDo(store.read(tenant), 20)) {
+            while (settled(await store.transact(tenant, async (tx) => ok(await workOn(tx, env(), parent))))) {
+              // The next slice.
+            }
+          }
         })
       },
     },

@@ -1,0 +1,176 @@
+/**
+ * What is asked of a group: a parent whose membership is fixed in its own commit, and children that follow it slice by
+ * slice, each slice one commit, restartable anywhere.
+ *
+ * Fixing a membership of any size costs one row: a group counts the changes of its membership, and a parent keeps the
+ * count it was made at. Who joined later has a higher `since`; who has left since then is remembered with an `until`
+ * until no parent needs it. The first slice is submitted with the parent, so that a small group is asked in one commit.
+ */
+import { type Env, newId } from './env.ts'
+import { Instant, TransactionId } from './ids.ts'
+import { actingOn } from './journal.ts'
+import type { Reader, Tx } from './port.ts'
+import {
+  type GroupMember,
+  type GroupWork,
+  groupMembers,
+  groupSlices,
+  groups,
+  groupWorks,
+  type Transaction,
+  transactions,
+} from './records.ts'
+import { invariant, ok, type Result, refuse } from './result.ts'
+import {
+  endParent,
+  finish,
+  kindName,
+  type Submission,
+  submit,
+  system,
+  type TransactionRefusal,
+  transactionKinds,
+} from './transactions.ts'
+
+/** Members a slice: small enough that a slice's commit holds nobody up. */
+export const sliceSize = 200
+
+export type GroupSubmission = Omit<Submission, 'device' | 'parent' | 'seq' | 'online'> & {
+  readonly group: Transaction['group'] & string
+}
+
+/** Asks something of every member a group has now. */
+export async function submitToGroup(
+  tx: Tx,
+  env: Env,
+  asked: GroupSubmission,
+): Promise<Result<Transaction, TransactionRefusal>> {
+  const group = await tx.get(groups, { id: asked.group })
+  if (!group) return refuse({ kind: 'no-such-group', got: asked.group })
+  const id = newId(env, TransactionId.parse)
+  const parent: Transaction = {
+    id,
+    kind: asked.kind,
+    lane: transactionKinds[asked.kind].lane,
+    seq: 0,
+    state: 'in-progress',
+    open: true,
+    percent: 0,
+    payload: asked.payload,
+    by: asked.by,
+    group: asked.group,
+    attempts: 0,
+    createdAt: env.now,
+    ...(asked.ttlMs === undefined ? {} : { expiresAt: Instant.after(env.now, asked.ttlMs) }),
+    ...(asked.notify === undefined ? {} : { notify: asked.notify }),
+  }
+  const work: GroupWork = {
+    parent: id,
+    group: asked.group,
+    version: group.version,
+    members: group.size,
+    slices: 0,
+    slicesEnded: 0,
+    failed: 0,
+    submitted: false,
+  }
+  await tx.put(transactions, parent)
+  await tx.put(groupWorks, work)
+  await tx.put(groups, { ...group, open: group.open + 1 })
+  actingOn(tx, env, asked.by).note('transaction.submitted', {
+    transaction: id,
+    kind: asked.kind,
+    group: asked.group,
+    members: group.size,
+  })
+  await submitSlice(tx, env, parent, work)
+  return ok((await tx.get(transactions, { id })) ?? parent)
+}
+
+/** Parents whose children have not all been submitted: work left over, also from before a crash. */
+export async function worksToDo(reader: Reader, limit: number): Promise<readonly GroupWork[]> {
+  return reader.find(groupWorks, { where: { submitted: false }, order: ['submitted', 'parent'], limit })
+}
+
+/**
+ * Submits a parent's next slice, all of it in this commit or none; answers whether there is more. When the parent has
+ * ended before (called off, timed out) its open children end as it did instead, a slice at a time.
+ */
+export async function workOn(tx: Tx, env: Env, parentId: TransactionId): Promise<boolean> {
+  const work = await tx.get(groupWorks, { parent: parentId })
+  const parent = await tx.get(transactions, { id: parentId })
+  if (!work || !parent || work.submitted) return false
+  return parent.open ? submitSlice(tx, env, parent, work) : dropRest(tx, env, parent, work)
+}
+
+async function submitSlice(tx: Tx, env: Env, parent: Transaction, work: GroupWork): Promise<boolean> {
+  const page = await membersAt(tx, work, sliceSize)
+  const number = work.slices
+  const more = page.length === sliceSize
+  const last = page.at(-1)
+  const moved: GroupWork = {
+    ...work,
+    submitted: !more,
+    slices: page.length === 0 ? number : number + 1,
+    ...(last === undefined ? {} : { after: last.device }),
+  }
+  await tx.put(groupWorks, moved)
+  if (page.length > 0)
+    await tx.put(groupSlices, { parent: parent.id, slice: number, waiting: page.length, failed: 0 })
+  const ttlMs = parent.expiresAt === undefined ? undefined : Math.max(0, parent.expiresAt - env.now)
+  for (const { device } of page) {
+    const child = await submit(tx, env, {
+      kind: kindName(parent.kind),
+      device,
+      // The parent has it.
+      payload: null,
+      by: parent.by,
+      online: true,
+      parent: { id: parent.id, slice: number, group: work.group },
+      ...(ttlMs === undefined ? {} : { ttlMs }),
+    })
+    invariant(child.ok, 'a child is never refused')
+  }
+  if (!more && moved.slicesEnded === moved.slices) await endParent(tx, env, parent.id, moved)
+  return more
+}
+
+/** The parent has ended: no more children, and those there are end as it did. */
+async function dropRest(tx: Tx, env: Env, parent: Transaction, work: GroupWork): Promise<boolean> {
+  const open = await tx.find(transactions, {
+    where: { parent: parent.id, open: true },
+    order: ['parent', 'slice', 'id'],
+    limit: sliceSize,
+  })
+  const state = parent.state === 'timed-out' ? 'timed-out' : 'cancelled'
+  for (const child of open)
+    await finish(tx, env, child.id, { state, reason: 'what was asked of its group had ended' }, system)
+  const more = open.length === sliceSize
+  if (!more) {
+    const held = (await tx.get(groupWorks, { parent: parent.id })) ?? work
+    await tx.put(groupWorks, { ...held, submitted: true })
+    actingOn(tx, env, system).note('transaction.slice-dropped', { transaction: parent.id })
+  }
+  return more
+}
+
+/** The next members, as the membership was when the parent was made. */
+async function membersAt(tx: Tx, work: GroupWork, limit: number): Promise<readonly GroupMember[]> {
+  const found: GroupMember[] = []
+  let last: GroupMember | undefined
+  for (;;) {
+    const page: readonly GroupMember[] = await tx.find(groupMembers, {
+      where: { group: work.group, ...(work.after === undefined ? {} : { device: { gt: work.after } }) },
+      order: ['group', 'device', 'since'],
+      limit,
+      ...(last === undefined ? {} : { after: [last.group, last.device, last.since] }),
+    })
+    for (const member of page) {
+      const { since, until } = member
+      if (since <= work.version && (until === undefined || until > work.version)) found.push(member)
+      if (found.length === limit) return found
+    }
+    last = page.at(-1)
+    if (page.length < limit) return found
+  }
+}
