@@ -20,15 +20,16 @@ import type { DataDefinition, JsonObject, JsonValue } from '@waymark/yang'
 import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Listener } from '../serve.ts'
 
-/** A protocol: made once, started with the server, stopped with it. */
+/** A protocol: made once, opened with the server, closed with it. */
 export interface Link {
   /** For logs and metrics: `exoport`. */
   readonly name: string
   /** The words by which a device type names it. */
   readonly protocols: readonly Protocol[]
-  /** Opens its listeners, if it has its own; answers how to stop them. Devices that call are let in from now on. */
-  start(house: LinkHouse): Promise<Started>
+  /** Gets ready; devices that call its listeners are let in once those listen. */
+  open(house: LinkHouse): OpenLink
 }
 
 export interface Protocol {
@@ -37,11 +38,11 @@ export interface Protocol {
   readonly delivery: 'queued' | 'immediate'
 }
 
-export interface Started {
-  /** One line each at the start: `listening <name> <url>`. */
-  readonly listening: readonly { readonly name: string; readonly url: string }[]
-  /** Stops listening, closes the sessions, and resolves when all is quiet. */
-  stop(): Promise<void>
+export interface OpenLink {
+  /** The ports it wants, by the names of their flags; the server opens them, says so, and drains them at the end. */
+  readonly listeners: readonly Listener[]
+  /** Closes what is left of its sessions, and resolves when all is quiet. */
+  close(): Promise<void>
 }
 
 /** What a link finds in the house. */
