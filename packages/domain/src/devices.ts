@@ -40,6 +40,8 @@ export const metaBytesMax = 1024 * 1024
 export interface Register {
   /** Where it comes in: a tenant, or the unclaimed. */
   readonly tenant: TenantId
+  /** The id it has already; absent: one is made. Nobody may have it. */
+  readonly id?: DeviceId
   readonly nick?: string
   /** The device's own secret; absent: one is made. */
   readonly secret?: string
@@ -58,7 +60,7 @@ export async function registerDevice(
   asked: Register,
 ): Promise<Result<{ device: Device; secret: string }, DeviceRefusal>> {
   const tx = house.tenant(asked.tenant)
-  const id = newId(env, DeviceId.parse)
+  const id = asked.id ?? newId(env, DeviceId.parse)
   const unclaimed = asked.tenant === unclaimedTenant
   const made = asked.nick ?? (unclaimed ? unregisteredNick(env) : await freeNick(tx, env))
   const nick = await takeNick(tx, made, id)

@@ -116,22 +116,30 @@ export async function createMember(
     passwordHash: string
     tenant: TenantId
     roles: readonly Role[]
+    /** False: nobody logs in until an e-mail address is confirmed. */
+    verified?: boolean
     by: Actor
   },
 ): Promise<Result<Principal, DirectoryRefusal>> {
   if (!nickForm.test(asked.nick))
     return refuse({ kind: 'bad-nick', wanted: nickForm.source, got: asked.nick })
-  if (await principalByNick(house, asked.nick)) return refuse({ kind: 'nick-taken', got: asked.nick })
+  const email = asked.email?.toLowerCase()
+  if (email !== undefined && !emailForm.test(email)) return refuse({ kind: 'bad-email', got: email })
+  // A nick names an account and its tenant alike: neither may be had twice.
+  if ((await principalByNick(house, asked.nick)) || (await tenantByNick(house, asked.nick)))
+    return refuse({ kind: 'nick-taken', got: asked.nick })
+  if (email !== undefined && (await principalByEmail(house, email)))
+    return refuse({ kind: 'email-taken', got: email })
   if (!(await house.get(tenants, { id: asked.tenant })))
     return refuse({ kind: 'no-such-tenant', got: asked.tenant })
   const principal: Principal = {
     id: newId(env, PrincipalId.parse),
     kind: 'user',
     nick: asked.nick,
-    ...(asked.email === undefined ? {} : { email: asked.email.toLowerCase() }),
+    ...(email === undefined ? {} : { email }),
     home: asked.tenant,
     houseAdmin: false,
-    verifiedAt: env.now,
+    ...(asked.verified === false ? {} : { verifiedAt: env.now }),
     disabled: false,
     credentialVersion: 1,
     createdAt: env.now,
@@ -145,9 +153,12 @@ export async function createMember(
     changedAt: env.now,
   })
   await house.put(memberships, { principal: principal.id, tenant: asked.tenant, roles: asked.roles })
-  const pen = actingOn(house, env, asked.by)
-  pen.note('principal.created', { principal: principal.id, nick: principal.nick, kind: principal.kind })
-  pen.note('membership.changed', { principal: principal.id, tenant: asked.tenant, roles: asked.roles })
+  const { id, nick, kind } = principal
+  for (const at of [house, house.tenant(asked.tenant)]) {
+    const pen = actingOn(at, env, asked.by)
+    pen.note('principal.created', { principal: id, nick, kind })
+    pen.note('membership.changed', { principal: id, tenant: asked.tenant, roles: asked.roles })
+  }
   return ok(principal)
 }
 

@@ -121,6 +121,7 @@ const reducers = {
 
   'device.registered': deviceCame,
   'device.arrived': deviceCame,
+  'device.imported': remark,
   'device.left': ({ devices }, entry) => void devices.delete(deviceOf(entry)),
   'device.renamed': ({ devices }, entry, { text }) => {
     held(devices, deviceOf(entry)).nick = text('nick')
@@ -155,6 +156,7 @@ const reducers = {
       status: text('status'),
       transaction: text('transaction'),
     }),
+  'step.imported': remark,
   // What changed is named; the step is one of the trail that is walked.
   'step.changed': (state, entry, { number, maybeText }) => {
     const step = held(state.steps, `${trailKey(entry, generationOf(state, entry))}/${number('rev')}`)
