@@ -14,7 +14,8 @@ export type Right =
   | 'journal.read'
   | 'members.write'
 
-export type Role = 'owner' | 'operator' | 'viewer'
+/** `device`, `config` and `execute` are Exosense's own: what they open is its matrix's to say, and little elsewhere. */
+export type Role = 'owner' | 'operator' | 'viewer' | 'device' | 'config' | 'execute'
 
 export const roleRights = {
   owner: [
@@ -37,6 +38,9 @@ export const roleRights = {
     'journal.read',
   ],
   viewer: ['devices.read', 'trails.read', 'objects.read', 'journal.read'],
+  device: ['devices.read', 'devices.write'],
+  config: [],
+  execute: [],
 } as const satisfies Record<Role, readonly Right[]>
 
 /** Whether any of the roles carries the right. */
