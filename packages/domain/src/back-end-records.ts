@@ -105,9 +105,9 @@ export const configurationSets = collection<ConfigurationSet>()({
   name: 'configuration_sets',
   scope: 'tenant',
   key: ['name'],
-  columns: { name: 'text', schema: 'text', members: 'text' },
+  columns: { name: 'text', schema: 'text', members: 'text', push: 'text' },
   texts: ['staged', 'pending', 'installed'],
-  indexes: [{ on: ['members'], unique: true }, { on: ['schema', 'name'] }],
+  indexes: [{ on: ['members'], unique: true }, { on: ['schema', 'name'] }, { on: ['push'] }],
 })
 
 /** Where messages about one device of a set go instead. */

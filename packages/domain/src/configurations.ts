@@ -232,6 +232,11 @@ export async function settleConfigurationSet(
   return true
 }
 
+/** Sets that wait for a push to end, so that one that ended without a device (timed out, called off) is settled too. */
+export async function setsWaiting(reader: Reader, limit: number): Promise<readonly ConfigurationSet[]> {
+  return reader.find(configurationSets, { where: { push: { not: null } }, limit, without: 'texts' })
+}
+
 /** The sets a device is a member of, at most 100, by name, without their values. */
 export async function setsOfDevice(reader: Reader, device: DeviceId): Promise<readonly ConfigurationSet[]> {
   const found: ConfigurationSet[] = []

@@ -4,6 +4,7 @@
  */
 import {
   configurationSets,
+  counters,
   deviceTypes,
   type StoredSchema,
   schemas,
@@ -12,6 +13,7 @@ import {
 import type { Env } from './env.ts'
 import { actingOn } from './journal.ts'
 import type { Actor, Reader, Tx } from './port.ts'
+import { settings } from './records.ts'
 import { ok, type Result, refuse } from './result.ts'
 
 export type SchemaRefusal =
@@ -55,6 +57,7 @@ export async function storeSchema(
     return refuse({ kind: 'too-many', wanted: schemasMax })
   const schema: StoredSchema = { ...told, createdAt: env.now }
   await tx.put(into, schema)
+  await raiseVersion(tx, repository)
   actingOn(tx, env, by).note('schema.stored', { repository, name: told.name, revision: told.revision })
   return ok(schema)
 }
@@ -72,12 +75,28 @@ export async function removeSchema(
   const user = asked.repository === 'own' && others === 1 ? await userOf(tx, held.name) : undefined
   if (user !== undefined) return refuse({ kind: 'in-use', got: held.name, by: user })
   await tx.remove(into, held)
+  await raiseVersion(tx, asked.repository)
   actingOn(tx, env, asked.by).note('schema.removed', {
     repository: asked.repository,
     name: held.name,
     revision: held.revision,
   })
   return ok(held)
+}
+
+const versionName = 'schemas'
+
+/** Goes up with every change of a repository: who keeps something made of its modules looks here first. */
+export async function schemaVersion(reader: Reader, repository: Repository): Promise<number> {
+  if (repository === 'own') return (await reader.get(counters, { name: versionName }))?.value ?? 0
+  const held = await reader.get(settings, { name: versionName })
+  return typeof held?.value === 'number' ? held.value : 0
+}
+
+async function raiseVersion(tx: Tx, repository: Repository): Promise<void> {
+  const value = (await schemaVersion(tx, repository)) + 1
+  if (repository === 'own') await tx.put(counters, { name: versionName, value })
+  else await tx.put(settings, { name: versionName, value })
 }
 
 async function userOf(tx: Tx, schema: string): Promise<string | undefined> {

@@ -55,7 +55,7 @@ export interface LinkHouse {
   readonly draining: AbortSignal
   /**
    * The device that an account-wide name means, with what it proves itself by. Unknown account, unknown device and a
-   * device of another protocol answer alike: undefined. How long it takes tells nothing either.
+   * device of another protocol answer alike: undefined.
    */
   identify(name: ExternalName, protocols: readonly string[]): Promise<Known | undefined>
   /** How long this name or this address has to wait after failed attempts, in milliseconds; 0: it may try. */

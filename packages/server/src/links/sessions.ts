@@ -1,0 +1,362 @@
+/**
+ * The house's end of links: who is there, and what is carried to them.
+ *
+ * One owner of all sessions. A session takes what is next in its device's lanes, marked as sent on disk before it is handed
+ * out; what it settles has ended on disk before the lane gives the next. When a session ends with something unsettled, that
+ * goes back to the queue (or has failed, where it was to happen at once or not at all). No timer looks for work: commits
+ * name the devices they touch, and whoever waits for one of them looks again.
+ */
+import {
+  confirmConfiguration,
+  type DeviceId,
+  type Ending,
+  type Env,
+  finish,
+  linkLost,
+  ok,
+  type PushedConfiguration,
+  payloadOf,
+  progress,
+  type Store,
+  settleConfigurationSet,
+  settled,
+  type TenantId,
+  type Transaction,
+  takeNext,
+  transactionKinds,
+  transactions,
+} from '@waymark/domain'
+import { type JsonObject, parseJson, printJson } from '@waymark/yang'
+import type { Log } from '../log.ts'
+import type { Presence } from '../presence.ts'
+import type { Carried, Described, Known, OpenSession, Outcome, Session, UpAnswer, UpCall } from './link.ts'
+import { mergeTexts } from './merge.ts'
+
+/** What an RPC's transaction asks: its input and the caller's name for it are JSON texts, so that no number is rounded. */
+export interface AskedRpc {
+  readonly module: string
+  readonly method: string
+  readonly input: string
+  readonly callId: string
+}
+
+/** How a device answered, as it is kept with the transaction. */
+export interface KeptAnswer {
+  /** The notification the device named; absent where it answered with an output. */
+  readonly method?: string
+  readonly params: string
+}
+
+/** A device with the tenant it is in. */
+export type KnownDevice = Known & { readonly tenant: TenantId }
+
+export interface SessionsNeeds {
+  readonly store: Store
+  readonly presence: Presence
+  readonly log: Log
+  env(): Env
+  /** What the modules of a device say of an operation or notification. */
+  describe(device: KnownDevice, module: string, name: string): Promise<Described | undefined>
+  /** The parameters of a notification that a device answered with, by its schema; undefined: it does not fit. */
+  fit(
+    device: KnownDevice,
+    module: string,
+    what: 'output' | 'notification',
+    name: string,
+    params: JsonObject,
+  ): Promise<JsonObject | undefined>
+  /** What a device says by itself. */
+  call(device: KnownDevice, up: UpCall): Promise<UpAnswer>
+}
+
+/** Lanes that links carry, in the order in which they are looked at. */
+const carriedLanes = [transactionKinds['direct-rpc'].lane, transactionKinds.rpc.lane] as const
+/** Calls a device may have open at once. */
+const callsMax = 8
+
+interface Live {
+  readonly known: KnownDevice
+  readonly session: Session
+  readonly underWay: Map<string, Transaction['id']>
+  readonly taking: Set<string>
+  readonly waiters: Set<() => void>
+  /** Counts what may have brought something: a waiter that slept through one would sleep for ever. */
+  news: number
+  calls: number
+  open: boolean
+}
+
+export type Sessions = ReturnType<typeof createSessions>
+
+export function createSessions(needs: SessionsNeeds) {
+  const { store, presence } = needs
+  const byDevice = new Map<DeviceId, Live>()
+
+  const unhear = store.onCommit((_tenants, devices) => {
+    if (devices === 'any') for (const live of byDevice.values()) wake(live)
+    else
+      for (const device of devices) {
+        const live = byDevice.get(device)
+        if (live) wake(live)
+      }
+  })
+
+  function wake(live: Live): void {
+    live.news += 1
+    for (const waiter of live.waiters) waiter()
+  }
+
+  async function open(known: KnownDevice, session: Session): Promise<OpenSession> {
+    const older = byDevice.get(known.device)
+    const live: Live = {
+      known,
+      session,
+      underWay: new Map(),
+      taking: new Set(),
+      waiters: new Set(),
+      news: 0,
+      calls: 0,
+      open: true,
+    }
+    byDevice.set(known.device, live)
+    if (older) {
+      older.session.end('replaced')
+      await close(older)
+    }
+    await requeue(known)
+    presence.heard(known.device, session.address)
+    return {
+      next: (waitMs) => next(live, waitMs),
+      settle: (carried, outcome) => settle(live, carried, outcome),
+      progressed: (carried, percent) => progressed(live, carried, percent),
+      describe: (module, name) => needs.describe(known, module, name),
+      call: (up) => call(live, up),
+      heard: () => presence.heard(known.device, session.address),
+      get open() {
+        return live.open
+      },
+      close: () => close(live),
+    }
+  }
+
+  /** What an earlier session left under way, also one of a process that is gone, goes back to its place. */
+  async function requeue({ tenant, device }: KnownDevice): Promise<void> {
+    for (const lane of carriedLanes) {
+      const [head] = await store.read(tenant).find(transactions, {
+        where: { device, lane, open: true },
+        order: ['seq', 'id'],
+        limit: 1,
+      })
+      if (head === undefined || head.state === 'queued') continue
+      await store.transact(tenant, async (tx) => ok(await linkLost(tx, needs.env(), device)))
+      return
+    }
+  }
+
+  async function close(live: Live): Promise<void> {
+    if (!live.open) return
+    live.open = false
+    if (byDevice.get(live.known.device) === live) byDevice.delete(live.known.device)
+    for (const waiter of live.waiters) waiter()
+    if (live.underWay.size === 0) return
+    const { tenant, device } = live.known
+    await store.transact(tenant, async (tx) => ok(await linkLost(tx, needs.env(), device)))
+  }
+
+  async function next(live: Live, waitMs?: number): Promise<Carried | undefined> {
+    const until = waitMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + waitMs
+    while (live.open) {
+      const seen = live.news
+      const carried = await take(live)
+      if (carried) return carried
+      const left = until - performance.now()
+      if (left <= 0) return undefined
+      if (live.open && live.news === seen) await news(live, left)
+    }
+    return undefined
+  }
+
+  function news(live: Live, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = Number.isFinite(ms) ? setTimeout(done, ms) : undefined
+      function done(): void {
+        clearTimeout(timer)
+        live.waiters.delete(done)
+        resolve()
+      }
+      live.waiters.add(done)
+    })
+  }
+
+  async function take(live: Live): Promise<Carried | undefined> {
+    const { tenant, device } = live.known
+    for (const lane of carriedLanes) {
+      if (live.underWay.has(lane) || live.taking.has(lane)) continue
+      live.taking.add(lane)
+      try {
+        // Most looks find nothing, and a read costs no commit.
+        const where = { device, lane, open: true }
+        const [head] = await store.read(tenant).find(transactions, { where, order: ['seq', 'id'], limit: 1 })
+        if (head?.state !== 'queued') continue
+        const taken = settled(
+          await store.transact(tenant, async (tx) => {
+            const sent = await takeNext(tx, needs.env(), device, lane)
+            return ok(sent && { sent, payload: await payloadOf(tx, sent) })
+          }),
+        )
+        if (!taken) continue
+        live.underWay.set(lane, taken.sent.id)
+        const carried = await carriedOf(live.known, taken.sent, taken.payload)
+        if (carried && live.open) return carried
+        if (!carried)
+          await end(live.known, taken.sent.id, {
+            state: 'failed',
+            reason: 'format-error: none of the device’s modules defines it any more',
+          })
+        live.underWay.delete(lane)
+        wake(live)
+      } finally {
+        live.taking.delete(lane)
+      }
+    }
+    return undefined
+  }
+
+  async function carriedOf(
+    known: KnownDevice,
+    sent: Transaction,
+    payload: unknown,
+  ): Promise<Carried | undefined> {
+    const base = {
+      transaction: sent.id,
+      attempt: sent.attempts - 1,
+      ...(sent.expiresAt === undefined ? {} : { expiresAt: sent.expiresAt }),
+    }
+    if (sent.kind === 'configuration') {
+      const { name, values, callId } = payload as PushedConfiguration
+      return { kind: 'configuration', ...base, name, values: objectOf(values), callId: jsonOf(callId) }
+    }
+    const { module, method, input, callId } = payload as AskedRpc
+    const described = await needs.describe(known, module, method)
+    return (
+      described && {
+        kind: 'rpc',
+        ...base,
+        module,
+        method,
+        input: objectOf(input),
+        callId: jsonOf(callId),
+        described,
+      }
+    )
+  }
+
+  async function settle(live: Live, carried: Carried, outcome: Outcome): Promise<void> {
+    const ending = await endingOf(live.known, carried, outcome)
+    await end(live.known, carried.transaction, ending, carried)
+    for (const [lane, id] of live.underWay) if (id === carried.transaction) live.underWay.delete(lane)
+    wake(live)
+  }
+
+  async function endingOf(known: KnownDevice, carried: Carried, outcome: Outcome): Promise<Ending> {
+    const fit = (what: 'output' | 'notification', name: string, params: JsonObject) =>
+      carried.kind === 'rpc'
+        ? needs.fit(known, carried.module, what, name, params)
+        : Promise.resolve<JsonObject | undefined>(params)
+    switch (outcome.kind) {
+      case 'done': {
+        if (!outcome.notify) return { state: 'done', proof: 'claimed' }
+        const { method, params } = outcome.notify
+        return answered(await fit('notification', method, params), method)
+      }
+      case 'replied':
+        return carried.kind === 'rpc'
+          ? answered(await fit('output', carried.method, outcome.output))
+          : { state: 'done', proof: 'claimed' }
+      case 'failed':
+        return { state: 'failed', reason: `device-error: ${outcome.reason}` }
+      case 'unsupported':
+        return { state: 'failed', reason: `unsupported: ${outcome.reason}` }
+      default:
+        return outcome satisfies never
+    }
+  }
+
+  async function end(
+    { tenant, device }: KnownDevice,
+    id: Transaction['id'],
+    ending: Ending,
+    carried?: Carried,
+  ): Promise<void> {
+    const by = { kind: 'device', id: device } as const
+    // One that has ended meanwhile (timed out, called off) stays as it is: what the device says is then ignored.
+    await store.transact(tenant, async (tx) => {
+      const env = needs.env()
+      const ended = await finish(tx, env, id, ending, by)
+      if (!ended.ok) return ok(undefined)
+      if (carried?.kind === 'configuration') {
+        const push = ended.value.parent ?? ended.value.id
+        const { name } = carried
+        if (ending.state === 'done') await confirmConfiguration(tx, env, { device, name, push, by })
+        await settleConfigurationSet(tx, env, { name, merge: mergeTexts })
+      }
+      return ok(undefined)
+    })
+  }
+
+  async function progressed({ known }: Live, carried: Carried, percent: number): Promise<void> {
+    const by = { kind: 'device', id: known.device } as const
+    await store.transact(known.tenant, (tx) =>
+      progress(tx, needs.env(), carried.transaction, Math.max(0, Math.min(100, Math.trunc(percent))), by),
+    )
+  }
+
+  async function call(live: Live, up: UpCall): Promise<UpAnswer> {
+    if (live.calls >= callsMax)
+      return { kind: 'refused', reason: 'too-many', detail: `at most ${callsMax} calls at once` }
+    live.calls += 1
+    try {
+      return await needs.call(live.known, up)
+    } finally {
+      live.calls -= 1
+    }
+  }
+
+  return {
+    open,
+    isConnected: (device: DeviceId) => byDevice.has(device),
+    count: () => byDevice.size,
+    /** Ends a device's session, because it was deleted or what it proves itself by was changed. */
+    end(device: DeviceId, why: 'deleted' | 'changed'): void {
+      const live = byDevice.get(device)
+      if (!live) return
+      live.session.end(why)
+      void close(live).catch((error) => needs.log.error({ err: error }, 'a session could not be closed'))
+    },
+    /** Ends all of them: the server stops. */
+    async close(): Promise<void> {
+      unhear()
+      const all = [...byDevice.values()]
+      for (const live of all) live.session.end('draining')
+      await Promise.all(all.map(close))
+    },
+  }
+}
+
+/** An answer that fits is kept with the transaction; one that does not is the device's fault. */
+function answered(params: JsonObject | undefined, method?: string): Ending {
+  if (!params) return { state: 'failed', reason: 'format-error: the answer does not fit its schema' }
+  const kept: KeptAnswer = { ...(method === undefined ? {} : { method }), params: printJson(params) }
+  return { state: 'done', proof: 'claimed', answer: { ...kept } }
+}
+
+/** Texts of our own making always parse. */
+function jsonOf(text: string) {
+  const parsed = parseJson(text)
+  if (!parsed.ok) throw new Error('a kept JSON text does not parse')
+  return parsed.value
+}
+
+function objectOf(text: string): JsonObject {
+  return jsonOf(text) as JsonObject
+}
