@@ -47,6 +47,7 @@ import { createPasswords } from './passwords.ts'
 import { createPresence } from './presence.ts'
 import { type Opened, type Services, StartFailure } from './serve.ts'
 import { createGuesses, createThrottle } from './throttle.ts'
+import { keysBy, openTokenKeys } from './token-keys.ts'
 import { createTokens } from './tokens.ts'
 
 /** The outermost shell's own: everything else is handed these. */
@@ -70,6 +71,7 @@ const tokensRemembered = 200_000
 
 const dayMs = 24 * 3600 * 1000
 const hourMs = 3600 * 1000
+const minuteMs = 60 * 1000
 
 /** Where things are kept. */
 export interface Homes {
@@ -94,7 +96,7 @@ export async function openHomes(config: Config, services: Pick<Services, 'log'>)
   const folder =
     config.objects === undefined ? join(config.data, 'objects') : new URL(config.objects).pathname
   // Processes of one PostgreSQL share their objects; a SQLite file has one process.
-  const shared = config.database?.startsWith('postgres') === true
+  const shared = isShared(config)
   const bytes = await createObjectBytes({ folder, shared })
   if (config.database?.startsWith('postgres')) {
     const url = config.database
@@ -122,6 +124,11 @@ export async function openHomes(config: Config, services: Pick<Services, 'log'>)
   }
 }
 
+/** Whether other processes may use the same store. */
+function isShared(config: Config): boolean {
+  return config.database?.startsWith('postgres') === true
+}
+
 /** Builds the house on its homes, lets its first people in, and opens the doors on the HTTP app. */
 export async function composeHouse(
   config: Config,
@@ -137,12 +144,23 @@ export async function composeHouse(
   const keys = createKeys(master.value, random)
   const env = (): Env => ({ now: clock.now(), random })
   const passwords = createPasswords({ clock, random })
+  const tokenKeys = await openTokenKeys({
+    store,
+    env,
+    epoch: config.tokenEpoch,
+    lifeMs: Math.max(config.tokenLife, config.tokenRefresh) * minuteMs,
+    shared: isShared(config),
+  })
+  store.onCommit((grown) => {
+    if (grown.has('house'))
+      tokenKeys.load().catch((error: unknown) => services.log.warn({ err: error }, 'token keys'))
+  })
   const access = createAccess({
     store,
     clock,
     tokens: createTokens<Claims>({
       clock,
-      keys: [keys.tokenKey(config.tokenEpoch)],
+      keys: keysBy(tokenKeys, (label) => keys.tokenKey(label)),
       parse: parseClaims,
       maxRemembered: tokensRemembered,
     }),
@@ -170,6 +188,7 @@ export async function composeHouse(
     access,
     presence: createPresence(telemetry, clock),
     keys,
+    tokenKeys,
     passwords,
     registrations: createThrottle({ clock, perMinute: config.registrationRate }),
     streams: { open: 0 },
@@ -250,6 +269,16 @@ function choresOf(house: House): readonly Chore[] {
       alone: true,
       async run() {
         await house.presence.flush()
+      },
+    },
+    {
+      // Hints of commits may be missed: a key is heard of in time even so.
+      name: 'token-keys',
+      everyMs: 5000,
+      alone: true,
+      async run() {
+        await house.tokenKeys.load()
+        await house.tokenKeys.drop()
       },
     },
     {

@@ -15,6 +15,7 @@ import type { ObjectRoom } from './object-room.ts'
 import type { Passwords } from './passwords.ts'
 import type { Presence } from './presence.ts'
 import type { Throttle } from './throttle.ts'
+import type { TokenKeys } from './token-keys.ts'
 
 export interface House {
   readonly config: Config
@@ -29,6 +30,8 @@ export interface House {
   readonly access: Access
   readonly presence: Presence
   readonly keys: Keys
+  /** Which keys sign and open logins, now. */
+  readonly tokenKeys: TokenKeys
   readonly passwords: Passwords
   /** Registrations of devices and accounts, by the address they come from. */
   readonly registrations: Throttle

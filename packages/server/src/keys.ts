@@ -32,8 +32,8 @@ import { ok, type Result, refuse } from '@waymark/domain'
 export type Random = (count: number) => Uint8Array
 
 export interface Keys {
-  /** The HS256 key of one epoch and the name it goes by in a token's header. */
-  tokenKey(epoch: number): TokenKey
+  /** The HS256 key of one label (an epoch, see `token-keys.ts`) and the name it goes by in a token's header. */
+  tokenKey(label: number | string): TokenKey
   /** The key that object URLs are signed with. */
   readonly objectUrls: Uint8Array
   /** A keyed hash to look secrets up by, 64 hex digits: equal for equal values of one purpose, worthless elsewhere. */
@@ -75,11 +75,11 @@ export function createKeys(master: Uint8Array, random: Random): Keys {
   const lookups = derive('lookup')
   return {
     objectUrls: derive('object-urls'),
-    tokenKey(epoch) {
-      const secret = derive(`tokens/${epoch}`)
+    tokenKey(label) {
+      const secret = derive(`tokens/${label}`)
       // Part of a hash of the key: two houses with the same epoch do not take each other's tokens for their own.
       const print = createHash('sha256').update(secret).digest('base64url').slice(0, 6)
-      return { kid: `${epoch}-${print}`, secret }
+      return { kid: `${label}-${print}`, secret }
     },
     lookup(purpose, value) {
       return createHmac('sha256', lookups).update(`${purpose}\0${value}`).digest('hex')

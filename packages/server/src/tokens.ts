@@ -27,8 +27,8 @@ export type TokenRefusal =
 
 export interface TokensNeeds<C> {
   readonly clock: { now(): Instant }
-  /** The first one signs; all are believed. */
-  readonly keys: readonly [TokenKey, ...TokenKey[]]
+  /** The first one signs; all are believed. Asked on every use: another array means other keys from now on. */
+  readonly keys: readonly [TokenKey, ...TokenKey[]] | (() => readonly [TokenKey, ...TokenKey[]])
   /** The claims as the caller knows them, or undefined when the payload is none of its. */
   readonly parse: (payload: unknown) => C | undefined
   /** Verified tokens remembered. */
@@ -47,10 +47,21 @@ export function createTokens<C extends { readonly exp: number }>({
   parse,
   maxRemembered = 10_000,
 }: TokensNeeds<C>): Tokens<C> {
-  const [own] = keys
-  const sign = signerOf(own)
-  const verifiers = new Map(keys.map((key) => [headerOf(key), verifierOf(key)]))
-  const verified = createRecent<C>(maxRemembered)
+  const keysNow = typeof keys === 'function' ? keys : () => keys
+  let held = keysNow()
+  let sign = signerOf(held[0])
+  let verifiers = verifiersOf(held)
+  let verified = createRecent<C>(maxRemembered)
+
+  function follow(): void {
+    const now = keysNow()
+    if (now === held) return
+    // What is remembered of a key that is gone would go on being believed.
+    if (held.some((key) => !now.some(({ kid }) => kid === key.kid))) verified = createRecent<C>(maxRemembered)
+    held = now
+    sign = signerOf(held[0])
+    verifiers = verifiersOf(held)
+  }
 
   function read(token: string): Result<C, TokenRefusal> {
     if (token.length > maxTokenBytes)
@@ -71,8 +82,12 @@ export function createTokens<C extends { readonly exp: number }>({
   }
 
   return {
-    issue: (claims) => sign({ ...claims }),
+    issue(claims) {
+      follow()
+      return sign({ ...claims })
+    },
     verify(token) {
+      follow()
       let claims = verified.get(token)
       if (claims === undefined) {
         const fresh = read(token)
@@ -93,6 +108,10 @@ export function createTokens<C extends { readonly exp: number }>({
 
 function signerOf({ kid, secret }: TokenKey): (payload: object) => string {
   return createSigner({ algorithm, key: Buffer.from(secret), kid, noTimestamp: true })
+}
+
+function verifiersOf(keys: readonly TokenKey[]): ReadonlyMap<string, (token: string) => unknown> {
+  return new Map(keys.map((key) => [headerOf(key), verifierOf(key)]))
 }
 
 function headerOf(key: TokenKey): string {

@@ -15,6 +15,7 @@ import { Instant, ok, type Result } from '@waymark/domain'
 import { allows, isJsonObject, type JsonObject, parseJson } from '@waymark/pantahub'
 import type { Caller, Claims } from '../../../access.ts'
 import type { House } from '../../../house.ts'
+import { keysBy } from '../../../token-keys.ts'
 import { createTokens } from '../../../tokens.ts'
 
 export const accessCookie = 'X-pantahub-core-access_token'
@@ -58,15 +59,12 @@ interface RefreshClaims {
 
 export function createCredentials(house: House) {
   const { access, clock, keys, config } = house
-  const epoch = String(config.tokenEpoch)
   const refreshing = createTokens<RefreshClaims>({
     clock,
-    keys: [
-      {
-        kid: `refresh-${epoch}`,
-        secret: Buffer.from(keys.lookup('walkthrough/refresh-tokens', epoch), 'hex'),
-      },
-    ],
+    keys: keysBy(house.tokenKeys, (label) => ({
+      kid: `refresh-${label}`,
+      secret: Buffer.from(keys.lookup('walkthrough/refresh-tokens', label), 'hex'),
+    })),
     parse: refreshClaims,
   })
 
