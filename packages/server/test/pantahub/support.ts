@@ -32,8 +32,9 @@ export async function openDoor(
   options: Parameters<typeof openTestHouse>[1] = {},
   atEnd: (close: () => Promise<void>) => void = onTestFinished,
   more: Parameters<typeof openTestHouse>[0] = [],
+  before: Parameters<typeof openTestHouse>[0] = [],
 ): Promise<Door> {
-  const test = await openTestHouse([pantahubDoor, ...more], {
+  const test = await openTestHouse([...before, pantahubDoor, ...more], {
     ...options,
     flags: ['--http', '0', '--registration-rate', '100000', ...(options?.flags ?? [])],
   })
