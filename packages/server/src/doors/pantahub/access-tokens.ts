@@ -10,33 +10,20 @@ import {
   accessTokens,
   createAccessToken,
   Instant,
-  letters,
   refuse,
   removeAccessToken,
 } from '@waymark/domain'
 import { Prn } from '@waymark/pantahub'
 import { hex, ownerPrn, type UserCaller } from '../../access.ts'
+import { newTokenSecret, tokenLifeDefaultMs, tokenLifeMaxMs, tokenSecretPurpose } from '../../handed-on.ts'
 import type { House } from '../../house.ts'
 import { type Handlers, say } from './answer.ts'
 import { described, objectOf, textAt } from './bodies.ts'
 import { type BadValue, badValue } from './errors.ts'
 import { handedOn, ownLogin } from './own-login.ts'
 
-/** What the secrets of personal tokens are hashed for. */
-export const tokenSecretPurpose = 'access-token'
-
-const secretLetters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
-const secretForm = /^[0-9a-f]{24}:[A-Za-z0-9]{40}$/
-const defaultLifeMs = 365 * 24 * 3600 * 1000
-const longestLifeMs = 10 * defaultLifeMs
 const nameForm = /^[\x20-\x7e]{1,128}$/
 const pageSizeMax = 1000
-
-/** Whether a password can be the secret of a personal token: base64url of `<id>:<random>`. */
-export function isTokenSecret(password: string): boolean {
-  if (!/^[\w-]{80,100}$/.test(password)) return false
-  return secretForm.test(Buffer.from(password, 'base64url').toString('latin1'))
-}
 
 export function accessTokenHandlers(
   house: House,
@@ -85,7 +72,7 @@ export function accessTokenHandlers(
           scopes: scopes.value,
           expiresAt: expires.value,
           made: (id) => {
-            secret = Buffer.from(`${id}:${letters(house.env(), secretLetters, 40)}`).toString('base64url')
+            secret = newTokenSecret(house.env(), id)
             return { hash: house.keys.lookup(tokenSecretPurpose, secret) }
           },
           by: caller.actor,
@@ -135,9 +122,9 @@ function expiry(
   now: Instant,
 ): { readonly ok: true; readonly value: Instant } | { readonly ok: false; readonly refusal: BadValue } {
   if (raw === undefined || raw === null || raw === '' || raw === '0001-01-01T00:00:00Z')
-    return { ok: true, value: Instant.after(now, defaultLifeMs) }
+    return { ok: true, value: Instant.after(now, tokenLifeDefaultMs) }
   const at = typeof raw === 'string' ? Instant.parse(raw) : undefined
-  if (at === undefined || at <= now || at > now + longestLifeMs)
+  if (at === undefined || at <= now || at > now + tokenLifeMaxMs)
     return badValue('expire-at', 'a time within ten years from now (RFC 3339)', described(raw))
   return { ok: true, value: at }
 }

@@ -13,7 +13,6 @@ import {
   changeApp,
   createApp,
   Instant,
-  letters,
   ok,
   type Result,
   refuse,
@@ -21,17 +20,14 @@ import {
 } from '@waymark/domain'
 import { isJsonObject, type JsonObject, Prn, parsePrn, scopeWords } from '@waymark/pantahub'
 import { ownerPrn, type UserCaller } from '../../access.ts'
+import { appSecretPurpose, isRedirect, newAppSecret } from '../../handed-on.ts'
 import type { House } from '../../house.ts'
 import { type Handlers, say } from './answer.ts'
 import { described, objectOf, textAt } from './bodies.ts'
 import { type BadValue, badValue } from './errors.ts'
 import { ownLogin } from './own-login.ts'
 
-/** What the secrets of apps are hashed for. */
-export const appSecretPurpose = 'app-secret'
-
 const baseService = 'prn:pantahub.com:apis:/base'
-const secretLetters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
 const nickForm = /^[a-z0-9][a-z0-9-]{2,62}$/
 const logoBytesMax = 15 * 1024
 const entriesMax = 32
@@ -130,7 +126,7 @@ export function appHandlers(
   }
 
   function newSecret(): string {
-    return letters(house.env(), secretLetters, 40)
+    return newAppSecret(house.env())
   }
 
   function hashed(secret: string): { hash?: string } {
@@ -221,14 +217,6 @@ function redirectsIn(raw: unknown): Result<readonly string[], BadValue> {
         described(one),
       )
   return ok(raw as readonly string[])
-}
-
-/** `https:`, or `http:`; nothing that runs in a page, nothing with a password in it. */
-function isRedirect(text: string): boolean {
-  if (text.length > 1024 || !/^[\x21-\x7e]+$/.test(text) || !URL.canParse(text)) return false
-  const { protocol, username, password, search, hash } = new URL(text)
-  const web = protocol === 'https:' || protocol === 'http:'
-  return web && username === '' && password === '' && search === '' && hash === ''
 }
 
 function scopesIn(raw: unknown, thing: string): Result<readonly AppScope[], BadValue> {

@@ -7,10 +7,9 @@
 import { DeviceId, PrincipalId, principals, type Result, refuse } from '@waymark/domain'
 import { expandScopes, parsePrn } from '@waymark/pantahub'
 import type { Claims, Login } from '../../access.ts'
+import { appSecretPurpose, isTokenSecret, tokenSecretPurpose } from '../../handed-on.ts'
 import type { House } from '../../house.ts'
-import { isTokenSecret, tokenSecretPurpose } from './access-tokens.ts'
 import { type Answer, type Asked, type Handlers, say } from './answer.ts'
-import { appSecretPurpose } from './apps.ts'
 import { objectOf, textAt } from './bodies.ts'
 import { type BadValue, badValue } from './errors.ts'
 

@@ -20,11 +20,11 @@ import {
   refuse,
   verifyEmail,
 } from '@waymark/domain'
+import { createPasswordTokens, recoveryLifeMs } from '../../handed-on.ts'
 import type { House } from '../../house.ts'
 import { postMail } from '../../mail-queue.ts'
 import { maxPasswordBytes } from '../../passwords.ts'
 import { createThrottle, networkOf } from '../../throttle.ts'
-import { createTokens } from '../../tokens.ts'
 import { account } from './accounts.ts'
 import { type Handlers, say } from './answer.ts'
 import { objectOf, textAt } from './bodies.ts'
@@ -33,24 +33,11 @@ import { badValue, type Refusal } from './errors.ts'
 const challengeLetters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
 const challengeLength = 15
 const challengePurpose = 'email-challenge'
-const recoveryLifeMs = 3_600_000
-
-interface Recovery {
-  readonly sub: string
-  /** Credential version. */
-  readonly cv: number
-  readonly exp: number
-}
 
 export function recoveryHandlers(
   house: House,
 ): Pick<Handlers, 'verifyAccount' | 'recoverAccount' | 'setPassword'> {
-  const tokens = createTokens<Recovery>({
-    clock: house.clock,
-    keys: [{ kid: 'recovery', secret: Buffer.from(house.keys.lookup('recovery-key', ''), 'hex') }],
-    parse: parseRecovery,
-    maxRemembered: 100,
-  })
+  const tokens = createPasswordTokens(house)
   const written = createThrottle({ clock: house.clock, perMinute: 1 })
 
   return {
@@ -78,11 +65,7 @@ export function recoveryHandlers(
       if (!found || found.disabled) return refuse({ kind: 'absent', thing: 'account', got: 'such e-mail' })
       // Asked again within the minute, the mail that was sent is the answer.
       if (written.take(found.id) > 0) return say(true)
-      const token = tokens.issue({
-        sub: found.id,
-        cv: found.credentialVersion,
-        exp: Math.floor((house.clock.now() + recoveryLifeMs) / 1000),
-      })
+      const token = tokens.issueFor(found, recoveryLifeMs)
       const posted = await house.store.transactHouse(async (tx) =>
         (await sendRecovery(tx, house.env(), found, token))
           ? { ok: true, value: undefined }
@@ -160,12 +143,4 @@ export async function askForConfirmation(
       '',
     ].join('\n'),
   })
-}
-
-function parseRecovery(payload: unknown): Recovery | undefined {
-  if (typeof payload !== 'object' || payload === null) return undefined
-  const { sub, cv, exp } = payload as Partial<Recovery>
-  return typeof sub === 'string' && typeof cv === 'number' && typeof exp === 'number'
-    ? { sub, cv, exp }
-    : undefined
 }
