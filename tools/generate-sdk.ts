@@ -49,6 +49,9 @@ const named: Readonly<Record<string, { of: string; item?: true }>> = {
   Token: { of: 'login' },
   Me: { of: 'whoAmI' },
   JoinToken: { of: 'listJoinTokens', item: true },
+  AccessToken: { of: 'listAccessTokens', item: true },
+  App: { of: 'listApps', item: true },
+  User: { of: 'getUser' },
   Device: { of: 'getDevice' },
   LogLine: { of: 'listLogs', item: true },
   Step: { of: 'getStep' },
@@ -59,9 +62,6 @@ const named: Readonly<Record<string, { of: string; item?: true }>> = {
   Transaction: { of: 'getTransaction' },
   Why: { of: 'explainDevice' },
 }
-
-/** Operations whose request body is the bytes themselves, which the document leaves open. */
-const bytesBodies: readonly string[] = ['putObject']
 
 type Schema = Readonly<Record<string, unknown>>
 
@@ -156,8 +156,9 @@ function operationOf(path: string, method: string, raw: Schema): Operation {
 }
 
 function bodyOf(id: string, raw: unknown): Operation['body'] {
-  if (bytesBodies.includes(id)) return 'bytes'
-  return raw === undefined ? undefined : jsonOf(`${id} body`, raw)
+  if (raw === undefined) return undefined
+  const content = objectAt(`${id} body`, objectAt(`${id} body`, raw).content)
+  return content['application/octet-stream'] ? 'bytes' : jsonOf(`${id} body`, raw)
 }
 
 /** The one answer from 200 to 299. */

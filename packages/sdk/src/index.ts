@@ -15,6 +15,8 @@ export {
 } from './fleet.ts'
 export type { Following, FollowOptions } from './follow.ts'
 export type {
+  AccessToken,
+  App,
   Device,
   JoinToken,
   JournalEntry,
@@ -27,6 +29,7 @@ export type {
   Token,
   Trail,
   Transaction,
+  User,
   Why,
 } from './generated/operations.ts'
 export { operations } from './generated/operations.ts'

@@ -23,6 +23,47 @@ export type JoinToken = {
   readonly createdAt: string
 }
 
+export type AccessToken = {
+  /** 24 hex digits */
+  readonly id: string
+  /** the name to log in with */
+  readonly name: string
+  readonly scopes: readonly string[]
+  readonly expiresAt: string
+  readonly createdAt: string
+}
+
+export type App = {
+  /** 24 hex digits */
+  readonly id: string
+  readonly nick: string
+  /** the name it logs in with */
+  readonly prn: string
+  readonly name: string
+  /** confidential apps have a secret */
+  readonly type: 'public' | 'confidential' | 'pkce'
+  readonly redirectUris: readonly string[]
+  readonly scopes: readonly string[]
+  readonly createdAt: string
+  readonly modifiedAt: string
+}
+
+export type User = {
+  /** 24 hex digits */
+  readonly id: string
+  readonly nick: string
+  readonly email?: string
+  readonly roles: readonly ('owner' | 'operator' | 'viewer')[]
+  /** runs the installation */
+  readonly admin: boolean
+  readonly disabled: boolean
+  /** may log in; an invitation that was not taken up yet is false */
+  readonly verified: boolean
+  /** the tenant that decides about the login */
+  readonly home: string
+  readonly createdAt: string
+}
+
 export type Device = {
   /** 24 hex digits */
   readonly id: string
@@ -211,6 +252,222 @@ export interface Operations {
     }
     readonly answer: JoinToken
   }
+  /** Sets one’s own password: every other login is void, the answer is a new one. */
+  readonly changeOwnPassword: {
+    readonly asked: {
+      readonly body: {
+        readonly current: string
+        readonly password: string
+      }
+    }
+    readonly answer: Token
+  }
+  /** Sets a password by the token of an invitation or a recovery. */
+  readonly setPasswordByToken: {
+    readonly asked: {
+      readonly body: {
+        readonly token: string
+        readonly password: string
+      }
+    }
+    readonly answer: {
+      readonly nick: string
+    }
+  }
+  /** One’s own personal tokens, without their secrets. */
+  readonly listAccessTokens: {
+    readonly asked: Record<string, never>
+    readonly answer: {
+      readonly items: readonly AccessToken[]
+    }
+  }
+  /** Makes a personal token; its secret is shown this once. */
+  readonly createAccessToken: {
+    readonly asked: {
+      readonly body: {
+        /** 1 to 128 printable characters */
+        readonly name: string
+        /** words such as `devices.readonly`, or whole prns */
+        readonly scopes?: readonly string[] | undefined
+        /** RFC 3339, within ten years; absent: in a year */
+        readonly expiresAt?: string | undefined
+      }
+    }
+    readonly answer: {
+      readonly token: AccessToken
+      /** the password to log in with; shown this once */
+      readonly secret: string
+    }
+  }
+  /** Removes a personal token of one’s own: logins that stand on it are void. */
+  readonly removeAccessToken: {
+    readonly asked: {
+      /** 24 hex digits */
+      readonly id: string
+    }
+    readonly answer: AccessToken
+  }
+  /** One’s own apps, without their secrets. */
+  readonly listApps: {
+    readonly asked: Record<string, never>
+    readonly answer: {
+      readonly items: readonly App[]
+    }
+  }
+  /** Registers an app; a confidential one’s secret is shown this once. */
+  readonly createApp: {
+    readonly asked: {
+      readonly body: {
+        readonly nick: string
+        readonly name?: string | undefined
+        /** confidential apps have a secret */
+        readonly type: 'public' | 'confidential' | 'pkce'
+        /** where people are sent back to: http(s) without user, query and fragment */
+        readonly redirectUris: readonly string[]
+        /** words such as `devices.readonly`, or whole prns */
+        readonly scopes: readonly string[]
+      }
+    }
+    readonly answer: {
+      readonly app: App
+      /** shown this once */
+      readonly secret?: string
+    }
+  }
+  /** Changes an app of one’s own; its nick stays. */
+  readonly changeApp: {
+    readonly asked: {
+      /** id or nick */
+      readonly app: string
+      readonly body: {
+        readonly name?: string | undefined
+        /** confidential apps have a secret */
+        readonly type?: 'public' | 'confidential' | 'pkce' | undefined
+        /** where people are sent back to: http(s) without user, query and fragment */
+        readonly redirectUris?: readonly string[] | undefined
+        /** words such as `devices.readonly`, or whole prns */
+        readonly scopes?: readonly string[] | undefined
+        /** makes another secret; what logged in with the old one is void */
+        readonly newSecret?: boolean | undefined
+      }
+    }
+    readonly answer: {
+      readonly app: App
+      /** shown this once */
+      readonly secret?: string
+    }
+  }
+  /** Removes an app of one’s own: its codes and the tokens given to it are void. */
+  readonly removeApp: {
+    readonly asked: {
+      /** id or nick */
+      readonly app: string
+    }
+    readonly answer: App
+  }
+  /** Members of the tenant. */
+  readonly listUsers: {
+    readonly asked: {
+      /** items a page */
+      readonly limit?: number | undefined
+      /** `next` of the page before */
+      readonly cursor?: string | undefined
+      /** id or nick of another tenant: for who runs the installation */
+      readonly tenant?: string | undefined
+    }
+    readonly answer: {
+      readonly items: readonly User[]
+      readonly next?: string
+    }
+  }
+  /** Makes a member with a password. */
+  readonly createUser: {
+    readonly asked: {
+      /** id or nick of another tenant: for who runs the installation */
+      readonly tenant?: string | undefined
+      readonly body: {
+        readonly nick: string
+        readonly email?: string | undefined
+        readonly password: string
+        readonly roles: readonly ('owner' | 'operator' | 'viewer')[]
+      }
+    }
+    readonly answer: User
+  }
+  /** One member. */
+  readonly getUser: {
+    readonly asked: {
+      /** id, nick or e-mail address */
+      readonly user: string
+      /** id or nick of another tenant: for who runs the installation */
+      readonly tenant?: string | undefined
+    }
+    readonly answer: User
+  }
+  /** Makes a member who sets the password themselves, by mail where mail is sent. */
+  readonly inviteUser: {
+    readonly asked: {
+      /** id or nick of another tenant: for who runs the installation */
+      readonly tenant?: string | undefined
+      readonly body: {
+        readonly nick: string
+        readonly email: string
+        readonly roles: readonly ('owner' | 'operator' | 'viewer')[]
+      }
+    }
+    readonly answer: {
+      readonly user: User
+      readonly expiresAt: string
+      /** hand it over: no mail goes out from here; shown this once */
+      readonly token?: string
+    }
+  }
+  /** Sets a member’s roles. */
+  readonly setUserRoles: {
+    readonly asked: {
+      /** id, nick or e-mail address */
+      readonly user: string
+      /** id or nick of another tenant: for who runs the installation */
+      readonly tenant?: string | undefined
+      readonly body: {
+        readonly roles: readonly ('owner' | 'operator' | 'viewer')[]
+      }
+    }
+    readonly answer: User
+  }
+  /** Keeps a member from logging in; every login is void at once. */
+  readonly disableUser: {
+    readonly asked: {
+      /** id, nick or e-mail address */
+      readonly user: string
+      /** id or nick of another tenant: for who runs the installation */
+      readonly tenant?: string | undefined
+    }
+    readonly answer: User
+  }
+  /** Lets a member log in again. */
+  readonly enableUser: {
+    readonly asked: {
+      /** id, nick or e-mail address */
+      readonly user: string
+      /** id or nick of another tenant: for who runs the installation */
+      readonly tenant?: string | undefined
+    }
+    readonly answer: User
+  }
+  /** Sets a member’s password; every login is void at once. */
+  readonly setUserPassword: {
+    readonly asked: {
+      /** id, nick or e-mail address */
+      readonly user: string
+      /** id or nick of another tenant: for who runs the installation */
+      readonly tenant?: string | undefined
+      readonly body: {
+        readonly password: string
+      }
+    }
+    readonly answer: User
+  }
   /** Devices, by nick; or those with a label. */
   readonly listDevices: {
     readonly asked: {
@@ -285,11 +542,13 @@ export interface Operations {
     }
     readonly answer: Device
   }
-  /** What the owner wants the device to know. */
+  /** What the owner wants the device to know: its own user-meta over what all devices are told. */
   readonly getUserMeta: {
     readonly asked: {
       /** id or nick */
       readonly device: string
+      /** only what is said to this device alone */
+      readonly own?: boolean | undefined
     }
     readonly answer: { readonly [key: string]: unknown }
   }
@@ -533,6 +792,56 @@ export interface Operations {
     }
     readonly answer: Why
   }
+  /** Takes in a device of another server, with its id, its secret and what is known of it. */
+  readonly importDevice: {
+    readonly asked: {
+      /** 24 hex digits */
+      readonly device: string
+      readonly body: {
+        readonly nick: string
+        /** its own; absent: a new one is made */
+        readonly secret?: string | undefined
+        readonly public: boolean
+        readonly userMeta?: { readonly [key: string]: unknown } | undefined
+        readonly deviceMeta?: { readonly [key: string]: unknown } | undefined
+        /** RFC 3339 */
+        readonly createdAt: string
+      }
+    }
+    readonly answer: {
+      readonly device: Device
+      /** it was here before; nothing was changed */
+      readonly existed: boolean
+      /** a new one, where none was told; shown this once */
+      readonly secret?: string
+    }
+  }
+  /** Takes in a step of another server as it stands there, behind the newest one here. */
+  readonly importStep: {
+    readonly asked: {
+      /** 24 hex digits */
+      readonly device: string
+      readonly rev: number
+      readonly body: {
+        /** paths to documents or object sha256s, with #spec */
+        readonly state: { readonly [key: string]: unknown }
+        readonly commitMsg?: string | undefined
+        readonly committer?: string | undefined
+        readonly meta?: { readonly [key: string]: unknown } | undefined
+        /** the progress as the device told it, with its status word; absent: it has not spoken */
+        readonly report?: { readonly [key: string]: unknown } | undefined
+        /** RFC 3339 */
+        readonly reportedAt?: string | undefined
+        /** RFC 3339 */
+        readonly createdAt: string
+      }
+    }
+    readonly answer: {
+      readonly step: Step
+      /** it was here before; nothing was changed */
+      readonly existed: boolean
+    }
+  }
 }
 
 /** How each operation goes over the wire. */
@@ -543,13 +852,30 @@ export const operations = {
   listJoinTokens: { method: 'GET', path: '/fleet/v1/join-tokens', params: [], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
   createJoinToken: { method: 'POST', path: '/fleet/v1/join-tokens', params: [], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
   disableJoinToken: { method: 'DELETE', path: '/fleet/v1/join-tokens/{id}', params: ['id'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  changeOwnPassword: { method: 'PUT', path: '/fleet/v1/me/password', params: [], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
+  setPasswordByToken: { method: 'POST', path: '/fleet/v1/password', params: [], query: [], body: 'json', answer: 'json', paged: false, key: false, open: true },
+  listAccessTokens: { method: 'GET', path: '/fleet/v1/tokens', params: [], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  createAccessToken: { method: 'POST', path: '/fleet/v1/tokens', params: [], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  removeAccessToken: { method: 'DELETE', path: '/fleet/v1/tokens/{id}', params: ['id'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  listApps: { method: 'GET', path: '/fleet/v1/apps', params: [], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  createApp: { method: 'POST', path: '/fleet/v1/apps', params: [], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  changeApp: { method: 'PATCH', path: '/fleet/v1/apps/{app}', params: ['app'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
+  removeApp: { method: 'DELETE', path: '/fleet/v1/apps/{app}', params: ['app'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  listUsers: { method: 'GET', path: '/fleet/v1/users', params: [], query: ['limit', 'cursor', 'tenant'], body: 'none', answer: 'json', paged: true, key: false, open: false },
+  createUser: { method: 'POST', path: '/fleet/v1/users', params: [], query: ['tenant'], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  getUser: { method: 'GET', path: '/fleet/v1/users/{user}', params: ['user'], query: ['tenant'], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  inviteUser: { method: 'POST', path: '/fleet/v1/invitations', params: [], query: ['tenant'], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  setUserRoles: { method: 'PUT', path: '/fleet/v1/users/{user}/roles', params: ['user'], query: ['tenant'], body: 'json', answer: 'json', paged: false, key: false, open: false },
+  disableUser: { method: 'POST', path: '/fleet/v1/users/{user}/disable', params: ['user'], query: ['tenant'], body: 'none', answer: 'json', paged: false, key: true, open: false },
+  enableUser: { method: 'POST', path: '/fleet/v1/users/{user}/enable', params: ['user'], query: ['tenant'], body: 'none', answer: 'json', paged: false, key: true, open: false },
+  setUserPassword: { method: 'PUT', path: '/fleet/v1/users/{user}/password', params: ['user'], query: ['tenant'], body: 'json', answer: 'json', paged: false, key: false, open: false },
   listDevices: { method: 'GET', path: '/fleet/v1/devices', params: [], query: ['limit', 'cursor', 'nick', 'type', 'label'], body: 'none', answer: 'json', paged: true, key: false, open: false },
   createDevice: { method: 'POST', path: '/fleet/v1/devices', params: [], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
   getDevice: { method: 'GET', path: '/fleet/v1/devices/{device}', params: ['device'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
   changeDevice: { method: 'PATCH', path: '/fleet/v1/devices/{device}', params: ['device'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
   deleteDevice: { method: 'DELETE', path: '/fleet/v1/devices/{device}', params: ['device'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
   claimDevice: { method: 'POST', path: '/fleet/v1/devices/{device}/claim', params: ['device'], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
-  getUserMeta: { method: 'GET', path: '/fleet/v1/devices/{device}/user-meta', params: ['device'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  getUserMeta: { method: 'GET', path: '/fleet/v1/devices/{device}/user-meta', params: ['device'], query: ['own'], body: 'none', answer: 'json', paged: false, key: false, open: false },
   putUserMeta: { method: 'PUT', path: '/fleet/v1/devices/{device}/user-meta', params: ['device'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
   patchUserMeta: { method: 'PATCH', path: '/fleet/v1/devices/{device}/user-meta', params: ['device'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
   getDeviceMeta: { method: 'GET', path: '/fleet/v1/devices/{device}/device-meta', params: ['device'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
@@ -573,4 +899,6 @@ export const operations = {
   listTransactions: { method: 'GET', path: '/fleet/v1/transactions', params: [], query: ['limit', 'cursor', 'device', 'open', 'parent'], body: 'none', answer: 'json', paged: true, key: false, open: false },
   getTransaction: { method: 'GET', path: '/fleet/v1/transactions/{id}', params: ['id'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
   explainDevice: { method: 'GET', path: '/fleet/v1/devices/{device}/why', params: ['device'], query: ['rev'], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  importDevice: { method: 'PUT', path: '/fleet/v1/imports/{device}', params: ['device'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
+  importStep: { method: 'PUT', path: '/fleet/v1/imports/{device}/steps/{rev}', params: ['device', 'rev'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
 } as const

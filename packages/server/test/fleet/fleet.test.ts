@@ -58,7 +58,10 @@ async function makeUser(nick: string): Promise<string> {
 const pathOf = (path: string): string =>
   path
     .replace(':device/claim', `${'0'.repeat(24)}/claim`)
+    .replace('/imports/:device', `/imports/${'0'.repeat(24)}`)
     .replace(':device', 'device-1')
+    .replace(':user', 'nobody')
+    .replace(':app', 'no-such-app')
     .replace(':rev', '0')
     .replace(':sha256', 'a'.repeat(64))
     .replace(':id', '0'.repeat(24))
@@ -412,6 +415,16 @@ const exampleBody: Record<string, object> = {
   changeDevice: { nick: 'x' },
   claimDevice: { challenge: 'x' },
   postStep: { state: {} },
+  changeOwnPassword: { current: 'x', password: 'a long password' },
+  createAccessToken: { name: 'x' },
+  createApp: { nick: 'an-app', type: 'public', redirectUris: ['http://localhost/x'], scopes: ['all'] },
+  changeApp: { name: 'x' },
+  createUser: { nick: 'somebody', password: 'a long password', roles: ['viewer'] },
+  inviteUser: { nick: 'somebody', email: 'a@example.com', roles: ['viewer'] },
+  setUserRoles: { roles: ['viewer'] },
+  setUserPassword: { password: 'a long password' },
+  importDevice: { nick: 'x', public: false, createdAt: '2020-01-01T00:00:00Z' },
+  importStep: { state: {}, createdAt: '2020-01-01T00:00:00Z' },
 }
 
 interface Heard {

@@ -9,6 +9,7 @@ import {
   deviceLabels,
   deviceMetas,
   devices,
+  globalMeta,
   type JsonObject,
   labelDevice,
   livingDevice,
@@ -24,6 +25,7 @@ import {
   setUserMeta,
   type TenantId,
   userMetas,
+  withGlobal,
 } from '@waymark/domain'
 import { devicePlace, type House } from '../../house.ts'
 import { changing, type Operation, reading } from './operation.ts'
@@ -244,15 +246,19 @@ export const deviceOperations: readonly Operation[] = [
     method: 'GET',
     path: '/devices/:device/user-meta',
     tag: 'devices',
-    summary: 'What the owner wants the device to know',
+    summary: 'What the owner wants the device to know: its own user-meta over what all devices are told',
     right: 'devices.read',
     params: Named,
+    query: Type.Object({
+      own: Type.Optional(Type.Boolean({ description: 'only what is said to this device alone' })),
+    }),
     answer: wire.Meta,
-    async run({ house, caller, params }) {
+    async run({ house, caller, params, query }) {
       const reader = house.store.read(caller.tenant)
       const found = await namedDevice(reader, params.device)
       if (!found.ok) return found
-      return ok((await reader.get(userMetas, { device: found.value.id }))?.meta ?? {})
+      const own = (await reader.get(userMetas, { device: found.value.id }))?.meta
+      return ok((query.own ? own : withGlobal(await globalMeta(reader), own)) ?? {})
     },
   }),
   metaChange('putUserMeta', 'PUT', 'Replaces what the owner wants the device to know', setUserMeta),

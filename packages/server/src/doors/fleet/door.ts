@@ -4,7 +4,6 @@
  * The tables of operations are its truth: here each row becomes a route that checks login, right and scope, validates
  * by the row's schemas, runs, and answers; and a page of the OpenAPI document at `/fleet/v1/openapi.json`.
  */
-import { createHash } from 'node:crypto'
 import swagger from '@fastify/swagger'
 import { Type } from '@sinclair/typebox'
 import {
@@ -24,7 +23,10 @@ import { carries, type UserCaller } from '../../access.ts'
 import type { House } from '../../house.ts'
 import type { HttpApp } from '../../http.ts'
 import { problemBody, problemType } from '../../problem.ts'
+import { accessTokenOperations } from './access-tokens.ts'
+import { appOperations } from './apps.ts'
 import { deviceOperations } from './devices.ts'
+import { importOperations } from './imports.ts'
 import { journalOperations } from './journal.ts'
 import { objectOperations } from './objects.ts'
 import type { Asked, Operation, Work } from './operation.ts'
@@ -32,17 +34,23 @@ import { detailOf, type FleetRefusal, statusOf } from './refusals.ts'
 import { Problem } from './schemas.ts'
 import { bearerOf, sessionOperations } from './session.ts'
 import { trailOperations } from './trails.ts'
+import { passwordOperations, userOperations } from './users.ts'
 import { compileValidator } from './validate.ts'
 import { whyOperations } from './why.ts'
 
 /** Everything the fleet door can be asked. */
 export const fleetOperations: readonly Operation[] = [
   ...sessionOperations,
+  ...passwordOperations,
+  ...accessTokenOperations,
+  ...appOperations,
+  ...userOperations,
   ...deviceOperations,
   ...trailOperations,
   ...objectOperations,
   ...journalOperations,
   ...whyOperations,
+  ...importOperations,
 ]
 
 /** How long an idempotent reply is kept: a day. */
@@ -100,7 +108,9 @@ export async function fleetOpenapi(): Promise<object> {
 }
 
 async function describe(door: FastifyInstance): Promise<void> {
+  door.addSchema({ ...Problem, $id: problemId })
   await door.register(swagger, {
+    refResolver: { buildLocalReference: (schema, _base, _fragment, i) => String(schema.$id ?? `part-${i}`) },
     openapi: {
       openapi: '3.1.0',
       info: {
@@ -135,6 +145,7 @@ function schemaOf(operation: Operation) {
       ...(params === undefined ? {} : { params }),
       ...(query === undefined ? {} : { querystring: query }),
       ...(body === undefined ? {} : { body }),
+      ...(operation.takes === undefined ? {} : takesBytes),
       ...(operation.idempotent && operation.method === 'POST'
         ? {
             headers: Type.Object({
@@ -142,9 +153,21 @@ function schemaOf(operation: Operation) {
             }),
           }
         : {}),
-      response: { [operation.status]: answers, '4xx': Problem },
+      response: { [operation.status]: answers, '4xx': problems, '5xx': problems },
     },
   }
+}
+
+/** The bytes pass by unparsed and unchecked: here they are only described. */
+const takesBytes = {
+  body: { content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } },
+}
+
+/** What refusals look like stands once in the document. */
+const problemId = 'Problem'
+const problems = {
+  description: 'Problem details (RFC 9457): `type` names the refusal, its facts stand beside',
+  content: { 'application/problem+json': { schema: { $ref: `${problemId}#` } } },
 }
 
 function routeOf(operation: Operation, house: House) {
@@ -194,15 +217,16 @@ async function admitted(
   if (caller.value.kind !== 'user')
     return refuse({ kind: 'no-right', wanted: 'a user', got: caller.value.kind })
   if (operation.right === 'any') return ok(caller.value)
-  const { right } = operation
-  if (!mayDo(caller.value.roles, right))
-    return refuse({ kind: 'no-right', wanted: right, got: caller.value.roles.join(' ') || 'no role' })
-  if (!carries(caller.value, scopeFor[right]))
-    return refuse({
-      kind: 'no-right',
-      wanted: `scope ${scopeFor[right]}`,
-      got: caller.value.scopes.join(' '),
-    })
+  for (const right of operation.also === undefined ? [operation.right] : [operation.right, operation.also]) {
+    if (!mayDo(caller.value.roles, right))
+      return refuse({ kind: 'no-right', wanted: right, got: caller.value.roles.join(' ') || 'no role' })
+    if (!carries(caller.value, scopeFor[right]))
+      return refuse({
+        kind: 'no-right',
+        wanted: `scope ${scopeFor[right]}`,
+        got: caller.value.scopes.join(' '),
+      })
+  }
   return ok(caller.value)
 }
 
@@ -224,9 +248,11 @@ async function carriedOut(
     typeof header === 'string'
       ? house.keys.lookup('idempotency', `${caller.principal.id} ${header}`)
       : undefined
-  const digest = createHash('sha256')
-    .update(`${operation.id}\n${request.url}\n${JSON.stringify(request.body ?? null)}`)
-    .digest('hex')
+  // Keyed: a body may hold a password, and what is kept of it must not help to guess that.
+  const digest = house.keys.lookup(
+    'request',
+    `${operation.id}\n${request.url}\n${JSON.stringify(request.body ?? null)}`,
+  )
   return house.store.transactHouse<Reply, FleetRefusal>(async (directory) => {
     const tx = directory.tenant(caller.tenant)
     if (key !== undefined) {

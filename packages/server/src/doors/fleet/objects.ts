@@ -77,6 +77,7 @@ export const objectOperations: readonly Operation[] = [
       name: Type.Optional(Type.String({ maxLength: 1024 })),
       mimeType: Type.Optional(Type.String({ maxLength: 128 })),
     }),
+    takes: 'bytes',
     answer: wire.StoredObject,
     async run({ house, caller, params, query, request }) {
       const sha = ObjectSha.parse(params.sha256)

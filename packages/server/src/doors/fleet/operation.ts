@@ -31,13 +31,27 @@ export interface Operation {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Below `/fleet/v1`. */
   readonly path: string
-  readonly tag: 'session' | 'devices' | 'trails' | 'objects' | 'transactions' | 'journal'
+  readonly tag:
+    | 'session'
+    | 'devices'
+    | 'trails'
+    | 'objects'
+    | 'transactions'
+    | 'journal'
+    | 'tokens'
+    | 'apps'
+    | 'users'
+    | 'imports'
   readonly summary: string
   /** What the caller's roles have to carry; `none`: no login needed. */
   readonly right: Right | 'none' | 'any'
+  /** A second right it needs beside. */
+  readonly also?: Right
   readonly params?: TObject
   readonly query?: TObject
   readonly body?: TSchema
+  /** The request's body is bytes, which the handler reads itself. */
+  readonly takes?: 'bytes'
   /** The answer's shape, or what kind of stream it is. */
   readonly answer: TSchema | 'bytes' | 'events'
   readonly status: 200 | 201
@@ -52,7 +66,7 @@ interface Shape<P, Q, B> {
   readonly body?: B
 }
 
-type Fixed = Pick<Operation, 'id' | 'method' | 'path' | 'tag' | 'summary' | 'right' | 'answer'>
+type Fixed = Pick<Operation, 'id' | 'method' | 'path' | 'tag' | 'summary' | 'right' | 'also' | 'answer'>
 
 /** Declares an operation that reads: answers the value or a refusal. */
 export function reading<
@@ -88,6 +102,7 @@ export function streaming<
   Q extends TObject | undefined = undefined,
 >(
   declared: Fixed &
+    Pick<Operation, 'takes'> &
     Shape<P, Q, undefined> & {
       run(asked: Asked<Parsed<P>, Parsed<Q>, undefined>): Promise<Result<unknown, FleetRefusal>>
     },

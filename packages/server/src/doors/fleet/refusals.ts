@@ -3,9 +3,13 @@
  * `type` is the refusal's name and whose members are its facts: thing, wanted, got.
  */
 import type {
+  AccessTokenRefusal,
+  AppRefusal,
   DeviceRefusal,
   DirectoryRefusal,
+  ImportRefusal,
   JournalRefusal,
+  MemberRefusal,
   ObjectRefusal,
   TrailRefusal,
   TransactionRefusal,
@@ -26,6 +30,13 @@ export type DoorRefusal =
   | { readonly kind: 'too-many-streams'; readonly wanted: number }
   | { readonly kind: 'too-many-registrations'; readonly retryAfterMs: number }
   | { readonly kind: 'key-reused'; readonly got: string }
+  | { readonly kind: 'bad-value'; readonly thing: string; readonly wanted: string; readonly got: string }
+  | { readonly kind: 'no-such-user'; readonly got: string }
+  | { readonly kind: 'wrong-password' }
+  | { readonly kind: 'bad-password-token' }
+  | { readonly kind: 'too-many-devices'; readonly wanted: number; readonly got: number }
+  | { readonly kind: 'too-many-join-tokens'; readonly wanted: number }
+  | { readonly kind: 'mail-queue-full' }
 
 export type FleetRefusal =
   | DoorRefusal
@@ -39,6 +50,10 @@ export type FleetRefusal =
   | ObjectRefusal
   | JournalRefusal
   | BytesRefusal
+  | AccessTokenRefusal
+  | AppRefusal
+  | MemberRefusal
+  | ImportRefusal
 
 export const statusOf = {
   'no-login': 401,
@@ -56,6 +71,22 @@ export const statusOf = {
   'no-such-principal': 404,
   'no-such-tenant': 404,
   'no-such-join-token': 404,
+  'no-such-access-token': 404,
+  'no-such-app': 404,
+  'no-such-member': 404,
+  'no-such-user': 404,
+  'wrong-password': 403,
+  'bad-password-token': 403,
+  'not-at-home': 403,
+  'last-owner': 409,
+  'id-taken': 409,
+  'step-differs': 409,
+  'app-nick-taken': 409,
+  'too-many-access-tokens': 409,
+  'too-many-apps': 409,
+  'too-many-join-tokens': 409,
+  'too-many-devices': 413,
+  'mail-queue-full': 503,
   'already-claimed': 409,
   'already-stored': 409,
   'nick-taken': 409,
@@ -82,6 +113,7 @@ export const statusOf = {
   'bad-email': 422,
   'bad-label': 422,
   'bad-state': 422,
+  'bad-value': 422,
   'bad-cursor': 400,
   'not-a-cursor': 400,
   'object-missing': 422,
@@ -132,6 +164,40 @@ export function detailOf(refusal: FleetRefusal): string {
       return `that is not the challenge of device ${refusal.device}`
     case 'nick-taken':
       return `${refusal.got} is taken`
+    case 'bad-value':
+      return `${refusal.thing}: wanted ${refusal.wanted}, got ${refusal.got}`
+    case 'no-such-user':
+    case 'no-such-member':
+      return `there is no user ${refusal.got} here`
+    case 'no-such-tenant':
+      return `there is no tenant ${refusal.got} here`
+    case 'no-such-access-token':
+      return `you have no token ${refusal.got}`
+    case 'no-such-join-token':
+      return `there is no join token ${refusal.got} here`
+    case 'no-such-app':
+      return `you have no app ${refusal.got}`
+    case 'app-nick-taken':
+    case 'email-taken':
+      return `${refusal.got} is taken`
+    case 'wrong-password':
+      return 'that is not the present password'
+    case 'bad-password-token':
+      return 'the token is not good, was used, or has run out'
+    case 'last-owner':
+      return 'a tenant keeps an owner who can log in; make somebody else one first'
+    case 'not-at-home':
+      return 'the account belongs to another tenant, which alone decides about its login'
+    case 'id-taken':
+      return `a device ${refusal.got} was here before, or lives elsewhere`
+    case 'step-differs':
+      return `step ${refusal.rev} of ${refusal.device} asks for another state here`
+    case 'too-many-devices':
+      return `this would make ${refusal.got} devices; the quota is ${refusal.wanted}`
+    case 'too-many-access-tokens':
+    case 'too-many-join-tokens':
+    case 'too-many-apps':
+      return `${refusal.kind.replaceAll('-', ' ')}: at most ${refusal.wanted}`
     case 'quota-exceeded':
       return `this would make ${refusal.got} bytes of objects; the quota is ${refusal.wanted}`
     case 'wrong-hash':

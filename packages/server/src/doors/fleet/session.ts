@@ -100,6 +100,8 @@ export const sessionOperations: readonly Operation[] = [
     async run({ house, caller, body }) {
       const token = Buffer.from(house.env().random(24)).toString('base64')
       return ok(async (directory) => {
+        if ((await directory.count(joinTokens, { tenant: caller.tenant })) >= joinTokensMax)
+          return refuse({ kind: 'too-many-join-tokens', wanted: joinTokensMax })
         const made = await createJoinToken(directory, house.env(), {
           tenant: caller.tenant,
           nick: body.nick ?? '',

@@ -27,6 +27,8 @@ class NotByTheSchema extends Error {
 
 /** Fastify's validator compiler for the fleet door: each schema is compiled with its first request, not at the start. */
 export function compileValidator({ schema, httpPart = 'request' }: { schema: TSchema; httpPart?: string }) {
+  // Bytes are their handler's own to judge.
+  if (schema.format === 'binary') return (data: unknown) => ({ value: data })
   let compiled: ReturnType<typeof TypeCompiler.Compile> | undefined
   const isText = httpPart !== 'body'
   return (data: unknown): { value: unknown } | { error: Error } => {
