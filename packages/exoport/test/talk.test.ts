@@ -1,4 +1,4 @@
-import { atom, encode, encodeBerp, tuple } from '@waymark/etf'
+import { atom, encode, encodeBerp, type Term, tuple } from '@waymark/etf'
 import {
   type Bert,
   DeviceEnd,
@@ -164,11 +164,11 @@ describe('payloads', () => {
     ['bytes after the term', bytes('83610100')],
     ['a compressed term', bytes('8350000000ff')],
     ['a term that is no message', encode([1, 2])],
-    ['a tuple of another kind', encode(tuple(atom('hello'), 1))],
-    ['a call without a list of arguments', encode(tuple(atom('call'), atom('m'), atom('f'), 1))],
+    ['a tuple of another kind', encode(tuple<Term>(atom('hello'), 1))],
+    ['a call without a list of arguments', encode(tuple<Term>(atom('call'), atom('m'), atom('f'), 1))],
     [
       'a tuple of BERT that BERT does not know',
-      encode(tuple(atom('reply'), tuple(atom('bert'), atom('who')))),
+      encode(tuple<Term>(atom('reply'), tuple<Term>(atom('bert'), atom('who')))),
     ],
     ['reuse, but not first', new TextEncoder().encode('reuse%port:9999')],
   ]
@@ -216,7 +216,7 @@ describe('payloads', () => {
       end.receive(frames.hello, 0)
       return end
     }
-    const option = encode(tuple(atom('access'), [tuple(atom('redirect'), [])]))
+    const option = encode(tuple<Term>(atom('access'), [tuple<Term>(atom('redirect'), [])]))
     const head = new TextEncoder().encode('reuse%port:9999%|bert_enc|')
     const payload = joined(head, Uint8Array.of(option.length >> 8, option.length & 255), option)
     expect(fresh().receive(asDevice.frame(payload), 0)).toEqual([])
@@ -238,7 +238,7 @@ describe('payloads', () => {
 
   test('terms framed without a token, as plain BERT-RPC does, are a wrong token', () => {
     const { server } = pair()
-    expect(kinds(server.receive(encodeBerp(tuple(atom('reply'), 1)), 0))).toEqual(['ended wrong-token'])
+    expect(kinds(server.receive(encodeBerp(tuple<Term>(atom('reply'), 1)), 0))).toEqual(['ended wrong-token'])
     expect(framed(new Uint8Array(2)).length).toBe(6)
   })
 })

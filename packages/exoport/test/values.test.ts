@@ -205,32 +205,35 @@ describe('from the device', () => {
 
 describe('to the device', () => {
   test('[XP31] numbers as integers, whatever their size', () => {
-    expect(pairsOf({ a: 1, b: 2n ** 63n })).toEqual([tuple(atom('a'), 1), tuple(atom('b'), 2n ** 63n)])
+    expect(pairsOf({ a: 1, b: 2n ** 63n })).toEqual([
+      tuple<Bert>(atom('a'), 1),
+      tuple<Bert>(atom('b'), 2n ** 63n),
+    ])
   })
 
   test('[XP30] text as binaries, a server’s own transaction id among them', () => {
     const bytes = encode(
       toBert(pairsOf({ 'transaction-id': '10' }, [{ kind: 'leaf', name: 'transaction-id', type: integer }])),
     )
-    expect(decode(bytes)).toEqual([tuple(atom('transaction-id'), Uint8Array.of(49, 48))])
+    expect(decode(bytes)).toEqual([tuple<Bert>(atom('transaction-id'), Uint8Array.of(49, 48))])
   })
 
   test('[XP32] booleans, empty lists and null travel as BERT’s tuples and an atom', () => {
     const term = decode(encode(toBert(pairsOf({ t: true, f: false, e: [], n: null }))))
-    const bert = (name: string) => tuple(atom('bert'), atom(name))
+    const bert = (name: string) => tuple<Bert>(atom('bert'), atom(name))
     expect(term).toEqual([
-      tuple(atom('t'), bert('true')),
-      tuple(atom('f'), bert('false')),
-      tuple(atom('e'), bert('nil')),
-      tuple(atom('n'), atom('null')),
+      tuple<Bert>(atom('t'), bert('true')),
+      tuple<Bert>(atom('f'), bert('false')),
+      tuple<Bert>(atom('e'), bert('nil')),
+      tuple<Bert>(atom('n'), atom('null')),
     ])
   })
 
   test('[XP34] a decimal as a float where it says all digits, else as text', () => {
     const nodes: ValueNode[] = ['a', 'b'].map((name) => ({ kind: 'leaf', name, type: decimal }))
     expect(pairsOf({ a: '21.50', b: '12345678901234567.89' }, nodes)).toEqual([
-      tuple(atom('a'), new Float(21.5)),
-      tuple(atom('b'), '12345678901234567.89'),
+      tuple<Bert>(atom('a'), new Float(21.5)),
+      tuple<Bert>(atom('b'), '12345678901234567.89'),
     ])
   })
 
@@ -298,10 +301,10 @@ describe('to the device', () => {
     const [argument] = push.args
     expect(argument).toEqual([
       [
-        tuple(atom('module'), 'exodm'),
-        tuple(atom('name'), 'net'),
-        tuple(atom('yang'), 'exodm.yang'),
-        tuple(atom('values'), confTree('net', { ip: '10.0.0.1' })),
+        tuple<Bert>(atom('module'), 'exodm'),
+        tuple<Bert>(atom('name'), 'net'),
+        tuple<Bert>(atom('yang'), 'exodm.yang'),
+        tuple<Bert>(atom('values'), confTree('net', { ip: '10.0.0.1' })),
       ],
     ])
     expect(readPush({ ...push, args: push.args.map(travel) })).toEqual({

@@ -1,5 +1,6 @@
 import { atom, tuple } from '@waymark/etf'
 import {
+  type Bert,
   DeviceEnd,
   deviceCall,
   type Effect,
@@ -95,8 +96,8 @@ describe('[XP3] the worked example, byte for byte', () => {
     expect(called.call.function).toBe('blink')
     expect(called.call.args).toHaveLength(1)
     const answer = operationAnswer.notify('blink-callback', [
-      tuple(atom('rpc-status'), 1),
-      tuple(atom('final'), true),
+      tuple<Bert>(atom('rpc-status'), 1),
+      tuple<Bert>(atom('final'), true),
     ])
     expect(sent(device.answer(answer))).toEqual([frames.blinked])
 
