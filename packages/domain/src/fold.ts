@@ -233,6 +233,7 @@ const reducers = {
   'device-type.changed': remark,
   'device-type.removed': remark,
   'device.described': remark,
+  'device.notified': remark,
   'schema.stored': remark,
   'schema.removed': remark,
   'configuration-set.created': remark,

@@ -67,6 +67,7 @@ export const journalKinds = {
   'device-type.changed': 'a type of devices was changed',
   'device-type.removed': 'a type of devices was removed',
   'device.described': 'what a back end tells of a device was changed',
+  'device.notified': 'a device sent a notification',
   'schema.stored': 'a schema was stored',
   'schema.removed': 'a schema was removed',
   'configuration-set.created': 'a set of configuration was made',

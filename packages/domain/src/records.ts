@@ -59,6 +59,10 @@ export interface Tenant {
   readonly objectBytesMax?: number
   /** Most devices it may have; absent: the server's default. */
   readonly devicesMax?: number
+  /** Requests it may make in a second, on average; absent: the server's default. 0: as many as it likes. */
+  readonly requestRateMax?: number
+  /** Bytes of bodies and objects it may move in a second, on average; absent: the server's default. 0: any. */
+  readonly byteRateMax?: number
   /** What its limits follow from; absent: it was never put on a plan. */
   readonly plan?: Plan
   /** How its back ends want it; absent: as the doors' facts say. */
@@ -477,6 +481,8 @@ export interface Notify {
   readonly set?: string
   /** And to the groups of the device, as the 1.x server did. */
   readonly groupsToo?: boolean
+  /** Of a group: each member's message is its last, and none tells of the whole. */
+  readonly each?: boolean
   /** What the message is called, and what the caller calls the transaction (JSON text), for who writes it. */
   readonly method: string
   readonly callId: string
@@ -763,4 +769,17 @@ export const logEntries = collection<LogEntry>()({
   journaled: false,
 })
 
-export const telemetryCollections: readonly AnyCollection[] = [presences, logEntries]
+/** What a tenant has moved within one month (UTC, `2026-11`): the bytes of objects and exports, up and down. */
+export interface Traffic {
+  readonly month: string
+  readonly bytes: number
+}
+export const traffics = collection<Traffic>()({
+  name: 'traffics',
+  scope: 'tenant',
+  key: ['month'],
+  columns: { month: 'text' },
+  journaled: false,
+})
+
+export const telemetryCollections: readonly AnyCollection[] = [presences, logEntries, traffics]

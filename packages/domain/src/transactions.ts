@@ -348,11 +348,11 @@ async function tellOfEnd(tx: Tx, env: Env, ended: Transaction): Promise<void> {
         kind: 'transaction',
         transaction: parent.id,
         member: ended.id,
-        final: false,
+        final: parent.notify.each ?? false,
       })
     return
   }
-  if (ended.notify)
+  if (ended.notify && !(ended.notify.each && ended.device === undefined))
     await enqueueAbout(tx, env, ended.notify, ended.device, {
       kind: 'transaction',
       transaction: ended.id,
