@@ -8,13 +8,17 @@ import {
   deviceIdByBackEndName,
   devices,
   deviceTypes,
+  type Env,
   factsOf,
+  type Instant,
   type Store,
   type Tenant,
   tenants,
 } from '@waymark/domain'
-import type { House } from '../house.ts'
-import { sameSecret } from '../keys.ts'
+import type { Config } from '../config.ts'
+import { type Keys, sameSecret } from '../keys.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
 import { createGuesses } from '../throttle.ts'
 import type { ExternalName, Known, LinkHouse } from './link.ts'
 import type { KnownDevice, Sessions } from './sessions.ts'
@@ -23,7 +27,20 @@ import type { KnownDevice, Sessions } from './sessions.ts'
 export const keyPlace = (tenant: string, name: string, what: 'device-key' | 'server-key' | 'password') =>
   `exchange/${tenant}/${what}/${name}`
 
-export function createLinkHouse(house: House, sessions: Sessions, store: Store = house.store): LinkHouse {
+export interface LinkHouseNeeds {
+  readonly config: Config
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly store: Store
+  readonly keys: Keys
+  readonly clock: { now(): Instant }
+  env(): Env
+  readonly draining: AbortSignal
+  readonly sessions: Sessions
+}
+
+export function createLinkHouse(house: LinkHouseNeeds): LinkHouse {
+  const { store, sessions } = house
   const guesses = createGuesses({ clock: house.clock, perMinute: house.config.guessLimit })
   // What a link has been told is not what it may make up: a session opens only for what was identified here.
   const identified = new WeakMap<Known, KnownDevice>()
