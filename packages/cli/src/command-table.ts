@@ -45,6 +45,22 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./commands/why.ts'),
   },
   { name: 'object', summary: 'store and fetch files by sha256', load: () => import('./commands/object.ts') },
+  { name: 'user', summary: 'members of the tenant, and passwords', load: () => import('./commands/user.ts') },
+  {
+    name: 'token',
+    summary: 'personal tokens, by which programs log in for you',
+    load: () => import('./commands/token.ts'),
+  },
+  {
+    name: 'join-token',
+    summary: 'tokens by which devices register into the tenant',
+    load: () => import('./commands/join-token.ts'),
+  },
+  {
+    name: 'app',
+    summary: 'apps of third parties, which people may let in',
+    load: () => import('./commands/app.ts'),
+  },
   {
     name: 'agent',
     summary: 'follow a trail on this machine, as a device does',

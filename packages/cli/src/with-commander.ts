@@ -39,7 +39,8 @@ function usage(command: Command, error: CommanderError): string {
       : error.code === 'commander.unknownCommand'
         ? names(command)
         : []
-  const meant = written === undefined ? undefined : nearest(written, known)
+  const begun = (word: string) => (word.length < 3 ? undefined : known.find((name) => name.startsWith(word)))
+  const meant = written === undefined ? undefined : (nearest(written, known) ?? begun(written))
   return `${command.name()}: ${said}${meant === undefined ? '' : ` (did you mean ${meant}?)`}`
 }
 

@@ -197,6 +197,10 @@ function tableWith(outside: Outside) {
     { name: 'trail', summary: '', load: () => load(import('../src/commands/trail.ts'))() },
     { name: 'why', summary: '', load: () => load(import('../src/commands/why.ts'))() },
     { name: 'object', summary: '', load: () => load(import('../src/commands/object.ts'))() },
+    { name: 'token', summary: '', load: () => load(import('../src/commands/token.ts'))() },
+    { name: 'join-token', summary: '', load: () => load(import('../src/commands/join-token.ts'))() },
+    { name: 'app', summary: '', load: () => load(import('../src/commands/app.ts'))() },
+    { name: 'user', summary: '', load: () => load(import('../src/commands/user.ts'))() },
   ]
 }
 

@@ -27,16 +27,19 @@ export function changeOf(flags: ChangeFlags) {
   return Object.keys(change).length === 0 ? undefined : change
 }
 
-/** `key=text` and `key:=json` as what is merged into the user-meta; undefined when there is none. */
-export function metaOf(assignments: readonly string[]): Record<string, unknown> | undefined {
+/** `key=text` and `key:=json` as what goes into a user-meta; undefined when there is none. `what`: the command. */
+export function metaOf(
+  assignments: readonly string[],
+  what = 'device set',
+): Record<string, unknown> | undefined {
   const meta: [string, unknown][] = assignments.map((text) => {
     const [, key, colon, value = ''] = /^([^=]+?)(:?)=(.*)$/s.exec(text) ?? []
-    if (key === undefined) throw new Failure(2, `device set: wanted key=value or key:=json, got ${text}`)
+    if (key === undefined) throw new Failure(2, `${what}: wanted key=value or key:=json, got ${text}`)
     if (colon === '') return [key, value]
     try {
       return [key, JSON.parse(value) as unknown]
     } catch {
-      throw new Failure(2, `device set ${key}: wanted JSON behind :=, got ${value}`)
+      throw new Failure(2, `${what} ${key}: wanted JSON behind :=, got ${value}`)
     }
   })
   return meta.length === 0 ? undefined : Object.fromEntries(meta)
