@@ -5,15 +5,27 @@
  * clock makes a month of them run in a moment. It decides nothing; read `machine.ts` for that.
  */
 import { type CarrySettings, createCarrier } from './carry.ts'
+import { type Book, createBook } from './control/book.ts'
+import { isUpdating, type Order } from './control/orders.ts'
 import { type AgentEvent, describeEvent } from './events.ts'
 import { createFilesDriver } from './files-driver.ts'
 import { type Answer, createHub, type HubFailure } from './hub.ts'
 import { linkedController } from './linked.ts'
 import { createLogSpool } from './logs.ts'
-import { advance, newMachine } from './machine.ts'
-import { deviceMeta, keepUserMeta, metaFingerprint, presentKeys } from './meta.ts'
-import type { Chore, Failure, Input, MachineSettings, Outcome, TimerName, Wish } from './model.ts'
-import { createPool } from './pool.ts'
+import { aboutOf, advance, newMachine } from './machine.ts'
+import { deviceMeta, keepUserMeta, type Meta, metaFingerprint, presentKeys, readOwnMeta } from './meta.ts'
+import type {
+  AboutDevice,
+  Chore,
+  Failure,
+  Input,
+  Machine,
+  MachineSettings,
+  Outcome,
+  TimerName,
+  Wish,
+} from './model.ts'
+import { createPool, type Pool } from './pool.ts'
 import type {
   Clock,
   Disk,
@@ -54,6 +66,37 @@ export interface AgentPorts {
   /** Carries revisions out; `files` unless given. */
   readonly driver?: RevisionDriver | ((house: DriverHouse) => RevisionDriver)
   readonly onEvent?: (event: AgentEvent) => void
+  /** Lets programs on the device see and steer the agent; opened before anything runs, closed when it stops. */
+  readonly control?: (house: ControlHouse) => Promise<ControlEnd>
+}
+
+/** What the control socket is given of the agent around it. */
+export interface ControlHouse {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly driver: RevisionDriver
+  readonly pool: Pool
+  readonly book: Book
+  /** What the machine knows now. */
+  machine(): Machine
+  /** False: the slot is taken. */
+  submit(order: Order): boolean
+  /** An update is under way. */
+  updating(): boolean
+  /** Device-meta as it stands, with what the machine and the agent say. */
+  deviceMeta(): Promise<Meta>
+  /** Hears every event until the end. */
+  hear(listener: (event: AgentEvent) => void): void
+  /** Spools a line for the hub. */
+  log(entry: LogEntry): Promise<void>
+}
+
+/** The control socket, open. */
+export interface ControlEnd {
+  /** Makes a container's own door ready; what its environment has to tell of it. */
+  environment(container: string): Promise<Readonly<Record<string, string>>>
+  /** Ends what is under way soon, and all doors. */
+  close(): Promise<void>
 }
 
 /** What a driver that runs things is given by the agent around it. */
@@ -64,6 +107,8 @@ export interface DriverHouse {
   readonly tell: (event: AgentEvent) => void
   /** Spools a line for the hub; resolves when it is written. Whoever writes waits for it. */
   readonly log: (entry: LogEntry) => Promise<void>
+  /** What a container's environment has to tell of the agent's own doors. */
+  readonly environment: (container: string) => Promise<Readonly<Record<string, string>>>
 }
 
 /** One device's program. */
@@ -114,16 +159,22 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
     if (config.logPush)
       during(spool.add({ src: 'agent', msg: message, lvl: level, tsec: 0, tnano: 0, rev, plat: 'waymark' }))
   }
+  const listeners: ((event: AgentEvent) => void)[] = []
   function tell(event: AgentEvent): void {
     ports.onEvent?.(event)
+    for (const listen of listeners) listen(event)
     const line = describeEvent(event)
     if (line !== undefined && event.event !== 'challenge' && event.event !== 'downloading')
       log(event.event === 'error' ? 'ERROR' : event.event === 'trouble' ? 'WARN' : 'INFO', line)
   }
 
+  let control: ControlEnd | undefined
+  const environment = async (name: string) => (await control?.environment(name)) ?? {}
+  const book = createBook(disk)
+  const pool = createPool(disk)
   const driver =
     typeof ports.driver === 'function'
-      ? ports.driver({ disk, clock, luck, tell, log: (entry) => spool.add(entry) })
+      ? ports.driver({ disk, clock, luck, tell, log: (entry) => spool.add(entry), environment })
       : (ports.driver ?? createFilesDriver(disk))
   if (driver.judge) machine = newMachine({ ...config, judge: driver.judge }, startId)
   const carry = createCarrier(
@@ -133,12 +184,19 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
       factory: ports.factory,
       hub,
       driver,
-      pool: createPool(disk),
+      pool,
+      book,
       tell,
       post,
     },
   )
-  const chores = createChores(config, ports, hub, tell)
+  const metaNow = async (about: AboutDevice): Promise<Meta> =>
+    deviceMeta({ ...(await ports.facts()), 'pantahub.address': config.hub }, about, {
+      revision: about.rev === undefined ? undefined : book.nameOf(about.rev),
+      mode: machine.remote ? 'remote' : 'local',
+      ...(ports.control ? { own: await readOwnMeta(disk) } : {}),
+    })
+  const chores = createChores(metaNow, ports, hub, tell)
   const timers = new Map<TimerName, AbortController>()
 
   function wake(timer: TimerName, afterMs: number): void {
@@ -190,7 +248,7 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
   }
 
   const ship = async (): Promise<boolean> =>
-    machine.me?.claimed
+    machine.me?.claimed && machine.remote
       ? spool.drain(async (entries) => failureOf(await hub.postLogs(entries, signal)))
       : false
   if (config.logPush)
@@ -202,6 +260,30 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
         }
       })(),
     )
+
+  try {
+    control = await ports.control?.({
+      disk,
+      clock,
+      driver,
+      pool,
+      book,
+      machine: () => machine,
+      updating: () => isUpdating(machine),
+      submit(order) {
+        if (outcome !== undefined || outer.aborted) return false
+        if (machine.order || inputs.some((input) => input.kind === 'order')) return false
+        post({ kind: 'order', order })
+        return true
+      },
+      deviceMeta: () => metaNow(aboutOf(machine)),
+      hear: (listener) => listeners.push(listener),
+      log: (entry) => spool.add(entry),
+    })
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    tell({ event: 'trouble', during: 'control socket', detail, againInMs: 0 })
+  }
 
   const onAbort = (): void => ring()
   outer.addEventListener('abort', onAbort)
@@ -223,6 +305,7 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
   const ended: Outcome = outcome ?? { kind: 'stopped' }
   halt.abort()
   tell({ event: 'stopped', why: describeOutcome(ended) })
+  await control?.close()
   while (working.size > 0) await Promise.allSettled(working)
   await driver.trials?.stop()
   return ended
@@ -230,8 +313,8 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
 
 /** Carries out what runs beside the task. Resolves with the failure, if any. */
 function createChores(
-  config: AgentConfig,
-  { disk, facts }: AgentPorts,
+  metaNow: (about: AboutDevice) => Promise<Meta>,
+  { disk }: AgentPorts,
   hub: ReturnType<typeof createHub>,
   tell: (event: AgentEvent) => void,
 ) {
@@ -248,7 +331,7 @@ function createChores(
         return undefined
       }
       case 'device-meta': {
-        const meta = deviceMeta({ ...(await facts()), 'pantahub.address': config.hub }, chore.about)
+        const meta = await metaNow(chore.about)
         const print = metaFingerprint(meta)
         if (print === shown && ++unchanged < metaRefresh) return undefined
         const failure = failureOf(await hub.putDeviceMeta(chore.id, meta, signal))

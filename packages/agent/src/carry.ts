@@ -4,8 +4,11 @@
  * Whatever goes wrong comes back as a failure by name; nothing is decided here. The order of writes within a
  * task is what the promises about crashes rest on, and stands beside each.
  */
-import { keepIdentity, readIdentity } from './credentials.ts'
+import type { Book } from './control/book.ts'
+import { isLocal } from './control/book.ts'
+import { forgetIdentity, keepIdentity, readIdentity } from './credentials.ts'
 import { type DownloadSettings, type DownloadWatch, downloadObjects } from './download.ts'
+import { removeDurably, writeDurably } from './durable.ts'
 import type { AgentEvent } from './events.ts'
 import { readFactory } from './factory.ts'
 import type { Answer, Hub, Identity } from './hub.ts'
@@ -25,6 +28,8 @@ export interface CarryPorts {
   readonly factory: FactoryFolder | undefined
   readonly driver: RevisionDriver
   readonly pool: Pool
+  /** Where the progress of quiet updates stands. */
+  readonly book: Book
   readonly clock: Clock
   readonly luck: Luck
   readonly tell: (event: AgentEvent) => void
@@ -48,6 +53,9 @@ export interface CarrySettings extends DownloadSettings {
   readonly tellMovedMs: number
 }
 
+/** There while the built-in client is switched off. */
+const remoteOffPath = 'control/remote-off'
+
 /** A task ended without its result. */
 class TaskFailed extends Error {
   readonly failure: Failure
@@ -68,7 +76,9 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
       ? { identity: settings.identity, claimed: true }
       : await readIdentity(disk)
     hub.identify(stored?.identity)
+    await settleNames()
     finals = await readFinals(disk)
+    await ports.book.load()
     const trying = await settleMark()
     await driver.trials?.start()
     return {
@@ -78,7 +88,17 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
       finals,
       factory: ports.factory !== undefined,
       ...(trying ? { trying } : {}),
+      ...((await disk.stat(remoteOffPath)) ? { remoteOff: true } : {}),
     }
+  }
+
+  /**
+   * What a killed run has renamed may be seen, but not be on the disk yet: a link it switched, a last word it kept, a
+   * folder it made. This run builds on what it sees, and tells the hub of it, so that it must be safe first.
+   */
+  async function settleNames(): Promise<void> {
+    for (const folder of ['.', 'update'])
+      if (folder === '.' || (await disk.stat(folder))?.kind === 'folder') await disk.syncFolder(folder)
   }
 
   /**
@@ -114,9 +134,12 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
     const back = running(await driver.current())
     const { rev, retries } = mark
     const startId = settings.startId ?? ''
-    const final = finalOf(mark, 'ERROR', why, { running: back, startId, retries, probes: [], logs })
-    finals = [...finals.filter((each) => each.rev !== rev), final].slice(-32)
-    await keepFinals(disk, finals)
+    const final: Final = finalOf(mark, 'ERROR', why, { running: back, startId, retries, probes: [], logs })
+    if (mark.quiet) await note(rev, final.progress)
+    else {
+      finals = [...finals.filter((each) => each.rev !== rev), final].slice(-32)
+      await keepFinals(disk, finals)
+    }
     await forgetMark(disk)
     ports.tell({ event: 'error', rev, status: 'ERROR', message: why, running: back?.rev })
   }
@@ -148,7 +171,11 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
   async function announce(signal: AbortSignal): Promise<null> {
     const current = await driver.current()
     if (!current) throw new TaskFailed({ kind: 'factory', detail: 'wanted a running revision, got none' })
-    const read = revisionOf(current.rev, JSON.parse(current.stateText))
+    // No hub hears of a local revision: its trail begins with the factory's.
+    const stateText = isLocal(current.rev) ? await disk.readText('states/0.json') : current.stateText
+    if (stateText === undefined)
+      throw new TaskFailed({ kind: 'factory', detail: 'wanted revision 0, got none' })
+    const read = revisionOf(isLocal(current.rev) ? 0 : current.rev, JSON.parse(stateText))
     if (!read.ok) throw new TaskFailed({ kind: 'factory', detail: read.refusal.thing })
     const seen = new Set<string>()
     for (const file of read.revision.files) {
@@ -156,7 +183,7 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
       seen.add(file.sha)
       await upload(file.path, file.sha, signal)
     }
-    return value(await hub.postTrail(current.stateText, signal))
+    return value(await hub.postTrail(stateText, signal))
   }
 
   async function upload(name: string, sha: string, signal: AbortSignal): Promise<void> {
@@ -322,7 +349,59 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
     return null
   }
 
+  async function note(rev: number, progress: Final['progress']): Promise<null> {
+    const { status, 'status-msg': message, progress: percent, logs } = progress
+    const known = {
+      status,
+      'status-msg': message,
+      progress: percent,
+      ...(logs === undefined ? {} : { logs }),
+    }
+    await ports.book.note(rev, known, ports.clock.now())
+    return null
+  }
+
+  /**
+   * The last word on a quiet update: the word first, then the mark goes, which is what keeps the revision. A cut in
+   * between is a rollback, and the word is replaced by that.
+   */
+  async function keepQuietFinal(final: Final): Promise<null> {
+    await note(final.rev, final.progress)
+    await forgetMark(disk)
+    driver.trials?.end()
+    await driver.forgetOld().catch(() => undefined)
+    return null
+  }
+
+  /** Every object is hashed: what is missing or rotten is named before anything moves. */
+  async function lookOver(revision: Revision): Promise<readonly string[]> {
+    const missing: string[] = []
+    for (const sha of objectsOf(revision)) if (!(await pool.holds(sha))) missing.push(sha)
+    return missing
+  }
+
+  async function obey(order: Extract<Task, { do: 'obey' }>['order']): Promise<null> {
+    switch (order) {
+      case 'collect':
+        await driver.forgetOld()
+        return null
+      case 'go-local':
+        await writeDurably(disk, remoteOffPath, 'off\n')
+        return null
+      case 'go-remote':
+        await removeDurably(disk, remoteOffPath)
+        return null
+      case 'unclaim':
+        await forgetIdentity(disk)
+        hub.identify(undefined)
+        finals = []
+        await keepFinals(disk, finals)
+        return null
+    }
+  }
+
   async function keepFinal(final: Final): Promise<null> {
+    if (final.quiet) return keepQuietFinal(final)
     finals = [...finals.filter((each) => each.rev !== final.rev), final].slice(-32)
     await keepFinals(disk, finals)
     // The last word is what keeps a revision or gives it up; its mark has served.
@@ -387,6 +466,12 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
         return did(task.do, await rollBack(task.mark))
       case 'keep-final':
         return did(task.do, await keepFinal(task.final))
+      case 'note':
+        return did(task.do, await note(task.rev, task.progress))
+      case 'look-over':
+        return did(task.do, await lookOver(task.revision))
+      case 'obey':
+        return did(task.do, await obey(task.order))
     }
   }
 

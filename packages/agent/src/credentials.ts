@@ -75,3 +75,10 @@ export async function keepIdentity(
   await writeDurably(disk, 'pantahub-host', `${about.hub}\n`)
   await writeDurably(disk, 'challenge', about.challenge === '' ? '' : `${about.challenge}\n`)
 }
+
+/** Forgets both identities: the next start, or the next login, is that of a new device. */
+export async function forgetIdentity(disk: Disk): Promise<void> {
+  await removeDurably(disk, claimedPath)
+  await removeDurably(disk, unclaimedPath)
+  for (const path of ['device-id', 'challenge']) await removeDurably(disk, path)
+}

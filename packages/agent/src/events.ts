@@ -73,6 +73,8 @@ export type AgentEvent =
       readonly why: string
     }
   | { readonly event: 'container'; readonly name: string; readonly status: string; readonly detail: string }
+  /** An order of the control socket: taken from its slot, or carried out. */
+  | { readonly event: 'order'; readonly order: string; readonly stage: 'taken' | 'done' }
   | { readonly event: 'user-meta'; readonly keys: readonly string[] }
   | { readonly event: 'online' }
   | { readonly event: 'offline'; readonly detail: string }
@@ -131,6 +133,8 @@ export function describeEvent(event: AgentEvent): string | undefined {
       return `revision ${event.rev} is given up, back to ${event.to ?? 'nothing'}: ${event.why}`
     case 'container':
       return `container ${event.name} ${event.status}${event.detail === '' ? '' : `: ${event.detail}`}`
+    case 'order':
+      return `order ${event.order} ${event.stage}`
     case 'user-meta':
       return `user-meta: ${event.keys.length} keys`
     case 'online':

@@ -11,6 +11,7 @@
  * trail that began anew) gets a suffix: `3.1`.
  */
 import { parseStateText, stateSha } from '@waymark/pantahub'
+import { isLocal } from './control/book.ts'
 import { folderOf, makeFolderDurably, writeDurably } from './durable.ts'
 import { objectPath } from './pool.ts'
 import type { Disk, Revision, RevisionDriver } from './ports.ts'
@@ -113,11 +114,14 @@ export function createFilesDriver(disk: Disk, inUse: () => Iterable<string> = ()
         : { kind: 'ill', why: `revisions/${folder}: wanted a folder, got ${there?.kind ?? 'nothing'}` }
     },
     async forgetOld() {
-      const kept = new Set([await linked('current'), await linked('previous'), '0', ...inUse()])
+      // The factory's newest: a revision made the factory's lies beside the one it replaced.
+      const factory = await knownFolder(disk, 0)
+      const kept = new Set([await linked('current'), await linked('previous'), factory, ...inUse()])
       for (const { name } of await disk.list(revisionsFolder)) {
         if (kept.has(name)) continue
         await disk.remove(`${revisionsFolder}/${name}`)
-        await disk.remove(statePath(name))
+        // A local revision can be run again as long as its state is here; the control socket forgets it.
+        if (!/^\d+$/.test(name) || !isLocal(Number(name))) await disk.remove(statePath(name))
       }
       await forgetObjects(disk)
     },
@@ -126,6 +130,10 @@ export function createFilesDriver(disk: Disk, inUse: () => Iterable<string> = ()
 
 /** Removes objects that no kept state names, and what broken downloads left. */
 async function forgetObjects(disk: Disk): Promise<void> {
+  // Listed first, judged afterwards: what comes in meanwhile is named before it is here.
+  const here: string[] = []
+  for (const folder of await disk.list('objects'))
+    for (const { name } of await disk.list(`objects/${folder.name}`)) here.push(`${folder.name}/${name}`)
   const named = new Set<string>()
   for (const { name } of await disk.list('states')) {
     const read = parseStateText((await disk.readText(`states/${name}`)) ?? '')
@@ -133,9 +141,8 @@ async function forgetObjects(disk: Disk): Promise<void> {
     if (!read.ok) return
     for (const { sha } of [...read.state.objects, ...read.state.looseObjects]) named.add(sha)
   }
-  for (const folder of await disk.list('objects'))
-    for (const { name } of await disk.list(`objects/${folder.name}`))
-      if (!named.has(name)) await disk.remove(`objects/${folder.name}/${name}`)
+  for (const path of here)
+    if (!named.has(path.slice(path.indexOf('/') + 1))) await disk.remove(`objects/${path}`)
 }
 
 /** The revision that a folder holds: `3` and `3.1` are both revision 3. */

@@ -9,8 +9,18 @@
  * asked again, ever more slowly. And a claimed identity is never thrown away: only an unclaimed device that
  * the hub no longer knows registers anew.
  */
+import { isLocal } from './control/book.ts'
+import {
+  isRemote,
+  obeyed,
+  ordered,
+  restLocally,
+  resumeQuietTrial,
+  takeOrder,
+  type Ways,
+} from './control/orders.ts'
 import type { AgentState } from './events.ts'
-import type { Failure, Found, Input, Machine, MachineSettings, Moment, Turn } from './model.ts'
+import type { AboutDevice, Failure, Found, Input, Machine, MachineSettings, Moment, Turn } from './model.ts'
 import { revisionOf } from './revision.ts'
 import { beginTrial, lostContact, resumeTrial, trialDue } from './trial.ts'
 import {
@@ -25,7 +35,15 @@ import {
   tellTrouble,
   turn,
 } from './turn.ts'
-import { concludeUnsaid, didInUpdate, failedInUpdate, figuresMoved, offer, resendFinal } from './update.ts'
+import {
+  concludeQuietly,
+  concludeUnsaid,
+  didInUpdate,
+  failedInUpdate,
+  figuresMoved,
+  offer,
+  resendFinal,
+} from './update.ts'
 import type { DeviceRecord, OfferedStep } from './wire.ts'
 
 /** A machine that has not started. `startId` names this run in the evidence of finished steps. */
@@ -52,11 +70,18 @@ export function newMachine(settings: MachineSettings, startId: string): Machine 
     choresStarted: false,
     shownRev: undefined,
     askedUserMeta: false,
+    order: undefined,
+    remote: settings.remote !== false,
+    remoteOff: false,
   }
 }
 
 /** One turn: what happened goes in, what to do comes out. */
 export function advance(machine: Machine, input: Input, moment: Moment): Turn {
+  return andThen(happened(machine, input, moment), (m) => takeOrder(m, moment, ways))
+}
+
+function happened(machine: Machine, input: Input, moment: Moment): Turn {
   switch (input.kind) {
     case 'start':
       return andThen(showState(machine), (m) => begin(m, { do: 'load' }))
@@ -77,6 +102,8 @@ export function advance(machine: Machine, input: Input, moment: Moment): Turn {
       return figuresMoved(machine, input, moment)
     case 'contact':
       return contact(machine, input)
+    case 'order':
+      return ordered(machine, input.order)
   }
 }
 
@@ -92,7 +119,7 @@ function did(machine: Machine, input: Extract<Input, { kind: 'did' }>, moment: M
     case 'install-factory':
       return machine.phase.state === 'sync'
         ? announce({ ...machine, running: input.result })
-        : enterRegister({ ...machine, running: input.result })
+        : enterByMode({ ...machine, running: input.result })
     case 'register':
       return registered(machine, input.result)
     case 'keep-identity':
@@ -118,6 +145,8 @@ function did(machine: Machine, input: Extract<Input, { kind: 'did' }>, moment: M
       )
     case 'poll':
       return polled(machine, input.result, moment)
+    case 'obey':
+      return obeyed(machine, ways)
     default:
       return didInUpdate(machine, input, moment, enterIdle)
   }
@@ -126,10 +155,21 @@ function did(machine: Machine, input: Extract<Input, { kind: 'did' }>, moment: M
 // ── init ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function loaded(machine: Machine, found: Found): Turn {
-  const { identity, factory, trying, ...rest } = found
-  const known = { ...machine, ...rest, me: identity, hasFactory: factory }
-  if (known.running === undefined && factory) return begin(known, { do: 'install-factory' })
-  return trying ? andThen(beginTrial(known, trying), enterRegister) : enterRegister(known)
+  const { identity, factory, trying, remoteOff = false, ...rest } = found
+  const remote = isRemote(machine.settings, remoteOff, found.running?.rev)
+  const known = { ...machine, ...rest, me: identity, hasFactory: factory, remote, remoteOff }
+  if (known.running === undefined && (factory || !remote)) return begin(known, { do: 'install-factory' })
+  if (trying?.quiet) return resumeQuietTrial(known, trying)
+  return trying ? andThen(beginTrial(known, trying), enterRegister) : enterByMode(known)
+}
+
+const enterByMode = (machine: Machine): Turn =>
+  machine.remote ? enterRegister(machine) : restLocally(machine)
+
+const ways: Ways = {
+  register: (machine) => enterRegister(machine),
+  idle: (machine) => enterIdle(machine),
+  conclude: (machine, revision, status, message) => concludeQuietly(machine, revision, status, message),
 }
 
 function refuse(machine: Machine, thing: string, wanted: string, got: string): Turn {
@@ -268,7 +308,8 @@ function announce(machine: Machine): Turn {
 /** Rest: say the last word again if the hub has not heard it, then ask for steps. */
 function enterIdle(machine: Machine, pollAfterMs = 0): Turn {
   const { me, trail, running } = machine
-  if (!me || trail === undefined) return enterSync(machine)
+  if (!machine.remote) return restLocally(machine)
+  if (!me || trail === undefined) return enterRegister(machine)
   const before = machine.phase.state
   const resting: Machine = { ...machine, phase: { state: 'idle' } }
   const shown = showState(resting, before)
@@ -289,7 +330,8 @@ function enterIdle(machine: Machine, pollAfterMs = 0): Turn {
 function polled(machine: Machine, step: OfferedStep | undefined, moment: Moment): Turn {
   const { settings, trail, running } = machine
   if (trail === undefined) return enterSync(machine)
-  if (step) return offer(machine, step, moment)
+  // Numbers of local revisions are this device's own to give.
+  if (step && !isLocal(step.rev)) return offer(machine, step, moment)
   const told = machine.shownRev === running?.rev && machine.askedUserMeta
   if (settings.untilIdle && told) return end(machine, { kind: 'idle', rev: running?.rev })
   return beginLater(machine, { do: 'poll', trail }, settings.pollMs)
@@ -340,6 +382,8 @@ function failed(machine: Machine, failure: Failure, moment: Moment): Turn {
     case 'ask-hub':
     case 'roll-back':
     case 'keep-final':
+    case 'note':
+    case 'look-over':
       return failedInUpdate(machine, failure, moment, enterIdle)
     default:
       break
@@ -356,23 +400,30 @@ function wakeChores(machine: Machine): Turn {
 }
 
 function startChore(machine: Machine, chore: 'user-meta' | 'device-meta'): Turn {
-  const { me, phase, running } = machine
-  if (!me) return turn(machine)
+  const { me, running } = machine
+  if (!me || !machine.remote) return turn(machine)
   const { id } = me.identity
   if (chore === 'user-meta') return turn(machine, { wish: 'chore', chore: { chore, id } })
-  const about = {
+  const about = aboutOf(machine)
+  return turn({ ...machine, shownRev: running?.rev }, { wish: 'chore', chore: { chore, id, about } })
+}
+
+/** What the machine itself contributes to device-meta. */
+export function aboutOf({ me, phase, running, online }: Machine): AboutDevice {
+  return {
     state: phase.state,
     stage: phase.state === 'update' ? phase.job?.stage : undefined,
-    claimed: me.claimed,
-    online: machine.online,
+    claimed: me?.claimed === true,
+    online,
     rev: running?.rev,
     stateSha: running?.stateSha,
   }
-  return turn({ ...machine, shownRev: running?.rev }, { wish: 'chore', chore: { chore, id, about } })
 }
 
 function choreOver(machine: Machine, input: Extract<Input, { kind: 'chore-over' }>): Turn {
   const { settings } = machine
+  // The client was switched off meanwhile; what wakes it again wakes both anew.
+  if (!machine.choresStarted && input.chore !== 'figures') return turn(machine)
   switch (input.chore) {
     case 'user-meta':
       return turn(

@@ -6,6 +6,7 @@
  * machine a table by task, and a failure policy something said once.
  */
 import type { SignatureMode, TrustedKey } from '@waymark/pantahub'
+import type { Order } from './control/orders.ts'
 import type { StoredIdentity } from './credentials.ts'
 import type { AgentEvent, AgentState, UpdateStage } from './events.ts'
 import type { HubFailure } from './hub.ts'
@@ -40,6 +41,10 @@ export interface MachineSettings {
   readonly signatures?: { readonly mode: SignatureMode; readonly trusted: readonly TrustedKey[] }
   /** What the driver cannot run, judged from the state alone. */
   readonly judge?: (revision: Revision) => Refusal | undefined
+  /** Whether the built-in client may work at all; it may unless `false`. */
+  readonly remote?: boolean
+  /** It works with local revisions too. */
+  readonly remoteAlways?: boolean
   /** End when nothing is left to do. */
   readonly untilIdle: boolean
 }
@@ -57,6 +62,8 @@ export interface Final {
   readonly stateSha: string
   readonly progress: Progress
   readonly sent: boolean
+  /** Of a revision run through the control socket: noted in the book, told to no hub. */
+  readonly quiet?: boolean
 }
 
 /** What the disk holds at start. */
@@ -69,6 +76,8 @@ export interface Found {
   readonly trying?: TryMark
   /** There is a factory folder to install revision 0 from. */
   readonly factory: boolean
+  /** The built-in client was switched off, and not on again. */
+  readonly remoteOff?: boolean
 }
 
 /** What an update lacks. `availableBytes` is what the disk can still take. */
@@ -108,6 +117,10 @@ export interface Results {
   /** What runs now; undefined when the agent has to start anew for it. */
   'roll-back': RunningRevision | undefined
   'keep-final': null
+  note: null
+  /** The objects that are not here, or no longer whole. */
+  'look-over': readonly string[]
+  obey: null
 }
 
 export type Task =
@@ -145,6 +158,10 @@ export type Task =
   | { readonly do: 'ask-hub' }
   | { readonly do: 'roll-back'; readonly mark: TryMark }
   | { readonly do: 'keep-final'; readonly final: Final }
+  /** Notes in the book how far a quiet update has come. */
+  | { readonly do: 'note'; readonly rev: number; readonly progress: Progress }
+  | { readonly do: 'look-over'; readonly revision: Revision }
+  | { readonly do: 'obey'; readonly order: Exclude<Order['kind'], 'run' | 'reboot' | 'poweroff'> }
 
 export type TaskName = Task['do']
 
@@ -187,6 +204,7 @@ export type Input =
   | { readonly kind: 'timer'; readonly timer: TimerName }
   | { readonly kind: 'moved'; readonly bytes: number; readonly total: number }
   | { readonly kind: 'contact'; readonly reached: boolean; readonly detail: string }
+  | { readonly kind: 'order'; readonly order: Order }
 
 /** A setting that the hub contradicts. */
 export interface Refusal {
@@ -220,6 +238,10 @@ export interface Job {
   readonly passage?: Passage
   readonly startedAt: number
   readonly moved: { readonly bytes: number; readonly total: number; readonly reportedAt: number }
+  /** Run through the control socket: no hub hears of it. */
+  readonly quiet?: boolean
+  /** A quiet one that is to be tried by a fresh start, whatever it changes. */
+  readonly rebooting?: boolean
 }
 
 /** The facts that are true in each state. */
@@ -266,6 +288,12 @@ export interface Machine {
   /** The revision that device-meta last named, and whether user-meta was asked for: a run until idle waits for both. */
   readonly shownRev: number | undefined
   readonly askedUserMeta: boolean
+  /** The order in the slot. */
+  readonly order: Order | undefined
+  /** The built-in client works. */
+  readonly remote: boolean
+  /** It was switched off, and not on again. */
+  readonly remoteOff: boolean
 }
 
 /** The moment of a turn, and a number in [0, 1) for whatever wants luck. */

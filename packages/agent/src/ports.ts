@@ -6,6 +6,7 @@
  * runs in a moment, and every failure replays from its seed. The real ports are in `real/`.
  */
 import type { Refusal } from './model.ts'
+import type { ContainerAction, Supervised } from './process/supervisor.ts'
 
 /** A JSON value as it comes off the wire. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
@@ -169,6 +170,15 @@ export interface Trials {
   fault(): Fault | undefined
 }
 
+/** The containers as the control socket sees and moves them. */
+export interface ContainerDesk {
+  containers(): readonly Supervised[]
+  /** The container says that it is ready. */
+  signalReady(name: string): void
+  /** Takes effect later; a start of what runs and a stop of what does not change nothing. */
+  act(name: string, action: ContainerAction): void
+}
+
 /**
  * Carries revisions out. `files` (materialise and switch) runs nothing; a driver that does also offers
  * `trials`.
@@ -185,6 +195,8 @@ export interface RevisionDriver {
   /** What of this state cannot be run, judged from the state alone before anything is fetched. */
   readonly judge?: (revision: Revision) => Refusal | undefined
   readonly trials?: Trials
+  /** The containers at hand, of a driver that runs any. */
+  readonly desk?: ContainerDesk
   /** The running revision is here to stay: what neither runs, ran before it, nor is the factory's may go. */
   forgetOld(): Promise<void>
 }

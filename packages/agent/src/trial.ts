@@ -41,6 +41,7 @@ export function markOf(machine: Machine, job: Job): TryMark | undefined {
     stage: passage === 'restart' ? 'once' : 'trying',
     why: '',
     logs: '',
+    ...(job.quiet ? { quiet: true } : {}),
   }
 }
 
@@ -125,12 +126,11 @@ export function didInTrial(
     case 'test': {
       if ('why' in input.result) return failTrial(machine, input.result)
       const probed: Trial = { ...trial, probes: input.result.probes }
+      if (mark.quiet) return kept({ ...machine, trial: undefined }, probed, conclude)
       return begin({ ...machine, trial: probed }, { do: 'ask-hub' })
     }
-    case 'ask-hub': {
-      const word = mark.passage === 'live' ? 'UPDATED' : 'DONE'
-      return conclude({ ...machine, trial: undefined }, mark, word, 'Update finished', trial.probes, '')
-    }
+    case 'ask-hub':
+      return kept({ ...machine, trial: undefined }, trial, conclude)
     case 'roll-back': {
       const back = input.result
       if (!back && mark.previous !== undefined) return end(machine, { kind: 'restart', rev: mark.previous })
@@ -140,6 +140,11 @@ export function didInTrial(
     default:
       return turn(machine)
   }
+}
+
+function kept(machine: Machine, { mark, probes }: Trial, conclude: ConcludeTrial): Turn {
+  const word = mark.passage === 'live' ? 'UPDATED' : 'DONE'
+  return conclude(machine, mark, word, 'Update finished', probes, '')
 }
 
 /** A task of the trial has failed. */
@@ -159,14 +164,16 @@ export function failedInTrial(machine: Machine, trial: Trial, failure: Failure):
 
 /** The hub has not heard of the trial in time. */
 export function trialDue(machine: Machine): Turn {
-  return machine.trial?.step === 'hub'
+  return machine.trial?.step === 'hub' && !machine.trial.mark.quiet
     ? failTrial(machine, { why: 'Hub not reachable', logs: '' })
     : turn(machine)
 }
 
 /** A request went without a reply. While a revision is tested that is the end of it. */
 export function lostContact(machine: Machine, detail: string): Turn {
-  return machine.trial?.step === 'testing' ? failTrial(machine, hubLost(detail)) : turn(machine)
+  return machine.trial?.step === 'testing' && !machine.trial.mark.quiet
+    ? failTrial(machine, hubLost(detail))
+    : turn(machine)
 }
 
 const hubLost = (detail: string): Fault => ({ why: `Hub communication not stable: ${detail}`, logs: '' })
@@ -189,9 +196,10 @@ function reportTrial(
   message: string,
 ): Turn {
   const { trail } = machine
-  if (trail === undefined) return turn(machine)
   const { rev, retries } = trial.mark
   const progress: Progress = { status, 'status-msg': message, progress: statusPercent[status], retries }
+  if (trial.mark.quiet) return begin(machine, { do: 'note', rev, progress })
+  if (trail === undefined) return turn(machine)
   return beginReport(machine, { do: 'report', trail, rev, progress })
 }
 

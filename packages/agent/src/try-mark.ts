@@ -24,6 +24,8 @@ export interface TryMark extends RunningRevision {
   /** Only of a failed one. */
   readonly why: string
   readonly logs: string
+  /** Run through the control socket: what keeps it is that the mark is gone, since no last word of it is. */
+  readonly quiet?: boolean
 }
 
 /** What a start does about the mark it finds. */
@@ -44,7 +46,9 @@ export function judgeMark(
   finals: readonly Final[],
 ): MarkVerdict {
   if (!mark) return { kind: 'none' }
-  const said = finals.find((final) => final.rev === mark.rev && final.stateSha === mark.stateSha)
+  const said = mark.quiet
+    ? undefined
+    : finals.find((final) => final.rev === mark.rev && final.stateSha === mark.stateSha)
   if (said?.progress.status === 'DONE' || said?.progress.status === 'UPDATED') return { kind: 'kept' }
   if (mark.stage === 'failed') return { kind: 'roll-back', mark, why: mark.why, logs: mark.logs }
   const inForce = current?.rev === mark.rev && current.stateSha === mark.stateSha
@@ -74,7 +78,7 @@ export async function forgetMark(disk: Disk): Promise<void> {
 }
 
 function parseMark(raw: unknown): TryMark | undefined {
-  const { rev, stateSha, previous, retries, passage, stage, why, logs } = asObject(raw) ?? {}
+  const { rev, stateSha, previous, retries, passage, stage, why, logs, quiet } = asObject(raw) ?? {}
   const how = (['switch', 'live', 'restart'] as const).find((each) => each === passage)
   const at = (['once', 'trying', 'failed'] as const).find((each) => each === stage)
   if (typeof rev !== 'number' || typeof stateSha !== 'string' || typeof retries !== 'number') return undefined
@@ -88,5 +92,6 @@ function parseMark(raw: unknown): TryMark | undefined {
     stage: at,
     why: typeof why === 'string' ? why : '',
     logs: typeof logs === 'string' ? logs : '',
+    ...(quiet === true ? { quiet } : {}),
   }
 }

@@ -12,6 +12,7 @@
  */
 
 import { statusPercent } from '@waymark/pantahub'
+import { isRemote, lookedOver, quietlyPrepared } from './control/orders.ts'
 import type { Failure, Final, Input, Job, Machine, Moment, Needed, Turn } from './model.ts'
 import type { RunningRevision } from './ports.ts'
 import { revisionOf } from './revision.ts'
@@ -124,7 +125,7 @@ export function didInUpdate(
   if (phase.state !== 'update') return turn(machine)
   const { job, concluding } = phase
   if (input.task === 'keep-final') return finalKept(machine, concluding, enterIdle)
-  if (input.task === 'report') return reported(machine, moment, enterIdle)
+  if (input.task === 'report' || input.task === 'note') return reported(machine, moment, enterIdle)
   if (machine.trial) return didInTrial(machine, machine.trial, input, concludeTrial)
   if (!job) return turn(machine)
   switch (input.task) {
@@ -134,10 +135,17 @@ export function didInUpdate(
       return confirmed(machine, job, input.result, enterIdle)
     case 'look-up':
       return lookedUp(machine, { ...job, needed: input.result }, input.result)
+    case 'look-over': {
+      const next = lookedOver(machine, job, input.result)
+      return typeof next === 'string' ? conclude(machine, job.revision, 'ERROR', next, 0) : next
+    }
     case 'download':
       return andThen(beginStage(machine, job), (m) => begin(m, { do: 'prepare', revision: job.revision }))
     case 'prepare': {
-      const next: Job = { ...job, stage: 'report', ...(input.result ? { passage: input.result } : {}) }
+      const passage =
+        input.result && job.rebooting ? ({ kind: 'restart', because: [] } as const) : input.result
+      const next: Job = { ...job, stage: 'report', ...(passage ? { passage } : {}) }
+      if (job.quiet) return andThen(enterStage(machine, next), (m) => quietlyPrepared(m, next))
       const message =
         input.result?.kind === 'restart' ? 'Rebooting' : 'Transitioning to new revision without rebooting'
       return andThen(enterStage(machine, next), (m) => report(m, next, 'INPROGRESS', message))
@@ -176,7 +184,7 @@ export function failedInUpdate(
         : enterIdle(m, settings.pollMs),
     )
   }
-  if (task.do === 'keep-final') return again(machine, failure, moment)
+  if (task.do === 'keep-final' || task.do === 'note') return again(machine, failure, moment)
   if (task.do === 'switch' && task.mark && !machine.trial) {
     const trial = { mark: task.mark, step: 'goals', probes: [] } as const
     return failedInUpdate({ ...machine, trial }, failure, moment, enterIdle)
@@ -279,7 +287,9 @@ function lookedUp(machine: Machine, job: Job, needed: Needed): Turn {
 
 function reported(machine: Machine, moment: Moment, enterIdle: EnterIdle): Turn {
   const { phase, task } = machine
-  if (phase.state !== 'update' || task?.do !== 'report') return turn(machine)
+  if (phase.state !== 'update') return turn(machine)
+  if (task?.do === 'note') return noted(machine)
+  if (task?.do !== 'report') return turn(machine)
   const { rev, progress } = task
   const told = tell(machine, { event: 'reported', rev, status: progress.status, percent: progress.progress })
   if (phase.concluding) {
@@ -310,6 +320,14 @@ function reported(machine: Machine, moment: Moment, enterIdle: EnterIdle): Turn 
   }
 }
 
+/** How far a quiet update has come stands in the book: on with it. */
+function noted(machine: Machine): Turn {
+  const { phase, trial } = machine
+  if (trial) return trialReported(machine, trial)
+  const job = phase.state === 'update' ? phase.job : undefined
+  return job ? begin(machine, { do: 'look-over', revision: job.revision }) : turn(machine)
+}
+
 // ── last words ──────────────────────────────────────────────────────────────────────────────────────────────
 
 function concludeRunning(machine: Machine, revision: RunningRevision, probes: readonly string[]): Turn {
@@ -322,6 +340,16 @@ function concludeRunning(machine: Machine, revision: RunningRevision, probes: re
     job?.retries ?? machine.attempt?.retries ?? 0,
     probes,
   )
+}
+
+/** The last word on a quiet revision that is not even begun, or runs already. */
+export function concludeQuietly(
+  machine: Machine,
+  revision: RunningRevision,
+  status: 'DONE' | 'WONTGO',
+  message: string,
+): Turn {
+  return conclude(machine, { ...revision, quiet: true }, status, message, 0)
 }
 
 /** The last word on a trial. */
@@ -360,7 +388,7 @@ export function finalOf(
 /** Fixes the last word on a step and has it kept; it is sent only after that. */
 function conclude(
   machine: Machine,
-  about: RunningRevision,
+  about: RunningRevision & { readonly quiet?: boolean },
   status: 'DONE' | 'UPDATED' | 'ERROR' | 'WONTGO',
   message: string,
   retries: number,
@@ -368,8 +396,9 @@ function conclude(
   logs = '',
 ): Turn {
   const { running, startId } = machine
-  const final = finalOf(about, status, message, { running, startId, retries, probes, logs })
   const job = machine.phase.state === 'update' ? machine.phase.job : undefined
+  const told = finalOf(about, status, message, { running, startId, retries, probes, logs })
+  const final: Final = about.quiet || job?.quiet ? { ...told, quiet: true } : told
   const reporting = job && { ...job, stage: 'report' as const }
   const shown = reporting ? enterStage(machine, reporting) : turn(machine)
   return andThen(shown, (m) =>
@@ -384,26 +413,29 @@ function finalKept(machine: Machine, concluding: Final | undefined, enterIdle: E
   const { task } = machine
   if (task?.do !== 'keep-final') return turn(machine)
   const { final } = task
+  if (final.quiet) {
+    // Another revision may have started, and with it another mode.
+    const { settings, remoteOff, running } = machine
+    const remote = isRemote(settings, remoteOff, running?.rev)
+    return andThen(tellFinal({ ...machine, remote }, final), enterIdle)
+  }
   const others = machine.finals.filter((each) => each.rev !== final.rev)
   const known: Machine = { ...machine, finals: [...others, final].slice(-finalsKept) }
   // After a fresh conclusion the next step may be taken at once; a step that was answered again must not be
   // answered in a tight circle.
   const fresh = machine.phase.state === 'update' && machine.phase.job !== undefined
   if (final.sent || concluding === undefined) return enterIdle(known, fresh ? 0 : machine.settings.pollMs)
-  const { rev, stateSha, progress } = final
-  const told = tell(
-    known,
-    progress.status === 'DONE' || progress.status === 'UPDATED'
+  return andThen(tellFinal(known, final), (m) => sendFinal(m, final))
+}
+
+function tellFinal(machine: Machine, { rev, stateSha, progress }: Final): Turn {
+  const { status, 'status-msg': message } = progress
+  return tell(
+    machine,
+    status === 'DONE' || status === 'UPDATED'
       ? { event: 'done', rev, stateSha }
-      : {
-          event: 'error',
-          rev,
-          status: progress.status,
-          message: progress['status-msg'],
-          running: machine.running?.rev,
-        },
+      : { event: 'error', rev, status, message, running: machine.running?.rev },
   )
-  return andThen(told, (m) => sendFinal(m, final))
 }
 
 function sendFinal(machine: Machine, final: Final): Turn {

@@ -8,7 +8,7 @@
 import { parseStateText, transition } from '@waymark/pantahub'
 import type { DriverHouse } from '../agent.ts'
 import { createFilesDriver, revisionFolderOf } from '../files-driver.ts'
-import type { Disk, Fault, Health, Revision, RevisionDriver, Trials } from '../ports.ts'
+import type { ContainerDesk, Disk, Fault, Health, Revision, RevisionDriver, Trials } from '../ports.ts'
 import { type Container, emptySystem, type Probe, readSystem, type System } from './manifest.ts'
 import { createOutput } from './output.ts'
 import type { Doors, Launched, Processes } from './ports.ts'
@@ -25,6 +25,8 @@ import {
 export interface ProcessDriverPorts extends Pick<DriverHouse, 'disk' | 'clock' | 'tell' | 'log'> {
   readonly processes: Processes
   readonly doors: Doors
+  /** What the container's environment tells of the agent's own doors. Made ready before the container runs. */
+  readonly environment?: (name: string) => Promise<Readonly<Record<string, string>>>
 }
 
 export interface ProcessDriverSettings {
@@ -36,6 +38,7 @@ export interface ProcessDriverSettings {
 
 export interface ProcessDriver extends RevisionDriver {
   readonly trials: Trials
+  readonly desk: ContainerDesk
   /** What is supervised now. */
   containers(): readonly Supervised[]
   /** The container says it is ready. */
@@ -116,7 +119,8 @@ export function createProcessDriver(
     try {
       const folder = await revisionFolderOf(disk)
       if (folder === undefined) throw new Error('no revision is current')
-      launched = await processes.launch(launchOf(container, folder))
+      const told = await ports.environment?.(name)
+      launched = await processes.launch(launchOf(container, folder, told))
       live.set(name, { run, launched, folder })
       await writeQuickly(disk, name, launched.mark)
     } catch (cause) {
@@ -244,6 +248,12 @@ export function createProcessDriver(
     fault: (): Fault | undefined => supervisor.fault,
   }
 
+  const desk: ContainerDesk = {
+    containers: () => supervisor.containers,
+    signalReady: (name) => feed({ kind: 'ready', name }),
+    act: (name, action) => feed({ kind: 'wanted', name, action }),
+  }
+
   return {
     trials,
     judge(revision: Revision) {
@@ -268,6 +278,7 @@ export function createProcessDriver(
       const probes = [...laid.probes]
       for (const each of supervisor.containers) {
         const { spec, status } = each
+        if (each.userStopped) continue
         if (!reached(each))
           return status === 'RECOVERING' && spec.recovery
             ? { kind: 'unproven', why: `Container ${spec.name} is ${status}` }
@@ -277,18 +288,19 @@ export function createProcessDriver(
         if (!looked.ok) return { kind: 'ill', why: `Health probe failed: ${looked.said.at(-1)}` }
         probes.push(...looked.said)
       }
-      const shaky = supervisor.containers.find((each) => !each.stable)
+      const shaky = supervisor.containers.find((each) => !each.stable && !each.userStopped)
       return shaky
         ? { kind: 'unproven', why: `Container ${shaky.spec.name} has not proved stable` }
         : { kind: 'healthy', probes }
     },
     forgetOld: () => files.forgetOld(),
-    containers: () => supervisor.containers,
-    signalReady: (name) => feed({ kind: 'ready', name }),
+    desk,
+    containers: desk.containers,
+    signalReady: desk.signalReady,
   }
 }
 
-function launchOf(container: Container, folder: string) {
+function launchOf(container: Container, folder: string, told: Readonly<Record<string, string>> = {}) {
   const { name, args, limits, command } = container
   return {
     name,
@@ -296,7 +308,7 @@ function launchOf(container: Container, folder: string) {
     args,
     limits,
     cwd: `revisions/${folder}/${name}`,
-    env: { PATH: basePath, WAYMARK_CONTAINER: name, ...container.env },
+    env: { PATH: basePath, WAYMARK_CONTAINER: name, ...told, ...container.env },
   }
 }
 

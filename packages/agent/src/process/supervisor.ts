@@ -37,6 +37,8 @@ export interface Supervised {
   readonly stable: boolean
   /** Its time for the goal is over. */
   readonly late: boolean
+  /** Stopped by an order, and not started again until another. */
+  readonly userStopped?: boolean
   /** What it becomes once it has stopped. */
   readonly next?: Container | 'gone'
 }
@@ -59,6 +61,10 @@ export const idleSupervisor: Supervisor = {
   stopping: false,
 }
 
+/** What may be asked of a container. */
+export const containerActions = ['start', 'stop', 'restart'] as const
+export type ContainerAction = (typeof containerActions)[number]
+
 export type TimerWhat = 'goal' | 'recover' | 'kill' | 'stable'
 
 export type Happening =
@@ -74,6 +80,8 @@ export type Happening =
       readonly logs: string
     }
   | { readonly kind: 'ready'; readonly name: string }
+  /** Somebody on the device wants a container started, stopped, or both. */
+  | { readonly kind: 'wanted'; readonly name: string; readonly action: ContainerAction }
   | { readonly kind: 'timer'; readonly name: string; readonly run: number; readonly what: TimerWhat }
 
 export type SupervisorWish =
@@ -109,7 +117,9 @@ const plainRecovery = { firstMs: 1000, capMs: 60_000 }
 const calmMs = 10_000
 
 /** Whether a container is where it should be. */
-export function reached({ spec, status, next }: Supervised): boolean {
+export function reached({ spec, status, next, userStopped }: Supervised): boolean {
+  // Who was stopped on purpose holds nothing back.
+  if (userStopped) return true
   if (next !== undefined) return false
   if (spec.goal === 'MOUNTED') return ['MOUNTED', 'STARTED', 'READY'].includes(status)
   return status === 'READY' || (spec.goal === 'STARTED' && status === 'STARTED')
@@ -144,6 +154,11 @@ export function supervise(before: Supervisor, happening: Happening): Supervision
     case 'ready': {
       const each = work.get(happening.name)
       if (each?.status === 'STARTED' && each.spec.goal === 'READY') work.put({ ...each, status: 'READY' })
+      break
+    }
+    case 'wanted': {
+      const each = work.get(happening.name)
+      if (each && !work.stopping) wanted(work, each, happening.action)
       break
     }
     case 'timer':
@@ -208,6 +223,17 @@ function apply(work: Work, system: System): void {
     else stop(work, each, spec ?? 'gone')
   }
   for (const spec of system.containers) if (!work.get(spec.name)) work.put(fresh(spec))
+}
+
+/** A start of what runs, and a stop of what does not, change nothing. */
+function wanted(work: Work, each: Supervised, action: ContainerAction): void {
+  const { userStopped: _, ...plain } = each
+  const asleep = ['STOPPED', 'STOPPING', 'RECOVERING'].includes(each.status)
+  if (action === 'stop') {
+    if (each.next === undefined) stop(work, { ...each, userStopped: true }, undefined)
+  } else if (action === 'restart' || asleep) {
+    if (each.next === undefined || each.next === each.spec) stop(work, plain, each.spec)
+  }
 }
 
 /** Stops a container; what it becomes then is `next`, undefined for just STOPPED. */
