@@ -61,11 +61,39 @@ export async function setPlan(
     devicesMax: countOf(attributes.DEVICES) ?? 0,
   }
   await house.put(tenants, changed)
-  actingOn(house, env, asked.by).note('tenant.changed', {
-    tenant: tenant.id,
-    plan: asked.plan,
-    attributes,
-  })
+  // In both journals: whoever is limited can read by whom.
+  for (const at of [house, house.tenant(tenant.id)])
+    actingOn(at, env, asked.by).note('tenant.changed', { tenant: tenant.id, plan: asked.plan, attributes })
+  return ok(changed)
+}
+
+/** What an administrator may set of a tenant, whatever its plan; null takes a limit of its own away. */
+export type TenantLimits = {
+  readonly [L in (typeof limitNames)[number]]?: number | null
+}
+const limitNames = ['objectBytesMax', 'devicesMax', 'requestRateMax', 'byteRateMax'] as const
+
+/** Sets limits of a tenant; those not named stay. */
+export async function setTenantLimits(
+  house: HouseTx,
+  env: Env,
+  asked: { tenant: TenantId; limits: TenantLimits; by: Actor },
+): Promise<Result<Tenant, PlanRefusal>> {
+  const tenant = await house.get(tenants, { id: asked.tenant })
+  if (!tenant) return refuse({ kind: 'no-such-tenant', got: asked.tenant })
+  let changed: Tenant = tenant
+  const limits: Record<string, number | null> = {}
+  for (const name of limitNames) {
+    const value = asked.limits[name]
+    if (value === undefined) continue
+    limits[name] = value
+    const { [name]: _, ...others } = changed
+    changed = value === null ? others : { ...others, [name]: value }
+  }
+  await house.put(tenants, changed)
+  // In both journals: whoever is limited can read by whom.
+  for (const at of [house, house.tenant(tenant.id)])
+    actingOn(at, env, asked.by).note('tenant.changed', { tenant: tenant.id, limits })
   return ok(changed)
 }
 

@@ -748,6 +748,8 @@ export interface LogEntry {
   readonly seconds: number
   readonly nanoseconds: number
   readonly message: string
+  /** What it counts against its device's quota; absent in lines from before there was one. */
+  readonly bytes?: number
 }
 export const logEntries = collection<LogEntry>()({
   name: 'log_entries',
@@ -763,9 +765,24 @@ export const logEntries = collection<LogEntry>()({
     revision: 'text',
     seconds: 'int',
     nanoseconds: 'int',
+    bytes: 'int',
   },
   texts: ['message'],
   indexes: [{ on: ['device', 'createdAt', 'id'] }, { on: ['createdAt', 'id'] }],
+  journaled: false,
+})
+
+/** What a device's log lines add up to. */
+export interface LogVolume {
+  readonly device: DeviceId
+  readonly bytes: number
+}
+export const logVolumes = collection<LogVolume>()({
+  name: 'log_volumes',
+  scope: 'tenant',
+  key: ['device'],
+  columns: { device: 'text', bytes: 'int' },
+  indexes: [{ on: ['bytes', 'device'] }],
   journaled: false,
 })
 
@@ -782,4 +799,4 @@ export const traffics = collection<Traffic>()({
   journaled: false,
 })
 
-export const telemetryCollections: readonly AnyCollection[] = [presences, logEntries, traffics]
+export const telemetryCollections: readonly AnyCollection[] = [presences, logEntries, logVolumes, traffics]
