@@ -11,7 +11,6 @@ import {
   Instant,
   idempotentReplies,
   letters,
-  logEntries,
   mainCollections,
   ok,
   principals,
@@ -41,6 +40,7 @@ import { pantahubDoor } from './doors/pantahub/door.ts'
 import { walkthroughDoor } from './doors/pantahub/walkthrough/door.ts'
 import { type Door, devicePlace, type House } from './house.ts'
 import { createKeys, describeKeyFileRefusal, openMasterKey, sameSecret } from './keys.ts'
+import { dropLogs, trimLogs } from './log-room.ts'
 import { mailerOf, sendDueMails } from './mail-queue.ts'
 import { createObjectRoom } from './object-room.ts'
 import { createPasswords } from './passwords.ts'
@@ -49,6 +49,7 @@ import { type Opened, type Services, StartFailure } from './serve.ts'
 import { createGuesses, createThrottle } from './throttle.ts'
 import { keysBy, openTokenKeys } from './token-keys.ts'
 import { createTokens } from './tokens.ts'
+import { createTraffic } from './traffic.ts'
 
 /** The outermost shell's own: everything else is handed these. */
 export interface Outside {
@@ -155,6 +156,8 @@ export async function composeHouse(
     if (grown.has('house'))
       tokenKeys.load().catch((error: unknown) => services.log.warn({ err: error }, 'token keys'))
   })
+  const guesses = createGuesses({ clock, perMinute: config.guessLimit })
+  const traffic = createTraffic({ store, telemetry, clock, config, metrics: services.metrics })
   const access = createAccess({
     store,
     clock,
@@ -173,7 +176,7 @@ export async function composeHouse(
       },
       same: sameSecret,
     },
-    guesses: createGuesses({ clock, perMinute: config.guessLimit }),
+    guesses,
     lifeSeconds: config.tokenLife * 60,
     refreshWindowSeconds: config.tokenRefresh * 60,
   })
@@ -184,12 +187,14 @@ export async function composeHouse(
     store,
     telemetry,
     bytes,
-    objects: createObjectRoom({ store, bytes, env }),
+    objects: createObjectRoom({ store, bytes, env, moved: traffic.moved }),
     access,
     presence: createPresence(telemetry, clock),
     keys,
     tokenKeys,
     passwords,
+    guesses,
+    traffic,
     registrations: createThrottle({ clock, perMinute: config.registrationRate }),
     streams: { open: 0 },
     clock,
@@ -222,6 +227,7 @@ export async function composeHouse(
       async close() {
         await stopChores()
         await house.presence.flush()
+        await house.traffic.flush()
         await Promise.all([store.close(), telemetry.close()])
       },
     },
@@ -269,6 +275,14 @@ function choresOf(house: House): readonly Chore[] {
       alone: true,
       async run() {
         await house.presence.flush()
+      },
+    },
+    {
+      name: 'traffic',
+      everyMs: 5000,
+      alone: true,
+      async run() {
+        await house.traffic.flush()
       },
     },
     {
@@ -356,7 +370,7 @@ function choresOf(house: House): readonly Chore[] {
       name: 'retention',
       everyMs: hourMs,
       async run() {
-        const { logRetention, journalRetention } = config
+        const { logRetention, logQuota, journalRetention } = config
         await eachTenant(house, async (tenant) => {
           if (journalRetention !== 'off') {
             const before = daysAgo(journalRetention)
@@ -365,6 +379,7 @@ function choresOf(house: House): readonly Chore[] {
             }
           }
           if (logRetention !== 'off') await dropLogs(telemetry, tenant, daysAgo(logRetention))
+          if (logQuota !== 'off') await trimLogs(telemetry, tenant, logQuota)
           await dropReplies(store, tenant, env().now)
         })
       },
@@ -383,22 +398,6 @@ async function eachTenant(house: House, visit: (tenant: TenantId) => Promise<voi
     for (const { id } of page) await visit(id)
     after = page.at(-1)?.id
     if (page.length < 200) return
-  }
-}
-
-async function dropLogs(telemetry: Store, tenant: TenantId, before: Instant): Promise<void> {
-  for (;;) {
-    const old = await telemetry.read(tenant).find(logEntries, {
-      where: { createdAt: { lt: before } },
-      order: ['createdAt', 'id'],
-      limit: 500,
-      without: 'texts',
-    })
-    if (old.length === 0) return
-    await telemetry.transact(tenant, async (tx) => {
-      for (const { id } of old) await tx.remove(logEntries, { id })
-      return ok(undefined)
-    })
   }
 }
 

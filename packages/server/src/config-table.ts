@@ -86,6 +86,8 @@ export const table = [
   { name: 'object-limit', kind: 'bytes', min: 1, default: '16GiB', shows: 'SIZE', group: 'limits', help: 'largest object' },
   { name: 'object-quota', kind: 'bytesOrOff', default: 'off', shows: 'SIZE', group: 'limits', help: 'bytes of objects one tenant may keep' },
   { name: 'device-quota', kind: 'countOrOff', default: 'off', shows: 'N', group: 'limits', help: 'devices one tenant may have' },
+  { name: 'tenant-rate', kind: 'countOrOff', min: 1, default: 'off', shows: 'N', group: 'limits', help: 'requests per second of one tenant, on average' },
+  { name: 'tenant-bandwidth', kind: 'bytesOrOff', min: 1024, default: 'off', shows: 'SIZE', group: 'limits', help: 'bytes per second that one tenant may send and be sent in bodies and objects, on average' },
   { name: 'registration-rate', kind: 'countOrOff', min: 1, default: '600', shows: 'N', group: 'limits', help: 'devices and accounts registered per minute from one address' },
 
   { name: 'log-retention', kind: 'countOrOff', min: 1, default: '30', shows: 'DAYS', group: 'retention', help: "how long devices' logs are kept" },

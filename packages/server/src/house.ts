@@ -14,8 +14,9 @@ import type { Metrics } from './metrics.ts'
 import type { ObjectRoom } from './object-room.ts'
 import type { Passwords } from './passwords.ts'
 import type { Presence } from './presence.ts'
-import type { Throttle } from './throttle.ts'
+import type { Guesses, Throttle } from './throttle.ts'
 import type { TokenKeys } from './token-keys.ts'
+import type { Traffic } from './traffic.ts'
 
 export interface House {
   readonly config: Config
@@ -35,6 +36,10 @@ export interface House {
   readonly passwords: Passwords
   /** Registrations of devices and accounts, by the address they come from. */
   readonly registrations: Throttle
+  /** Guesses at secrets of every kind, by name and address. */
+  readonly guesses: Guesses
+  /** What tenants ask for and move, and what is let through. */
+  readonly traffic: Traffic
   /** Live event streams, counted so that there is a most. */
   readonly streams: { open: number }
   readonly clock: { now(): Instant }

@@ -44,12 +44,18 @@ export interface ObjectRoom {
   collect(graceMs: number): Promise<{ records: number; bytes: number; files: number }>
 }
 
-export function createObjectRoom(needs: { store: Store; bytes: ObjectBytes; env(): Env }): ObjectRoom {
-  const { store, bytes, env } = needs
+export function createObjectRoom(needs: {
+  store: Store
+  bytes: ObjectBytes
+  env(): Env
+  /** Told of bytes that passed, in either direction. */
+  moved?(tenant: TenantId, bytes: number): void
+}): ObjectRoom {
+  const { store, bytes, env, moved = () => {} } = needs
 
   return {
     async receive(asked) {
-      const written = await bytes.write(asked.sha, asked.size, asked.source)
+      const written = await bytes.write(asked.sha, asked.size, counted(asked.tenant, asked.source))
       if (!written.ok) return written
       const marked = await store.transactHouse((house) => markStored(house, env(), asked))
       if (!marked.ok) return marked
@@ -66,9 +72,14 @@ export function createObjectRoom(needs: { store: Store; bytes: ObjectBytes; env(
         opened && {
           object,
           get stream() {
+            moved(tenant, range ? range.end - range.start + 1 : object.size)
             return opened.stream
           },
-          pieces: opened.pieces,
+          pieces: (take) =>
+            opened.pieces(async (piece) => {
+              await take(piece)
+              moved(tenant, piece.length)
+            }),
         }
       )
     },
@@ -95,6 +106,13 @@ export function createObjectRoom(needs: { store: Store; bytes: ObjectBytes; env(
       }
       return { records, bytes: freed, files: await collectFiles(before) }
     },
+  }
+
+  async function* counted(tenant: TenantId, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const piece of source) {
+      moved(tenant, piece.length)
+      yield piece
+    }
   }
 
   async function collectTenant(tenant: TenantId, before: Instant): Promise<ObjectRecord[]> {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createRecent } from '../src/recent.ts'
 import { createGuesses, createThrottle, networkOf } from '../src/throttle.ts'
+import { type Answer, at, openDoor } from './pantahub/support.ts'
 
 function clockAt(start = 1_000_000) {
   let now = start
@@ -156,4 +157,42 @@ test('[TH6] what is deleted or replaced is gone from both generations', () => {
   expect(recent.get('a')).toBe(3)
   recent.delete('a')
   expect(recent.get('a')).toBeUndefined()
+})
+
+test('[TH7] guesses at a secret of whatever kind are slowed, and the right one passes from elsewhere', async () => {
+  const secret = 'the installation’s own'
+  const flags = ['--guess-limit', '3', '--trusted-proxies', '127.0.0.0/8']
+  const door = await openDoor({ flags, env: { WAYMARK_SAADMIN_SECRET: secret } })
+  const owner = await door.person()
+  const device = await door.deviceOf(owner)
+  const basic = (password: string) => `Basic ${Buffer.from(`saadmin:${password}`).toString('base64')}`
+  const logIn = (username: string, password: string, from: string) =>
+    door.call('POST', '/auth/login', { body: { username, password }, headers: { 'x-forwarded-for': from } })
+  const join = (token: string, from: string) =>
+    door.call('POST', '/devices/', {
+      body: {},
+      headers: { 'pantahub-devices-auto-token-v1': token, 'x-forwarded-for': from },
+    })
+  const made = await door.must('POST', '/devices/tokens', { token: owner.token, body: {} })
+  const joinToken = String(at(made.json, 'token'))
+  const kinds: Record<string, (guess: string | undefined, from: string) => Promise<Answer>> = {
+    password: (guess, from) => logIn(owner.nick, guess ?? owner.password, from),
+    device: (guess, from) => logIn(device.prn, guess ?? device.secret, from),
+    saadmin: (guess, from) =>
+      door.call('GET', '/healthz/', {
+        headers: { authorization: basic(guess ?? secret), 'x-forwarded-for': from },
+      }),
+    'join token': (guess, from) => join(guess === undefined ? joinToken : guess.padEnd(32, 'A'), from),
+  }
+  for (const [at, [kind, ask]] of Object.entries(kinds).entries()) {
+    const [guesser, friend] = [`192.0.2.${2 * at + 1}`, `192.0.2.${2 * at + 2}`]
+    let slowed = 0
+    // A join token has no name: its guesses are slowed by the address alone, ten times as many.
+    for (let count = 0; count < 32 && slowed === 0; count++) {
+      const answer = await ask(`guess${count}`, guesser)
+      if (answer.status === 429) slowed = Number(answer.headers.get('retry-after'))
+    }
+    expect([kind, slowed > 0]).toEqual([kind, true])
+    expect([kind, (await ask(undefined, friend)).status]).toEqual([kind, 200])
+  }
 })

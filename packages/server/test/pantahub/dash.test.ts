@@ -29,7 +29,7 @@ test('[DA1] the dash tells what is used of the limits and the five most recent d
       'quota-stats': {
         DEVICES: { Name: 'DEVICES', Actual: 6, Max: 0, Unit: 'Piece' },
         OBJECTS: { Name: 'OBJECTS', Actual: 1 / 1024, Max: 0, Unit: 'GiB' },
-        BANDWIDTH: { Name: 'BANDWIDTH', Actual: 0, Max: 0, Unit: 'GiB' },
+        BANDWIDTH: { Name: 'BANDWIDTH', Actual: 1 / 1024, Max: 0, Unit: 'GiB' },
       },
     },
   })
@@ -193,7 +193,13 @@ describe('changes', async () => {
 
 describe('services', async () => {
   const secret = 'a secret: with a colon'
-  const service = await openDoor({ env: { WAYMARK_SAADMIN_SECRET: secret } }, afterAll)
+  const service = await openDoor(
+    {
+      flags: ['--guess-limit', '1000'],
+      env: { WAYMARK_SAADMIN_SECRET: secret },
+    },
+    afterAll,
+  )
   const owner = await service.person()
   const device = await service.deviceWithTrail(owner)
   const basic = (name: string, password: string) => ({

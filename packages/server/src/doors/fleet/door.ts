@@ -216,6 +216,9 @@ async function admitted(
   if (!caller.ok) return caller
   if (caller.value.kind !== 'user')
     return refuse({ kind: 'no-right', wanted: 'a user', got: caller.value.kind })
+  const bytes = Number(request.headers['content-length'] ?? 0)
+  const retryAfterMs = house.traffic.take(caller.value.tenant, bytes)
+  if (retryAfterMs > 0) return refuse({ kind: 'too-many-requests', retryAfterMs })
   if (operation.right === 'any') return ok(caller.value)
   for (const right of operation.also === undefined ? [operation.right] : [operation.right, operation.also]) {
     if (!mayDo(caller.value.roles, right))

@@ -101,6 +101,8 @@ export const objectOperations: readonly Operation[] = [
         return registered.refusal.kind === 'already-stored'
           ? ok(objectView(registered.refusal.object))
           : registered
+      const waits = await house.traffic.exhausted(caller.tenant)
+      if (waits) return refuse(waits)
       const received = await house.objects.receive({
         tenant: caller.tenant,
         sha,
@@ -141,6 +143,8 @@ export const objectOperations: readonly Operation[] = [
       const sha = ObjectSha.parse(params.sha256)
       const object = sha && (await house.store.read(caller.tenant).get(objects, { sha }))
       if (!object?.stored) return refuse({ kind: 'no-such-object', got: params.sha256 })
+      const waits = await house.traffic.exhausted(caller.tenant)
+      if (waits) return refuse(waits)
       const range = rangeOf(request.headers.range, object.size)
       if (!range.ok) {
         reply.header('content-range', `bytes */${object.size}`)

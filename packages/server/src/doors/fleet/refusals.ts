@@ -18,6 +18,7 @@ import type {
 import type { StateRefusal } from '@waymark/pantahub'
 import type { BytesRefusal } from '@waymark/store'
 import type { LoginRefusal, TokenRefusal } from '../../access.ts'
+import type { BandwidthRefusal } from '../../traffic.ts'
 
 /** Refusals of the door itself. */
 export type DoorRefusal =
@@ -29,6 +30,9 @@ export type DoorRefusal =
   | { readonly kind: 'bad-range'; readonly wanted: string; readonly got: string }
   | { readonly kind: 'too-many-streams'; readonly wanted: number }
   | { readonly kind: 'too-many-registrations'; readonly retryAfterMs: number }
+  /** The tenant asked for too much in too short a time. */
+  | { readonly kind: 'too-many-requests'; readonly retryAfterMs: number }
+  | BandwidthRefusal
   | { readonly kind: 'key-reused'; readonly got: string }
   | { readonly kind: 'bad-value'; readonly thing: string; readonly wanted: string; readonly got: string }
   | { readonly kind: 'no-such-user'; readonly got: string }
@@ -122,6 +126,8 @@ export const statusOf = {
   'wrong-hash': 422,
   'too-many-guesses': 429,
   'too-many-registrations': 429,
+  'too-many-requests': 429,
+  'bandwidth-exceeded': 429,
   'too-many-streams': 429,
   'disk-full': 507,
 } as const satisfies Record<FleetRefusal['kind'], number>

@@ -1,9 +1,10 @@
 /**
  * Dash and subscriptions (Pantahub wire facts 7): what an account uses of what it may use, and its most recent devices.
  *
- * The limits of objects and devices are enforced where those are made; bandwidth is told and not counted.
+ * The limits of objects and devices are enforced where those are made, that of bandwidth where bytes pass (`traffic.ts`).
  */
 import {
+  bytesOf,
   devices,
   headStep,
   Instant,
@@ -40,6 +41,7 @@ export function dashHandlers(
       const reader = house.store.read(caller.tenant)
       const used = (await reader.get(usages, { what: 'objects' }))?.bytes ?? 0
       const attributes = await limitsOf(tenant)
+      const { bytes: moved } = await house.traffic.month(caller.tenant)
       return say({
         prn: ownerPrn(caller.tenant),
         nick: tenant.nick,
@@ -54,7 +56,12 @@ export function dashHandlers(
               Unit: 'Piece',
             },
             OBJECTS: { Name: 'OBJECTS', Actual: used / gib, Max: attributes.objects / gib, Unit: 'GiB' },
-            BANDWIDTH: { Name: 'BANDWIDTH', Actual: 0, Max: attributes.bandwidth / gib, Unit: 'GiB' },
+            BANDWIDTH: {
+              Name: 'BANDWIDTH',
+              Actual: moved / gib,
+              Max: attributes.bandwidth / gib,
+              Unit: 'GiB',
+            },
           },
         },
         'top-devices': await mostRecent(reader),
@@ -108,7 +115,7 @@ export function dashHandlers(
     return {
       objects: Number.isFinite(quota) ? quota : 0,
       devices: tenant.devicesMax ?? (deviceQuota === 'off' ? 0 : deviceQuota),
-      bandwidth: Number.parseInt(tenant.plan?.attributes.BANDWIDTH ?? '0', 10) * gib,
+      bandwidth: bytesOf(tenant.plan?.attributes.BANDWIDTH ?? '0') ?? 0,
     }
   }
 

@@ -125,7 +125,7 @@ export async function openMounts(
       const peer = house.peerAddress(request)
       if (caller?.kind === 'device') house.presence.heard(caller.device.id, peer)
       if (caller !== undefined) {
-        const refusal = mayNot(row, needed, caller)
+        const refusal = tooMuch(request, caller) ?? mayNot(row, needed, caller)
         if (refusal) return sendRefusal(mount, request, reply, refusal)
       }
       const asked: Asked<Caller | undefined> = {
@@ -142,6 +142,13 @@ export async function openMounts(
       if (!said.ok) return sendRefusal(mount, request, reply, said.refusal)
       return send(mount, reply, said.value, began)
     }
+  }
+
+  /** Why this has to wait: its tenant has asked for too much. */
+  function tooMuch({ headers }: FastifyRequest, caller: Caller): Refusal | undefined {
+    if (!('tenant' in caller)) return undefined
+    const retryAfterMs = house.traffic.take(caller.tenant, Number(headers['content-length'] ?? 0))
+    return retryAfterMs > 0 ? { kind: 'too-many-requests', retryAfterMs } : undefined
   }
 
   function mayNot(row: Row, { right, accepted }: Needed, caller: Caller): Refusal | undefined {

@@ -21,6 +21,7 @@ import type {
 import type { ProgressRefusal, StateRefusal } from '@waymark/pantahub'
 import type { BytesRefusal } from '@waymark/store'
 import type { LoginRefusal } from '../../access.ts'
+import type { BandwidthRefusal } from '../../traffic.ts'
 
 /** Refusals that are the door's own. */
 export type DoorRefusal =
@@ -39,6 +40,9 @@ export type DoorRefusal =
     }
   | { readonly kind: 'insufficient-scope'; readonly wanted: readonly string[] }
   | { readonly kind: 'too-many-registrations'; readonly retryAfterMs: number }
+  /** Its tenant asked for too much in too short a time. */
+  | { readonly kind: 'too-many-requests'; readonly retryAfterMs: number }
+  | BandwidthRefusal
   | { readonly kind: 'too-many-devices'; readonly wanted: number; readonly got: number }
   | { readonly kind: 'incompatible-client' }
   /** The account asked for cannot be made: taken, or not of the right form (Base: 412). */
@@ -117,6 +121,11 @@ const onTheWire: Teller = {
     msg: `scope: wanted one of ${wanted.join(' ')}`,
   }),
   'too-many-registrations': ({ retryAfterMs }) => tooMany('registrations', retryAfterMs),
+  'too-many-requests': ({ retryAfterMs }) => tooMany('requests', retryAfterMs),
+  'bandwidth-exceeded': ({ wanted, got, retryAfterMs }) => ({
+    ...tooMany('bytes', retryAfterMs),
+    msg: `quota of BANDWIDTH exceeded: wanted at most ${wanted} bytes a month, got ${got}`,
+  }),
   'too-many-devices': ({ wanted, got }) => ({
     status: 403,
     msg: `devices: wanted at most ${wanted}, got ${got}`,

@@ -65,6 +65,8 @@ export function exportHandlers(house: House): Pick<Handlers, 'exportStep'> {
       if (!step.ok) return step
       const members = await membersOf(opened.value, step.value, parts)
       if (!members.ok) return members
+      const waits = await house.traffic.exhausted(opened.value.tenant)
+      if (waits) return refuse(waits)
       const named = disposition(filename.value)
       const tar = Readable.from(tarOf(members.value), { objectMode: false })
       if (!/\.(gz|tgz)$/.test(filename.value)) {

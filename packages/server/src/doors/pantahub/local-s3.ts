@@ -4,11 +4,12 @@
  * size and sha256 have agreed, or not at all.
  */
 import { createHash } from 'node:crypto'
-import { ok, refuse } from '@waymark/domain'
+import { ok, refuse, type TenantId } from '@waymark/domain'
 import type { BytesRefusal } from '@waymark/store'
 import { bodyOf } from '../../body.ts'
 import type { House } from '../../house.ts'
 import type { Asked, Handlers, Said } from './answer.ts'
+import type { Refusal } from './errors.ts'
 import type { ObjectUrls } from './object-urls.ts'
 
 export function byteHandlers(
@@ -23,6 +24,8 @@ export function byteHandlers(
       const range = rangeOf(headers.range, headers['if-range'], { size, etag: etagOf(sha) })
       if (range === 'not-satisfiable')
         return refuse({ kind: 'range-not-satisfiable', size, got: String(headers.range) })
+      const waits = await mayMove(tenant)
+      if (waits) return refuse(waits)
       const found = await house.objects.open(tenant, sha, range)
       if (!found) return refuse({ kind: 'no-such-object', got: sha })
       const length = range ? range.end - range.start + 1 : size
@@ -47,6 +50,8 @@ export function byteHandlers(
       const announced = headers['content-length']
       if (announced !== undefined && Number(announced) > size)
         return refuse({ kind: 'size-differs', sha, wanted: size, got: Number(announced) })
+      const waits = await mayMove(tenant)
+      if (waits) return refuse(waits)
       if (link) {
         const differs = await compared(bodyOf(raw), sha, size)
         return differs ? refuse(differs) : ok({ text: '' })
@@ -59,6 +64,14 @@ export function byteHandlers(
     async refuseBytes() {
       return refuse({ kind: 'bad-url-token', wanted: 'GET or PUT' })
     },
+  }
+
+  /** Why bytes of a tenant have to wait; undefined: they may pass. */
+  async function mayMove(tenant: TenantId): Promise<Refusal | undefined> {
+    const retryAfterMs = house.traffic.take(tenant)
+    return retryAfterMs > 0
+      ? { kind: 'too-many-requests', retryAfterMs }
+      : await house.traffic.exhausted(tenant)
   }
 }
 

@@ -21,6 +21,7 @@ import {
 import { deviceOfPrn, isJsonObject, type JsonObject, type JsonValue, Prn } from '@waymark/pantahub'
 import { hex, ownerPrn, type UserCaller } from '../../access.ts'
 import type { House } from '../../house.ts'
+import { keepLogs, trimDevice } from '../../log-room.ts'
 import { type Handlers, type Said, say, sayText } from './answer.ts'
 import { described, jsonOf, objectOrEmpty } from './bodies.ts'
 import { type BadValue, badValue } from './errors.ts'
@@ -55,10 +56,12 @@ export function logHandlers(house: House): Pick<Handlers, 'listLogs' | 'postLogs
         return { ...line, id, device: caller.device.id, createdAt: at }
       })
       const kept = await house.telemetry.transact(caller.tenant, async (tx) => {
-        for (const entry of entries) await tx.put(logEntries, entry)
-        return ok(undefined)
+        return ok(await keepLogs(tx, caller.device.id, entries))
       })
-      settled(kept)
+      const volume = settled(kept)
+      const { logQuota } = house.config
+      if (logQuota !== 'off' && volume > logQuota)
+        await trimDevice(house.telemetry, caller.tenant, caller.device.id, logQuota)
       return say({ status: 'ok' })
     },
 
@@ -132,7 +135,7 @@ function cursorPlace(caller: UserCaller): string {
 }
 
 function placeOf(entry: LogEntry, order: LogQuery['order']): Scalar[] {
-  return order.map((field) => entry[field.replace(/^-/, '') as keyof LogEntry])
+  return order.map((field) => entry[field.replace(/^-/, '') as keyof Omit<LogEntry, 'bytes'>])
 }
 
 type Line = Omit<LogEntry, 'id' | 'device' | 'createdAt'>

@@ -8,7 +8,7 @@
  * arrive a moment late (PostgreSQL), so may the next step; a memo then lives for a second at most.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { DeviceId } from '@waymark/domain'
+import type { DeviceId, TenantId } from '@waymark/domain'
 import type { DeviceCaller } from '../../access.ts'
 import type { House } from '../../house.ts'
 import { createRecent } from '../../recent.ts'
@@ -28,6 +28,7 @@ interface Memo {
   /** Milliseconds: the token's end, or sooner. */
   readonly until: number
   readonly device: DeviceId
+  readonly tenant: TenantId
   /** The count of commits when it was made. */
   readonly commits: number
 }
@@ -40,7 +41,7 @@ export interface PollMemo {
 }
 
 export function createPollMemo(
-  house: Pick<House, 'store' | 'clock' | 'presence'>,
+  house: Pick<House, 'store' | 'clock' | 'presence' | 'traffic'>,
   shared: boolean,
 ): PollMemo {
   const memos = createRecent<Memo>(memosMax)
@@ -65,7 +66,9 @@ export function createPollMemo(
         memo.authorization !== request.headers.authorization ||
         request.headers.origin !== undefined ||
         memo.until <= house.clock.now() ||
-        memo.commits < forgotAllAt
+        memo.commits < forgotAllAt ||
+        // Told to wait it is by those who tell of everything else.
+        house.traffic.take(memo.tenant) > 0
       ) {
         askedAt.set(request, commits)
         return false
@@ -86,6 +89,7 @@ export function createPollMemo(
         url,
         until: shared ? Math.min(ends, house.clock.now() + sharedLifeMs) : ends,
         device: caller.device.id,
+        tenant: caller.tenant,
         commits,
       })
     },

@@ -4,7 +4,6 @@
  *
  * Registering needs no credentials, so it is slowed by the address it comes from.
  */
-import { randomBytes } from 'node:crypto'
 import {
   createJoinToken,
   type Device,
@@ -19,6 +18,7 @@ import {
   type JsonObject,
   joinTokenByHash,
   joinTokens,
+  ok,
   type Register,
   type Result,
   refuse,
@@ -28,7 +28,7 @@ import {
   unclaimedTenant,
 } from '@waymark/domain'
 import { ObjectId24, Prn } from '@waymark/pantahub'
-import { ownerPrn, type UserCaller } from '../../access.ts'
+import { type LoginRefusal, ownerPrn, type UserCaller } from '../../access.ts'
 import { devicePlace, type House } from '../../house.ts'
 import { networkOf } from '../../throttle.ts'
 import { type Handlers, say, sayArray, sayText } from './answer.ts'
@@ -61,7 +61,7 @@ export function registerHandlers(
 
       const retryAfterMs = house.registrations.take(networkOf(peer))
       if (retryAfterMs > 0) return refuse({ kind: 'too-many-registrations', retryAfterMs })
-      const joining = caller ? undefined : await joinTokenOf(headers[joinTokenHeader])
+      const joining = caller ? undefined : await joinTokenOf(headers[joinTokenHeader], peer)
       if (joining && !joining.ok) return joining
 
       const tenant = caller?.tenant ?? joining?.value.tenant ?? unclaimedTenant
@@ -96,7 +96,7 @@ export function registerHandlers(
       if (!nick.ok) return nick
       const meta = objectAt(asked, 'default-user-meta')
       if (!meta.ok) return meta
-      const token = randomBytes(24).toString('base64')
+      const token = Buffer.from(house.env().random(24)).toString('base64')
       const made = await house.store.transactHouse((tx) =>
         createJoinToken(tx, house.env(), {
           tenant: caller.tenant,
@@ -124,15 +124,23 @@ export function registerHandlers(
   }
 
   /** The join token a device shows; undefined when it shows none, refused when it is not good (Base: 400). */
-  async function joinTokenOf(header: string | string[] | undefined) {
+  async function joinTokenOf(
+    header: string | string[] | undefined,
+    peer: string,
+  ): Promise<Result<JoinToken, DoorRefusal | LoginRefusal> | undefined> {
     if (header === undefined) return undefined
     const shown = String(header).trim()
+    const hash = house.keys.lookup(joinTokenPurpose, shown)
+    // By the token: a whole line of devices that come in by a good one do not stand in each other's way.
+    const guess = `${joinTokenPurpose} ${hash}`
+    const retryAfterMs = house.guesses.waitMs(guess, peer)
+    if (retryAfterMs > 0) return refuse({ kind: 'too-many-guesses', retryAfterMs })
     const token = /^[A-Za-z0-9+/]{32}$/.test(shown)
-      ? await joinTokenByHash(house.store.readHouse(), house.keys.lookup(joinTokenPurpose, shown))
+      ? await joinTokenByHash(house.store.readHouse(), hash)
       : undefined
-    return token
-      ? ({ ok: true, value: token } as const)
-      : badValue('join token', 'one that is known and enabled', 'another')
+    if (!token) return badValue('join token', 'one that is known and enabled', 'another')
+    house.guesses.right(guess, peer)
+    return ok(token)
   }
 
   async function* ownJoinTokens(caller: UserCaller): AsyncGenerator<string> {

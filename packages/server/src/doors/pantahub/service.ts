@@ -21,8 +21,8 @@ export function serviceHandlers(
   let known: { readonly until: number; readonly status: number; readonly value: object } | undefined
 
   return {
-    async readHealth({ headers }) {
-      const stranger = serviceOnly(headers)
+    async readHealth(asked) {
+      const stranger = serviceOnly(asked)
       if (stranger) return stranger
       const now = house.clock.now()
       if (known === undefined || known.until <= now)
@@ -30,8 +30,9 @@ export function serviceHandlers(
       return ok({ status: known.status, value: known.value })
     },
 
-    async deviceCallback({ headers, params, query }) {
-      const stranger = serviceOnly(headers)
+    async deviceCallback(asked) {
+      const { params, query } = asked
+      const stranger = serviceOnly(asked)
       if (stranger) return stranger
       const id = DeviceId.parse(params.id)
       if (!id) return badValue('device', '24 hex digits', String(params.id))
@@ -41,8 +42,9 @@ export function serviceHandlers(
       return answerOf(query, device.modifiedAt)
     },
 
-    async stepCallback({ headers, params, query }) {
-      const stranger = serviceOnly(headers)
+    async stepCallback(asked) {
+      const { params, query } = asked
+      const stranger = serviceOnly(asked)
       if (stranger) return stranger
       const [, deviceId, revText] = /^([0-9a-f]{24})-(\d{1,10})$/.exec(params.id ?? '') ?? []
       const id = DeviceId.parse(deviceId)
@@ -56,21 +58,27 @@ export function serviceHandlers(
       return answerOf(query, step.modifiedAt)
     },
 
-    async cronJob({ headers }) {
+    async cronJob(asked) {
       // What is public is looked up, never copied: there is nothing left over to bring up to date.
-      return serviceOnly(headers) ?? say({ updated: 0 })
+      return serviceOnly(asked) ?? say({ updated: 0 })
     },
   }
 
   /** The refusal of whoever is not the installation itself; undefined: let in. */
-  function serviceOnly(headers: Asked['headers']): { ok: false; refusal: Refusal } | undefined {
+  function serviceOnly({
+    headers,
+    peer,
+  }: Pick<Asked, 'headers' | 'peer'>): { ok: false; refusal: Refusal } | undefined {
     const secret = house.config.saadminSecret
+    if (headers.authorization === undefined) return refuse({ kind: 'not-the-service' })
+    const retryAfterMs = house.guesses.waitMs(serviceName, peer)
+    if (retryAfterMs > 0) return refuse({ kind: 'too-many-guesses', retryAfterMs })
     const [, encoded = ''] = /^Basic ([A-Za-z0-9+/=]{1,2048})$/.exec(headers.authorization ?? '') ?? []
     const [name, ...password] = Buffer.from(encoded, 'base64').toString('utf8').split(':')
     const same = sameSecret(password.join(':'), secret ?? '')
-    return secret !== undefined && name === serviceName && same
-      ? undefined
-      : refuse({ kind: 'not-the-service' })
+    if (secret === undefined || name !== serviceName || !same) return refuse({ kind: 'not-the-service' })
+    house.guesses.right(serviceName, peer)
+    return undefined
   }
 
   async function look() {

@@ -64,14 +64,15 @@ export function stepReadHandlers(
       const where: Where<Step> = { device: device.id, generation: device.generation }
 
       if (caller.kind === 'device' && filter.openOnly && page.offset === 0) {
-        // Steps that have ended are not offered again, whatever word a device may have added since. Nothing open needs
-        // no further look: a trail that was closed has nothing open either.
+        // Steps that have ended are not offered again, whatever word a device may have added since. A device whose own
+        // trail was closed is told so, or it would ask on for ever and never begin the next one.
         const found = await opened.reader.find(steps, {
           where: { ...where, open: true, ...(filter.where === undefined ? {} : { status: filter.where }) },
           order: ['device', 'generation', 'rev'],
           limit: page.size ?? pageSize,
         })
         if (found.length > 0) return sayText(await deviceList(opened, found, keep))
+        if (!(await openTrail(opened.reader, device))) return refuse({ kind: 'no-trail', device: device.id })
         memo.remember(raw, caller)
         return nothing
       }

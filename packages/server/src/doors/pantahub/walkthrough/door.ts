@@ -105,7 +105,7 @@ export const walkthroughDoor: Door = async ({ app, redirects }, house) => {
         caller = known.caller
         token = known.token
         if (caller.kind === 'device') house.presence.heard(caller.device.id, peer)
-        const refusal = mayNot(row, caller)
+        const refusal = tooMuch(request, caller) ?? mayNot(row, caller)
         if (refusal) return sendRefusal(request, reply, refusal)
       }
       const body = row.bodyOnGet && request.method === 'GET' ? await bodyOnGet(request.raw) : bodyIn(request)
@@ -122,6 +122,13 @@ export const walkthroughDoor: Door = async ({ app, redirects }, house) => {
       })
       return said.ok ? send(reply, said.value) : sendRefusal(request, reply, said.refusal)
     }
+  }
+
+  /** Why this has to wait: its tenant has asked for too much. */
+  function tooMuch({ headers }: FastifyRequest, caller: Caller): WalkDoorRefusal | undefined {
+    if (!('tenant' in caller)) return undefined
+    const retryAfterMs = house.traffic.take(caller.tenant, Number(headers['content-length'] ?? 0))
+    return retryAfterMs > 0 ? { kind: 'too-many-requests', retryAfterMs } : undefined
   }
 
   function send(reply: FastifyReply, answer: WalkAnswer): FastifyReply {
