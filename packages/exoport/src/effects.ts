@@ -10,8 +10,11 @@ import type { Bert, NameForm, RpcError } from './messages.ts'
 export type Effect =
   /** Write these bytes. */
   | { readonly kind: 'send'; readonly bytes: Uint8Array }
-  /** A server's end: somebody says this name. Find the keys and answer by `admit`. */
-  | { readonly kind: 'named'; readonly name: ExternalName }
+  /**
+   * A server's end: somebody says this name. Find the keys and answer by `admit`. An honest device draws a challenge for
+   * each connection: whoever remembers those of a device can tell a hello that is played again.
+   */
+  | { readonly kind: 'named'; readonly name: ExternalName; readonly challenge: Uint8Array }
   /** The handshake is through: calls may be made. */
   | { readonly kind: 'ready' }
   /** The peer calls. One at a time: the next comes after `answer`. */

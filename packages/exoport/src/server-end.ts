@@ -199,7 +199,7 @@ export class ServerEnd {
     this.#hello = body.slice()
     this.#phase = 'asking'
     this.#deadline = Number.POSITIVE_INFINITY
-    out.push({ kind: 'named', name })
+    out.push({ kind: 'named', name, challenge: this.#hello.subarray(0, challengeBytes) })
     return undefined
   }
 

@@ -65,7 +65,7 @@ describe('[XP3] the worked example, byte for byte', () => {
 
   test('the server asks for keys, says hello, and is ready after the third frame', () => {
     const server = new ServerEnd(0)
-    expect(server.receive(frames.hello, 0)).toEqual([{ kind: 'named', name }])
+    expect(server.receive(frames.hello, 0)).toEqual([{ kind: 'named', name, challenge: deviceChallenge }])
     expect(server.admit(keys, serverChallenge, 0)).toEqual([{ kind: 'send', bytes: frames.serverHello }])
     expect(kinds(server.receive(frames.hello, 0))).toEqual(['ready'])
     expect(server.receive(frames.reuse, 0)).toEqual([])
