@@ -16,15 +16,20 @@ import { createSimClock, type SimClock, seededLuck } from './support/sim.ts'
 class PowerCut extends Error {}
 
 /** A disk that counts its changes and cuts the power at one of them, before or after it has happened. */
-function cuttingDisk(disk: MemoryDisk, at: number, onCut: () => void): { disk: Disk; changes: () => number } {
+function cuttingDisk(
+  disk: MemoryDisk,
+  at: number,
+  onCut: () => void,
+  // Half of the cuts come just after the change, half just before, unless told otherwise.
+  after = at % 2 === 0,
+): { disk: Disk; changes: () => number } {
   let changes = 0
   let dead = false
   async function change<T>(act: () => Promise<T>): Promise<T> {
     if (dead) throw new PowerCut()
     changes++
     if (changes === at) {
-      // Half of the cuts come just after the change, half just before.
-      if (at % 2 === 0) await act()
+      if (after) await act()
       dead = true
       onCut()
       throw new PowerCut()
@@ -181,6 +186,28 @@ describe('[AG29] a power cut at any write leaves the old revision or the new one
       expect(await world.live(() => disk), `seed ${seed}`).toBe('idle')
       const word = wordsOf(step).at(-1)
       expect((await truthOf(disk))?.rev, `seed ${seed}`).toBe(word === 'DONE' ? 2 : 1)
+    }
+  })
+
+  test('what a killed agent left unsynced is synced before the next one tells of it', async () => {
+    /** Loses all that was not synced. */
+    const merciless = { next: () => 0 }
+    for (let at = 1; ; at++) {
+      const { world, disk, step } = await beforeUpdate(at, true)
+      // Killed, not cut off: the next one sees everything the first has done.
+      if ((await world.live((onKill) => cuttingDisk(disk, at, onKill, true).disk)) === 'idle') break
+      let cut: () => void = () => undefined
+      world.hub.onRequest(({ body }) => {
+        if (/"status":"(DONE|ERROR)"/.test(String(body))) cut()
+        return undefined
+      })
+      await world.live((onCut) => {
+        cut = onCut
+        return disk
+      })
+      disk.powerCut(merciless)
+      const told = wordsOf(step).at(-1)
+      expect((await truthOf(disk))?.rev, `kill ${at}: the hub was told ${told}`).toBe(told === 'DONE' ? 2 : 1)
     }
   })
 
