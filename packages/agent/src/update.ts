@@ -356,7 +356,10 @@ export function concludeQuietly(
 const concludeTrial: ConcludeTrial = (machine, mark, status, message, probes, logs) =>
   conclude(machine, mark, status, message, mark.retries, probes, logs)
 
-/** A last word as it will be sent, with its evidence: what runs now, told by the start that found it so. */
+/**
+ * A last word as it will be sent, with its evidence: what runs now, and the start that found it so. The id of a start is
+ * that of the agent's run with the revision it started, so that each revision that comes into force has one of its own.
+ */
 export function finalOf(
   about: RunningRevision,
   status: 'DONE' | 'UPDATED' | 'ERROR' | 'WONTGO',
@@ -372,7 +375,7 @@ export function finalOf(
   const { running, startId, retries, probes, logs } = evidence
   const data = {
     'state-sha': running?.stateSha ?? '',
-    'start-id': startId,
+    'start-id': running ? `${startId}/${running.rev}` : startId,
     revision: running?.rev ?? -1,
     health: [...probes],
   }

@@ -69,7 +69,7 @@ describe('live', () => {
       status: 'UPDATED',
       data: {
         revision: 2,
-        'start-id': expect.stringMatching(/^life-\d+$/),
+        'start-id': expect.stringMatching(/^life-\d+\/2$/),
         'state-sha': expect.stringMatching(/^[0-9a-f]{64}$/),
         health: ['files in place', 'web process: STARTED', 'web http http://127.0.0.1:8080/health: 200'],
       },

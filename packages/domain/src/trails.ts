@@ -13,6 +13,7 @@ import { type DeviceId, Generation, type Instant, ObjectSha, Revision, type Tran
 import { actingOn } from './journal.ts'
 import { isJsonObject, type JsonObject } from './json.ts'
 import type { Actor, Reader, Tx } from './port.ts'
+import { proofOf } from './proof.ts'
 import {
   type Device,
   devices,
@@ -264,7 +265,8 @@ export async function reportStep(
   })
   if (held.open && ends) {
     const failed = meaning.end === 'done' ? {} : { reason: asked.reading.message || word }
-    const proof: { proof?: Proof } = meaning.end === 'done' ? { proof: 'claimed' } : {}
+    const proved = meaning.end === 'done' ? await proofOf(tx, held, asked.report) : undefined
+    const proof: { proof?: Proof } = proved === undefined ? {} : { proof: proved }
     await finish(tx, env, held.transaction, { state: meaning.end, ...failed, ...proof }, asked.by)
   } else if (held.open && meaning === 'working') {
     await progress(tx, env, held.transaction, asked.reading.percent, asked.by)

@@ -151,6 +151,46 @@ describe('trails', () => {
       rev 1 is done DONE seen
     `))
 
+  const evidence = { 'state-sha': 'rev 1', 'start-id': 'a/1', revision: 1, health: ['files in place'] }
+  const shown = [
+    { data: evidence, proof: 'verified', why: 'all of it' },
+    {
+      data: { ...evidence, health: [{ name: 'web', ok: true }] },
+      proof: 'verified',
+      why: 'probes that say ok',
+    },
+    { data: undefined, proof: 'claimed', why: 'nothing' },
+    { data: 'verified', proof: 'claimed', why: 'a word' },
+    { data: { ...evidence, 'state-sha': 'rev 0' }, proof: 'claimed', why: 'another state' },
+    { data: { ...evidence, revision: 0 }, proof: 'claimed', why: 'another revision' },
+    { data: { ...evidence, 'start-id': '' }, proof: 'claimed', why: 'no start' },
+    { data: { ...evidence, health: [] }, proof: 'claimed', why: 'no probe' },
+    { data: { ...evidence, health: ['a', { ok: false }] }, proof: 'claimed', why: 'a probe that failed' },
+    { data: { ...evidence, 'start-id': 'a/0' }, proof: 'claimed', why: 'the start of an earlier step' },
+  ]
+  for (const { data, proof, why } of shown)
+    test(`[TR7] a report that shows ${why} is done as ${proof}`, async () => {
+      const on = await stage()
+      const device = await makeDevice(on, 'walker')
+      await play(on, device.id, 'device announces')
+      const by = { kind: 'device', id: device.id } as const
+      const report = (rev: number, said: unknown, word: string) =>
+        on.store.transact(on.owner, (tx) =>
+          reportStep(tx, on.env, {
+            device: device.id,
+            rev: Revision.parse(rev) ?? Revision.first,
+            report: { status: word, ...(said === undefined ? {} : { data: said as string }) },
+            reading: reading(word, 100),
+            by,
+          }),
+        )
+      await report(0, { 'start-id': 'a/0' }, 'DONE')
+      await play(on, device.id, 'owner posts rev 1')
+      await report(1, data, 'DONE')
+      await play(on, device.id, `rev 1 is done DONE ${proof}`)
+      if (proof === 'verified') await play(on, device.id, `device runs rev 1\nrev 1 is done DONE verified`)
+    })
+
   test('[TR8] after a reset open steps are cancelled and the next announce begins a new generation', async () => {
     const on = await stage()
     const device = await makeDevice(on, 'walker')
