@@ -80,7 +80,7 @@ export function watchJournal(store: Store, tenant: TenantId, named: Named): Jour
       if (folded.steps.has(`${device}/${data.generation}/${data.rev}`))
         broken.push(`[W4] step ${device}-${data.rev} was posted twice`)
     }
-    if (data.proof !== undefined && data.proof !== 'claimed') {
+    if (data.proof === 'seen') {
       const rev = data.rev ?? revOf(String(data.transaction))
       if (!named.get(String(device))?.has(String(rev)))
         broken.push(`[W3] step ${device}-${rev} is ${data.proof}, but the device never named it`)
