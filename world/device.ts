@@ -1,23 +1,43 @@
 /**
  * A device in the world: the real agent, started, killed and started again on the same disk and the same line.
  *
- * A life ends when its power is cut, when its process is killed, or when it is asked to stop. The disk decides what the
- * next life finds. Its clock may be off by years; sleeping goes by time that passes, as on a real machine.
+ * A life ends when its power is cut, when its process is killed, when it is asked to stop, or when the agent wants to
+ * start anew with another revision. The disk decides what the next life finds, and the revision in force whether the
+ * machine survives its boot. Its clock may be off by years; sleeping goes by time that passes, as on a real machine.
+ * What runs on it and what it is like stand in `machine.ts` and `tempers.ts`.
  */
-import { type AgentConfig, type AgentEvent, createAgent, createMemoryDisk } from '@waymark/agent'
+import {
+  type AgentConfig,
+  type AgentEvent,
+  createAgent,
+  createMemoryDisk,
+  createProcessDriver,
+  type TransportRequest,
+} from '@waymark/agent'
 import type { WorldClock } from './clock.ts'
 import { createWorldDisk, type WorldDisk } from './disk.ts'
 import { createLife, type Life } from './life.ts'
 import type { Luck } from './luck.ts'
+import { createMachine, type WorldMachine } from './machine.ts'
 import type { Line } from './network.ts'
 import { hubUrl } from './server.ts'
+import type { Temper, TemperName } from './tempers.ts'
 
 export interface WorldDevice {
   readonly name: string
   readonly line: Line
+  readonly temper: TemperName
+  readonly driver: 'files' | 'process'
+  /** It watches what it has switched to for a while before it keeps it. */
+  readonly tries: boolean
+  /** The disk it has now, and those it had before somebody flashed it, oldest first. */
   readonly disk: WorldDisk
+  readonly disks: readonly WorldDisk[]
+  readonly machine: WorldMachine
   /** The id it goes by since its last registration. */
   readonly id: string | undefined
+  /** All ids it ever went by. */
+  readonly ids: ReadonlySet<string>
   /** What its owner reads on its label: absent once it is claimed. */
   readonly label: { readonly id: string; readonly challenge: string } | undefined
   /** Somebody owns it, as it has found out itself. */
@@ -29,9 +49,13 @@ export interface WorldDevice {
   start(): void
   /** Its power is cut, or its process killed; somebody turns it on again later. */
   kill(): void
+  /** Is off for so long. */
+  sleep(ms: number): void
+  /** Somebody writes the factory image: nothing of what it was is left. */
+  flash(): void
   /** Dies within its next so many awaits. */
   doom(gates: number): void
-  /** Takes that back. */
+  /** Takes that back, and whatever its temperament has in store. */
   spare(): void
   /** Asks it to stop, and starts it again once it has. */
   restart(): void
@@ -44,6 +68,9 @@ export interface DeviceNeeds {
   readonly luck: Luck
   readonly name: string
   readonly line: Line
+  readonly temper: { readonly name: TemperName; readonly is: Temper }
+  readonly driver: 'files' | 'process'
+  readonly tries: boolean
   readonly config: Omit<AgentConfig, 'hub' | 'joinToken'>
   readonly joinToken: string | undefined
   readonly capacityBytes: number | undefined
@@ -53,15 +80,31 @@ export interface DeviceNeeds {
   tell(line: string): void
 }
 
+/** How long what cannot boot lasts, at most: shorter than any commit delay here. Milliseconds. */
+const bootTroubleMs = 4000
+/** At most so many things are done on the way to that. */
+const bootTroubleGates = 60
+/** Somebody looks after a machine that hangs so many times later than after one that died. */
+const hangsLonger = 4
+
 export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
-  const { clock, luck, name, line, tell } = needs
-  const disk = createWorldDisk(needs.capacityBytes)
+  const { clock, luck, name, line, tell, driver } = needs
+  const { is: temper } = needs.temper
+  const newDisk = (): WorldDisk => createWorldDisk(needs.capacityBytes, { lies: temper.lies === true })
+  const disks: WorldDisk[] = [newDisk()]
+  let disk = disks[0] as WorldDisk
+  const machine = createMachine(clock)
   const factory = await folderOf(needs.factory)
   const config: AgentConfig = { ...needs.config, hub: hubUrl, joinToken: needs.joinToken }
   const deaths = luck.fork('deaths')
-  let skewMs = 0
+  const faults: string[] = []
+  const ids = new Set<string>()
+  let skewMs = temper.skew?.(luck.fork('skew')) ?? 0
   let lives = 0
-  let present: { life: Life; stop: AbortController } | undefined
+  let cuts = 0
+  let cutting = temper.cuts === true
+  let present: { life: Life; stop: AbortController; hangs: boolean } | undefined
+  let offForMs: number | undefined
   let id: string | undefined
   let label: WorldDevice['label']
   let owned = false
@@ -70,6 +113,7 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
     if (life.dead || event.event === 'downloading') return
     const { event: word, ...facts } = event
     tell(`${name} ${word} ${JSON.stringify(facts)}`)
+    if (event.event === 'registered' || event.event === 'claimed') ids.add(event.id)
     if (event.event === 'registered') id = event.id
     if (event.event === 'challenge') label = { id: event.id, challenge: event.challenge }
     if (event.event === 'claimed') {
@@ -79,29 +123,48 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
     }
   }
 
-  const faults: string[] = []
-
-  function afterDeath(how: 'power' | 'process'): void {
+  function afterDeath(how: 'power' | 'process', hung: boolean): void {
     present = undefined
     line.breakAll('the device is gone')
-    clock.after(deaths.between(1, needs.downMs), start)
-    if (how === 'power') void disk.powerCut(deaths)
+    const downMs = deaths.between(1, needs.downMs) * (hung ? hangsLonger : 1)
+    clock.after(offForMs ?? downMs, start)
+    offForMs = undefined
+    if (how === 'power') {
+      machine.powerOff()
+      void disk.powerCut(deaths)
+    } else {
+      const { raw } = disk
+      void machine.orphan(async (container, mark) => (await raw.readText(`run/${container}`)) === mark)
+    }
+  }
+
+  /** What is in force may end the machine soon after it has booted it. */
+  async function boot(life: Life): Promise<void> {
+    const run = (await disk.documents())['bsp/run.json']
+    const trouble = typeof run === 'object' && run !== null && 'boot' in run ? run.boot : undefined
+    if (trouble === undefined || life.dead || !present) return
+    tell(`${name} boots an image that ${trouble}`)
+    present.hangs = trouble === 'bricks'
+    life.doom(deaths.between(1, bootTroubleGates), deaths.pick(['before', 'after']))
+    clock.after(deaths.between(1, bootTroubleMs), () => life.die())
   }
 
   function start(): void {
     if (present) return
     const number = ++lives
     const life = createLife(number, () => {
-      const how = deaths.chance(0.6) ? 'power' : 'process'
+      const hung = present?.hangs === true
+      const how = hung || cutting || offForMs !== undefined || deaths.chance(0.6) ? 'power' : 'process'
       tell(`${name} dies (life ${number}, after ${life.passed} gates, ${how})`)
-      afterDeath(how)
+      afterDeath(how, hung)
     })
     const stop = new AbortController()
     tell(`${name} starts (life ${number})`)
+    const cut = cutting ? { at: ++cuts, when: deaths.pick(['before', 'after'] as const) } : undefined
     const agent = createAgent(config, {
       transport: (request) =>
         life.gate(async () => {
-          const body = request.body
+          const body = temper.lies ? await truthful(request) : request.body
           const whole =
             body === undefined
               ? Buffer.alloc(0)
@@ -121,7 +184,7 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
           )
           return { ...reply, body: life.gateEach(reply.body) }
         }),
-      disk: disk.of(life),
+      disk: disk.of(life, cut),
       factory,
       clock: {
         now: () => clock.now() + skewMs,
@@ -130,25 +193,66 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
       luck: luck.fork(`life-${number}`),
       newId: () => `${name}-life-${number}`,
       facts: async () => ({ 'pantavisor.arch': 'world' }),
+      ...(driver === 'process'
+        ? {
+            driver: (house) =>
+              createProcessDriver({ ...house, ...machine.of(life) }, { goalsMs: 20_000, readyMs: 1000 }),
+          }
+        : {}),
       onEvent: (event) => onEvent(life, event),
     })
+    present = { life, stop, hangs: false }
+    void boot(life)
     void agent.run(stop.signal).then((outcome) => {
       if (life.dead) return
       tell(`${name} ends: ${outcome.kind}`)
-      if (outcome.kind !== 'stopped') faults.push(`${name} ended by itself: ${JSON.stringify(outcome)}`)
+      const anew = outcome.kind === 'restart'
+      if (!anew && outcome.kind !== 'stopped')
+        faults.push(`${name} ended by itself: ${JSON.stringify(outcome)}`)
       present = undefined
-      clock.after(deaths.between(1, needs.downMs), start)
+      // Starting anew may mean that the whole machine does, and not every machine syncs its disk before.
+      if (anew && deaths.chance(0.3)) {
+        machine.powerOff()
+        void disk.powerCut(deaths)
+      }
+      clock.after(deaths.between(1, anew ? 50 : needs.downMs), start)
     })
-    present = { life, stop }
+  }
+
+  /** A liar's metadata and evidence come from another part of it, which knows what runs. */
+  async function truthful({ url, method, body }: TransportRequest): Promise<TransportRequest['body']> {
+    const looked = await disk.look()
+    const truth = 'inForce' in looked ? looked.inForce : undefined
+    if (typeof body !== 'string' || method !== 'PUT' || !truth) return body
+    const said = JSON.parse(body) as Readonly<Record<string, unknown>>
+    if (url.endsWith('/device-meta'))
+      return JSON.stringify({
+        ...said,
+        'pantavisor.revision': String(truth.rev),
+        'waymark.state-sha': truth.stateSha,
+      })
+    if (!url.endsWith('/progress') || said.data === undefined) return body
+    const { data, ...rest } = said
+    return JSON.stringify(
+      luck.chance(0.5) ? rest : { ...said, data: { ...Object(data), 'state-sha': truth.stateSha } },
+    )
   }
 
   return {
     name,
     line,
-    disk,
+    temper: needs.temper.name,
+    driver,
+    tries: needs.tries,
+    get disk() {
+      return disk
+    },
+    disks,
+    machine,
     get id() {
       return id
     },
+    ids,
     get label() {
       return label
     },
@@ -169,8 +273,27 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
     },
     start,
     kill: () => present?.life.die(),
+    sleep(ms) {
+      if (!present) return
+      offForMs = ms
+      present.life.die()
+    },
+    flash() {
+      tell(`${name} is flashed`)
+      id = undefined
+      label = undefined
+      owned = false
+      const { life } = present ?? {}
+      disk = newDisk()
+      disks.push(disk)
+      machine.powerOff()
+      life?.die()
+    },
     doom: (gates) => present?.life.doom(gates, deaths.pick(['before', 'after'])),
-    spare: () => present?.life.spare(),
+    spare() {
+      cutting = false
+      present?.life.spare()
+    },
     restart: () => present?.stop.abort(),
     faults,
   }

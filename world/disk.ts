@@ -5,6 +5,9 @@
  * The watch knows the one promise that everything on a device rests on: once a revision has been in force there always
  * is one, whole, byte for byte what its state says. It looks after every change of the link `current` and after every
  * power cut, and writes down which revision was in force for good, in order.
+ *
+ * A disk may be told to lie: it takes a new link `current` as if it had, shows it until the agent is gone, and keeps
+ * the old one. And it may be told to take a life's power at the n-th of its writes.
  */
 import { createHash } from 'node:crypto'
 import { createMemoryDisk, type Disk, type DiskFile, type MemoryDisk } from '@waymark/agent'
@@ -19,14 +22,16 @@ export interface InForce {
 }
 
 export interface WorldDisk {
-  /** The disk as one life sees it. */
-  of(life: Life): Disk
+  /** The disk as one life sees it. With `cut`, that life loses its power at the `at`-th of its writes. */
+  of(life: Life, cut?: { readonly at: number; readonly when: 'before' | 'after' }): Disk
   /** Nothing more can be written while it is full. */
   full: boolean
   /** Every revision that was in force for good, in order. */
   readonly history: readonly InForce[]
   /** What is in force now, or why it is not whole. */
   look(): Promise<{ readonly inForce: InForce | undefined } | { readonly broken: string }>
+  /** The documents of the state in force; nothing before the first. */
+  documents(): Promise<Readonly<Record<string, unknown>>>
   /** A reader past the gates. */
   readonly raw: MemoryDisk
   powerCut(luck: Luck): Promise<void>
@@ -34,7 +39,7 @@ export interface WorldDisk {
   readonly faults: readonly string[]
 }
 
-export function createWorldDisk(capacityBytes: number | undefined): WorldDisk {
+export function createWorldDisk(capacityBytes: number | undefined, { lies = false } = {}): WorldDisk {
   const raw = createMemoryDisk(capacityBytes === undefined ? {} : { capacityBytes })
   const history: InForce[] = []
   const faults: string[] = []
@@ -77,39 +82,62 @@ export function createWorldDisk(capacityBytes: number | undefined): WorldDisk {
   const noSpace = (path: string): Error & { code: string } =>
     Object.assign(new Error(`ENOSPC: ${path}: no space left`), { code: 'ENOSPC' })
 
-  function fileOf(life: Life, file: DiskFile, path: string): DiskFile {
-    return {
+  async function documents(): ReturnType<WorldDisk['documents']> {
+    const folder = (await raw.readLink('current'))?.replace(/^revisions\//, '')
+    const read = parseStateText((await raw.readText(`states/${folder}.json`)) ?? '')
+    return read.ok ? read.state.json : {}
+  }
+
+  function of(life: Life, cut?: { readonly at: number; readonly when: 'before' | 'after' }): Disk {
+    /** What a lying disk shows as `current`. */
+    let shown: string | undefined
+    let writes = 0
+
+    /** A change: the one at which the power is cut is the last thing this life does. */
+    function change<T>(act: () => Promise<T>): Promise<T> {
+      if (cut && ++writes === cut.at) life.doom(1, cut.when)
+      return life.gate(act)
+    }
+    const fileOf = (file: DiskFile, path: string): DiskFile => ({
       write: (bytes) =>
-        life.gate(async () => {
+        change(async () => {
           if (full) throw noSpace(path)
           await file.write(bytes)
         }),
-      sync: () => life.gate(() => file.sync()),
+      sync: () => change(() => file.sync()),
       close: () => life.gate(() => file.close()),
+    })
+    async function rename(from: string, to: string): Promise<void> {
+      if (!lies || to !== 'current' || (await raw.readLink('current')) === undefined)
+        return raw.rename(from, to)
+      shown = await raw.readLink(from)
+      await raw.remove(from)
     }
-  }
-
-  return {
-    of: (life) => ({
+    return {
       readText: (path) => life.gate(() => raw.readText(path)),
       read: (path, from) => life.gateEach(raw.read(path, from)),
-      open: async (path, how) => fileOf(life, await life.gate(() => raw.open(path, how)), path),
+      open: async (path, how) => fileOf(await change(() => raw.open(path, how)), path),
       stat: (path) => life.gate(() => raw.stat(path)),
       list: (path) => life.gate(() => raw.list(path)),
-      makeFolder: (path) => life.gate(() => raw.makeFolder(path)),
-      remove: (path) => life.gate(() => raw.remove(path)),
-      rename: (from, to) => life.gate(() => raw.rename(from, to)),
-      link: (from, to) => life.gate(() => raw.link(from, to)),
-      symlink: (target, path) => life.gate(() => raw.symlink(target, path)),
-      readLink: (path) => life.gate(() => raw.readLink(path)),
+      makeFolder: (path) => change(() => raw.makeFolder(path)),
+      remove: (path) => change(() => raw.remove(path)),
+      rename: (from, to) => change(() => rename(from, to)),
+      link: (from, to) => change(() => raw.link(from, to)),
+      symlink: (target, path) => change(() => raw.symlink(target, path)),
+      readLink: (path) =>
+        life.gate(async () => (path === 'current' && shown !== undefined ? shown : raw.readLink(path))),
       makeReadOnly: (path) => life.gate(() => raw.makeReadOnly(path)),
       syncFolder: (path) =>
-        life.gate(async () => {
+        change(async () => {
           await raw.syncFolder(path)
           if (path === '.') await note()
         }),
       freeBytes: () => life.gate(async () => (full ? 0 : raw.freeBytes())),
-    }),
+    }
+  }
+
+  return {
+    of,
     get full() {
       return full
     },
@@ -118,6 +146,7 @@ export function createWorldDisk(capacityBytes: number | undefined): WorldDisk {
     },
     history,
     look,
+    documents,
     raw,
     async powerCut(luck) {
       raw.powerCut(luck)

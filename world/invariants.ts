@@ -25,6 +25,7 @@ import {
 } from '@waymark/domain'
 import { canonicalJson } from '@waymark/pantahub'
 import type { WorldDevice } from './device.ts'
+import type { InForce } from './disk.ts'
 import { claimOf, type Ledger } from './ledger.ts'
 
 /** Follows one journal as it grows, entry by entry. */
@@ -227,15 +228,60 @@ function differences(
 const said = (value: object | undefined): string =>
   value === undefined ? 'nothing' : canonicalJson(JSON.parse(JSON.stringify(value)))
 
-/** W2: a device commits each revision at most once, ascending. */
-export function committedInOrder(device: Pick<WorldDevice, 'name' | 'disk'>): string[] {
-  const { history } = device.disk
-  return history.flatMap(({ rev }, i) => {
-    const before = history[i - 1]
-    return before === undefined || rev > before.rev
-      ? []
-      : [`[W2] ${device.name} committed revision ${rev} after revision ${before.rev}`]
-  })
+/**
+ * W2: a device puts each revision in force at most once, ascending. The one way back is to what ran before, by a device
+ * that tries its revisions; and to revision 0, once for each time that its trail was closed.
+ */
+export function committedInOrder(
+  { name, disks }: Pick<WorldDevice, 'name' | 'disks'>,
+  { tries, resets }: { readonly tries: boolean; readonly resets: number },
+): string[] {
+  let resetsLeft = resets
+  const broken: string[] = []
+  for (const { history } of disks) {
+    let now: InForce | undefined
+    let before: InForce | undefined
+    let newest = -1
+    for (const next of history) {
+      const back = tries && before?.rev === next.rev && before.stateSha === next.stateSha
+      if (next.rev > newest) {
+        before = now
+        newest = next.rev
+      } else if (back) before = undefined
+      else if (resetsLeft > 0 && (next.rev === 0 || now?.rev === 0)) {
+        // One that ran revision 0 when its trail was closed shows it only by the next.
+        resetsLeft--
+        before = next.rev === 0 ? undefined : now
+        newest = next.rev
+      } else broken.push(`[W2] ${name} committed revision ${next.rev} after revision ${now?.rev}`)
+      now = next
+    }
+  }
+  return broken
+}
+
+/** W3 and W14: what is proved was in force, and what can never be kept was never done. */
+export async function provedAndDone(
+  store: Store,
+  tenant: TenantId,
+  devices: readonly Pick<WorldDevice, 'name' | 'ids' | 'disks'>[],
+  bound: ReadonlySet<string>,
+): Promise<string[]> {
+  const reader = store.read(tenant)
+  const asked = new Map((await everything(reader, transactions)).map((each) => [String(each.id), each]))
+  const broken: string[] = []
+  for (const { device, rev, stateSha, transaction } of await everything(reader, steps)) {
+    const { state, proof } = asked.get(transaction) ?? {}
+    if (state !== 'done') continue
+    const owner = devices.find(({ ids }) => ids.has(device))
+    if (bound.has(stateSha)) broken.push(`[W14] ${owner?.name}: step ${rev} cannot be kept, but is done`)
+    const ran = owner?.disks.some(({ history }) =>
+      history.some((each) => each.rev === rev && each.stateSha === stateSha),
+    )
+    if (proof !== 'claimed' && !ran)
+      broken.push(`[W3] ${owner?.name}: step ${rev} is ${proof}, but was never in force`)
+  }
+  return broken
 }
 
 /** W7: the server's view equals the device's truth, and nothing is left open. Empty once that is so. */
@@ -278,12 +324,21 @@ export async function converged(
     .filter((step) => asked.get(step.transaction)?.state === 'done' || gaveUpTooLate(step))
     .sort((a, b) => b.rev - a.rev)[0]
   if (!newest) return [...broken, `${about}: nothing is done`]
-  if (newest.rev !== inForce?.rev || newest.stateSha !== inForce.stateSha)
-    broken.push(
-      `${about} runs ${inForce?.rev} (${inForce?.stateSha.slice(0, 8)}), the server says ${newest.rev} (${newest.stateSha.slice(0, 8)})`,
-    )
-  if (asked.get(newest.transaction)?.proof === 'claimed')
-    broken.push(`${about}: revision ${newest.rev} is done, but was never seen`)
+  if (device.temper === 'liar') {
+    // What it says is done is believed as far as it goes; what it shows tells that it is not so.
+    for (const { rev, stateSha, transaction } of trail)
+      if ((rev !== inForce?.rev || stateSha !== inForce.stateSha) && asked.get(transaction)?.state === 'done')
+        if (asked.get(transaction)?.proof !== 'claimed')
+          broken.push(`[W3] ${device.name}: step ${rev} is ${asked.get(transaction)?.proof}, and a lie`)
+  } else {
+    if (newest.rev !== inForce?.rev || newest.stateSha !== inForce.stateSha)
+      broken.push(
+        `${about} runs ${inForce?.rev} (${inForce?.stateSha.slice(0, 8)}), the server says ${newest.rev} (${newest.stateSha.slice(0, 8)})`,
+      )
+    if (asked.get(newest.transaction)?.proof === 'claimed')
+      broken.push(`${about}: revision ${newest.rev} is done, but was never seen`)
+  }
+  broken.push(...(await runsWhatItSays(device)))
   const told = (await everything(reader, deviceMetas)).find((each) => each.device === id)?.meta
   if (told?.['pantavisor.revision'] !== String(inForce?.rev))
     broken.push(`${about} runs ${inForce?.rev}, its metadata names ${told?.['pantavisor.revision']}`)
@@ -291,6 +346,19 @@ export async function converged(
   const known = (await device.disk.raw.readText('user-meta.json')) ?? '{}\n'
   if (known !== `${canonicalJson(wanted)}\n`) broken.push(`${about} does not know its user-meta: ${known}`)
   return broken
+}
+
+/** W13: the containers of the revision in force run, and nothing else does. */
+async function runsWhatItSays({ name, driver, disk, machine }: WorldDevice): Promise<string[]> {
+  if (driver !== 'process') return []
+  const wanted = Object.keys(await disk.documents())
+    .flatMap((path) => /^([^/]+)\/run\.json$/.exec(path)?.[1] ?? [])
+    .filter((container) => container !== 'bsp')
+    .sort()
+  const running = machine.running()
+  return String(running) === String(wanted)
+    ? []
+    : [`[W13] ${name} is to run ${wanted.join(' ')}, and runs ${running.join(' ')}`]
 }
 
 /** All rows of a collection. */

@@ -26,7 +26,14 @@ export function claimOf(row: Pick<JournalRow, 'kind' | 'device' | 'data'>): read
     case 'device.arrived':
     case 'device.registered':
     case 'device.labelled':
+    case 'device.published':
+    case 'device.unpublished':
+    case 'device.deleted':
+    case 'trail.closed':
       return [`${kind} ${device}`]
+    case 'step.abort-asked':
+    case 'step.cleared':
+      return [`${kind} ${device} ${data.rev}`]
     case 'trail.begun':
       return [`${kind} ${device} ${data.stateSha}`]
     case 'object.registered':
@@ -124,6 +131,23 @@ const rules: readonly Rule[] = [
     path: /^\/trails\/(\w+)\/steps\/(\d+)\/wontgo$/,
     claim: ([id, rev]) => `step.changed ${id} ${rev} WONTGO`,
   },
+  { method: 'PUT', path: /^\/devices\/(\w+)\/public$/, claim: ([id]) => `device.published ${id}` },
+  { method: 'DELETE', path: /^\/devices\/(\w+)\/public$/, claim: ([id]) => `device.unpublished ${id}` },
+  { method: 'DELETE', path: /^\/devices\/(\w+)$/, claim: ([id]) => `device.deleted ${id}`, once: true },
+  {
+    method: 'DELETE',
+    path: /^\/fleet\/v1\/devices\/(\w+)$/,
+    claim: ([id]) => `device.deleted ${id}`,
+    once: true,
+  },
+  { method: 'DELETE', path: /^\/api\/v1\/trails\/(\w+)$/, claim: ([id]) => `trail.closed ${id}` },
+  {
+    method: 'PUT',
+    path: /^\/api\/v1\/trails\/(\w+)\/steps\/(\d+)$/,
+    claim: ([id, rev], asked) =>
+      `step.${jsonIn(asked.body).abort === true ? 'abort-asked' : 'cleared'} ${id} ${rev}`,
+    once: true,
+  },
   {
     method: 'POST',
     path: /^\/objects\/$/,
@@ -179,22 +203,24 @@ export function createLedger(): Ledger {
 
 /** Words that belong to a tenant. */
 export interface Secrets {
-  add(tenant: string, word: string): void
-  /** A word of another tenant in a reply, if there is one. */
-  leak(tenant: string, asked: Asked, answered: Answered): string | undefined
+  /** What is `hidden` nobody else ever reads; the rest is told to everybody who reads something public. */
+  add(tenant: string, word: string, how?: 'hidden'): void
+  /** A word of another tenant in a reply, if there is one; `open`: what was asked for is public. */
+  leak(tenant: string, asked: Asked, answered: Answered, open?: boolean): string | undefined
 }
 
 export function createSecrets(): Secrets {
-  const words = new Map<string, string>()
+  const words = new Map<string, { owner: string; hidden: boolean }>()
   return {
-    add(tenant, word) {
-      if (word.length >= 8) words.set(word, tenant)
+    add(tenant, word, how) {
+      if (word.length >= 8) words.set(word, { owner: tenant, hidden: how === 'hidden' })
     },
-    leak(tenant, asked, answered) {
+    leak(tenant, asked, answered, open = false) {
       const said = answered.body.toString('latin1') + JSON.stringify(answered.headers)
-      for (const [word, owner] of words)
+      for (const [word, { owner, hidden }] of words)
         if (
           owner !== tenant &&
+          (hidden || !open) &&
           said.includes(word) &&
           !asked.path.includes(word) &&
           !asked.body.includes(word)

@@ -1,21 +1,24 @@
 /**
- * `npm run world -- --seeds N [--seed S] [--moves]`: plays worlds, tells which broke a rule, and how to play one again.
+ * `npm run world -- --seeds N [--from F] [--seed S] [--profile P] [--moves]`: plays worlds, tells which broke a rule, and how to play one again.
  */
+import { type TemperName, temperNames } from './tempers.ts'
 import { playWorld } from './world.ts'
 
-const { seeds, seed, moves } = parse(process.argv.slice(2))
-const names = seed === undefined ? Array.from({ length: seeds }, (_, i) => String(i + 1)) : [seed]
+const { seeds, from, seed, profile, moves } = parse(process.argv.slice(2))
+const names = seed === undefined ? Array.from({ length: seeds }, (_, i) => String(from + i)) : [seed]
 const beganMs = performance.now()
 let failed = 0
 const totals: Record<string, number> = {}
 for (const name of names) {
-  const told = await playWorld(name)
+  const told = await playWorld(name, profile)
   for (const [what, count] of Object.entries(told.counts)) totals[what] = (totals[what] ?? 0) + count
   if (moves || told.broken.length > 0) console.log(told.moves.join('\n'))
   if (told.broken.length === 0) continue
   failed++
   console.log(`\nseed ${name} broke:\n${told.broken.map((what) => `  ${what}`).join('\n')}`)
-  console.log(`again: npm run world -- --seed ${name}\n`)
+  console.log(
+    `again: npm run world -- --seed ${name}${profile === undefined ? '' : ` --profile ${profile}`}\n`,
+  )
 }
 const tookS = ((performance.now() - beganMs) / 1000).toFixed(1)
 console.log(
@@ -26,19 +29,37 @@ console.log(
 )
 process.exitCode = failed === 0 ? 0 : 1
 
-function parse(args: readonly string[]): { seeds: number; seed: string | undefined; moves: boolean } {
-  let seeds = 100
-  let seed: string | undefined
-  let moves = false
+interface Asked {
+  seeds: number
+  /** The first of them. */
+  from: number
+  seed?: string
+  profile?: TemperName
+  moves: boolean
+}
+
+function parse(args: readonly string[]): Asked {
+  const asked: Asked = { seeds: 100, from: 1, moves: false }
   for (let i = 0; i < args.length; i++) {
-    const arg = args[i]
-    if (arg === '--moves') moves = true
-    else if (arg === '--seed' && args[i + 1] !== undefined) seed = args[++i]
-    else if (arg === '--seeds' && /^[1-9]\d{0,6}$/.test(args[i + 1] ?? '')) seeds = Number(args[++i])
+    const [arg = '', value = ''] = [args[i], args[i + 1]]
+    const profile = temperNames.find((name) => name === value)
+    const count = /^[1-9]\d{0,6}$/.test(value)
+    if (arg === '--moves') {
+      asked.moves = true
+      continue
+    }
+    if (arg === '--seed' && value !== '') asked.seed = value
+    else if (arg === '--seeds' && count) asked.seeds = Number(value)
+    else if (arg === '--from' && count) asked.from = Number(value)
+    else if (arg === '--profile' && profile) asked.profile = profile
     else {
-      console.error(`world: wanted --seeds N, --seed S or --moves, got ${arg}`)
+      const profiles = temperNames.join(', ')
+      console.error(
+        `world: wanted --seeds N, --from F, --seed S, --profile P (${profiles}) or --moves, got ${arg} ${value}`,
+      )
       process.exit(2)
     }
+    i++
   }
-  return { seeds, seed, moves }
+  return asked
 }

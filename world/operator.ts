@@ -1,8 +1,8 @@
 /**
  * An operator: a person with a script drawn from a seed, who works through the server's own doors.
  *
- * Claims what stands on the labels of their devices, posts steps with objects, changes their mind, gives up, renames,
- * reads, and now and then tries the neighbour's doors. Like a person they read before they write, and look again after
+ * Claims what stands on the labels of their devices, posts steps with objects, changes their mind, gives up, asks for
+ * an abort, clears, renames, publishes, resets, deletes, reads, and now and then tries the neighbour's doors. Like a person they read before they write, and look again after
  * a reply that never came; nothing here knows what the server keeps.
  */
 import type { WorldClock } from './clock.ts'
@@ -11,6 +11,7 @@ import { shaOf } from './ledger.ts'
 import type { Luck } from './luck.ts'
 import type { Line } from './network.ts'
 import { hubUrl } from './server.ts'
+import { createStateMaker } from './states.ts'
 
 export interface OperatorNeeds {
   readonly clock: WorldClock
@@ -21,6 +22,12 @@ export interface OperatorNeeds {
   readonly devices: readonly WorldDevice[]
   /** Ids and objects of the other tenant, to try. */
   foreign(): readonly { readonly device: string | undefined; readonly sha: string | undefined }[]
+  /** Devices that were ever asked to be public: everybody may read them. */
+  readonly published: Set<string>
+  /** Ids of devices that somebody has asked to be deleted, until it is known what came of it. */
+  readonly removing: Set<string>
+  /** Takes the hash of a state that can never be kept. */
+  bound(sha: string): void
   /** A fresh login: undefined while the server is down. */
   login(): string | undefined
   /** How long between two actions, on average. Milliseconds. */
@@ -57,6 +64,11 @@ const actions = {
   wish: 10,
   rename: 6,
   giveUp: 4,
+  abort: 3,
+  clear: 3,
+  publish: 4,
+  reset: 1,
+  remove: 0.7,
   read: 12,
   trespass: 9,
 } as const
@@ -66,7 +78,7 @@ const stepsMax = 12
 export function createOperator(needs: OperatorNeeds): Operator {
   const { clock, luck, line, mark, tell } = needs
   const claimed = new Set<string>()
-  const contents: { readonly sha: string; readonly bytes: Buffer }[] = []
+  const states = createStateMaker({ luck, mark, bound: needs.bound, upload })
   let token: string | undefined
   let made = 0
 
@@ -127,6 +139,7 @@ export function createOperator(needs: OperatorNeeds): Operator {
     needs.devices.filter((device) => device.id !== undefined && claimed.has(device.id))
 
   async function claimLabels(): Promise<void> {
+    await flashDeleted()
     for (const { label, name, id: registered, owned } of needs.devices) {
       if (owned && registered !== undefined) claimed.add(registered)
       if (!label || claimed.has(label.id)) continue
@@ -140,6 +153,17 @@ export function createOperator(needs: OperatorNeeds): Operator {
       if (!mine) continue
       tell(`${line.name} has claimed ${name}`)
       claimed.add(id)
+    }
+  }
+
+  /** Whoever deletes a device for good has it flashed, else it would ask for ever to be let in. */
+  async function flashDeleted(): Promise<void> {
+    for (const id of [...needs.removing]) {
+      const said = await ask('GET', `/fleet/v1/devices/${id}`)
+      if (said?.status !== 200 && said?.status !== 404) continue
+      needs.removing.delete(id)
+      const device = needs.devices.find((each) => each.id === id)
+      if (said.status === 404) device?.flash()
     }
   }
 
@@ -173,31 +197,6 @@ export function createOperator(needs: OperatorNeeds): Operator {
     return put?.status === 200 ? sha : undefined
   }
 
-  function newBytes(): Buffer {
-    const size = luck.weighed({ small: 6, middle: 3, large: 1 })
-    const length = { small: 300, middle: 6_000, large: 150_000 }[size]
-    return Buffer.from(`${mark} file ${++made} `.padEnd(luck.between(60, length), `${mark}-${made}/`))
-  }
-
-  /** A state with a few objects, some of them used before. */
-  async function newState(kind: 'any' | 'small'): Promise<Record<string, unknown> | undefined> {
-    const state: Record<string, unknown> = {
-      '#spec': 'pantavisor-service-system@1',
-      'bsp/run.json': { mark, number: ++made },
-    }
-    const count = kind === 'small' ? 1 : luck.between(0, 3)
-    for (let i = 0; i < count; i++) {
-      const again = contents.length > 0 && luck.chance(0.4) ? luck.pick(contents) : undefined
-      const bytes =
-        again?.bytes ?? (kind === 'small' ? Buffer.from(`${mark} small file ${++made}`) : newBytes())
-      const sha = await upload(bytes)
-      if (sha === undefined) return undefined
-      if (!again) contents.push({ sha, bytes })
-      state[`app-${i}/root.squashfs`] = sha
-    }
-    return state
-  }
-
   /** Posts a step, by either door. True when it is known to be posted. */
   async function post(device: WorldDevice, state: Record<string, unknown>, about: string): Promise<boolean> {
     const { id } = device
@@ -224,7 +223,7 @@ export function createOperator(needs: OperatorNeeds): Operator {
     if (id === undefined) return
     switch (luck.weighed(actions)) {
       case 'post': {
-        const state = await newState('any')
+        const state = await states.make(device, 'any')
         if (state) await post(device, state, `${mark} step ${++made}`)
         return
       }
@@ -237,7 +236,7 @@ export function createOperator(needs: OperatorNeeds): Operator {
       }
       case 'replace': {
         const head = await headOf(id)
-        const state = head?.status === 'NEW' ? await newState('any') : undefined
+        const state = head?.status === 'NEW' ? await states.make(device, 'any') : undefined
         if (head && state) await ask('PUT', `/trails/${id}/steps/${head.rev}/state`, state)
         return
       }
@@ -257,6 +256,28 @@ export function createOperator(needs: OperatorNeeds): Operator {
         const head = await headOf(id)
         if (head) await ask('PUT', `/trails/${id}/steps/${head.rev}/wontgo`)
         return
+      }
+      case 'abort':
+      case 'clear': {
+        // The wishes of the 2016 walkthrough, which has a form of its own for them.
+        const head = await headOf(id)
+        const wish = luck.chance(0.5) ? { abort: true } : { clear: true }
+        if (head && head.rev > 0)
+          await ask('PUT', `/api/v1/trails/${id}/steps/${luck.between(1, head.rev)}`, wish)
+        return
+      }
+      case 'publish': {
+        needs.published.add(id)
+        await ask(luck.pick(['PUT', 'PUT', 'DELETE']), `/devices/${id}/public`)
+        return
+      }
+      case 'reset':
+        await ask('DELETE', `/api/v1/trails/${id}`)
+        return
+      case 'remove': {
+        needs.removing.add(id)
+        await ask('DELETE', luck.pick([`/devices/${id}`, `/fleet/v1/devices/${id}`]))
+        return flashDeleted()
       }
       case 'read':
         await ask(
@@ -314,14 +335,15 @@ export function createOperator(needs: OperatorNeeds): Operator {
     const [method, path, body] = luck.pick(doors)
     const said = await ask(method, path, body)
     const empty = path.startsWith('/logs/') && said?.json.count === 0
-    if (said && said.status < 400 && !empty)
+    const open = method === 'GET' && device !== undefined && needs.published.has(device)
+    if (said && said.status < 400 && !empty && !open)
       needs.fault(`${line.name} was let in: ${method} ${path} answered ${said.status} ${said.text}`)
   }
 
   return {
     claimed,
     get anObject() {
-      return contents[0]?.sha
+      return states.anObject
     },
     async work(signal) {
       while (!signal.aborted) {
@@ -340,13 +362,13 @@ export function createOperator(needs: OperatorNeeds): Operator {
     },
     async farewell(signal) {
       const left = new Set(needs.devices)
-      const states = new Map<WorldDevice, Record<string, unknown>>()
+      const made = new Map<WorldDevice, Record<string, unknown>>()
       while (left.size > 0 && !signal.aborted) {
         await clock.sleep(needs.patienceMs / 4, signal)
         for (const device of left) {
-          const state = states.get(device) ?? (await newState('small'))
+          const state = made.get(device) ?? (await states.make(device, 'small'))
           if (!state) continue
-          states.set(device, state)
+          made.set(device, state)
           if (await post(device, state, `${mark} farewell ${device.name}`)) left.delete(device)
         }
       }

@@ -6,6 +6,7 @@ import type { WorldDevice } from './device.ts'
 import type { Luck } from './luck.ts'
 import type { Weather } from './network.ts'
 import type { WorldServer } from './server.ts'
+import type { Temper } from './tempers.ts'
 
 const second = 1000
 const minute = 60 * second
@@ -24,6 +25,8 @@ export interface Pace {
   readonly downMs: number
   /** The server's chores come no more often than this. */
   readonly choreFloorMs: number
+  /** How long a tried revision is watched. */
+  readonly commitDelayMs: number
 }
 
 export const paces = {
@@ -34,6 +37,7 @@ export const paces = {
     operatorMs: 8 * second,
     downMs: 12 * second,
     choreFloorMs: 20 * second,
+    commitDelayMs: 8 * second,
   },
   days: {
     lastsMs: day,
@@ -42,6 +46,7 @@ export const paces = {
     operatorMs: 30 * minute,
     downMs: hour,
     choreFloorMs: hour,
+    commitDelayMs: 25 * second,
   },
   month: {
     lastsMs: 30 * day,
@@ -50,12 +55,21 @@ export const paces = {
     operatorMs: 15 * hour,
     downMs: 12 * hour,
     choreFloorMs: day,
+    commitDelayMs: 25 * second,
+  },
+  season: {
+    lastsMs: 200 * day,
+    pollMs: 37 * hour,
+    patienceMs: minute,
+    operatorMs: 60 * hour,
+    downMs: 2 * day,
+    choreFloorMs: day,
+    commitDelayMs: 25 * second,
   },
 } as const satisfies Record<string, Pace>
 
-/** A quarter of all lines is fair, the others are bad to worse. */
-export function drawWeather(luck: Luck): Weather {
-  const wild = luck.pick([0, 0.3, 1, 2])
+/** A quarter of all lines is fair, the others are bad to worse, unless `wild` says how bad. */
+export function drawWeather(luck: Luck, wild = luck.pick([0, 0.3, 1, 2])): Weather {
   const upTo = (most: number): number => luck.next() * most * wild
   return {
     dropRequest: upTo(0.04),
@@ -76,13 +90,19 @@ export interface StormNeeds {
   tell(line: string): void
 }
 
-/** Partitions, deaths, full disks and clocks that jump, until the signal. */
-export async function stormOverDevice(device: WorldDevice, needs: StormNeeds): Promise<void> {
+const sleepMs = 60 * day
+
+/** Partitions, deaths, full disks, clocks that jump and long sleeps, as its temperament has it, until the signal. */
+export async function stormOverDevice(
+  device: WorldDevice,
+  { misfortunes, often }: Temper,
+  needs: StormNeeds,
+): Promise<void> {
   const { clock, luck, pace, signal, tell } = needs
   for (;;) {
-    await clock.sleep(luck.pause(pace.lastsMs / 10), signal)
+    await clock.sleep(luck.pause(pace.lastsMs / (10 * often)), signal)
     if (signal.aborted) return
-    const what = luck.weighed({ partition: 3, kill: 2, doom: 5, restart: 1, full: 2, jump: 2 })
+    const what = luck.weighed({ ...misfortunes })
     tell(`storm: ${what} over ${device.name}`)
     switch (what) {
       case 'partition':
@@ -104,6 +124,9 @@ export async function stormOverDevice(device: WorldDevice, needs: StormNeeds): P
         device.disk.full = true
         await clock.sleep(luck.pause(pace.lastsMs / 40), signal)
         device.disk.full = false
+        break
+      case 'sleep':
+        device.sleep(sleepMs)
         break
       case 'jump':
         device.skewMs += luck.pick([-1, 1]) * luck.pick([minute, hour, 400 * day])

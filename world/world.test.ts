@@ -207,14 +207,22 @@ describe('the checks notice', () => {
     ])
   })
 
-  test('[W2] a revision committed twice, or behind a newer one', () => {
-    const disk = {
-      ...createWorldDisk(undefined),
-      history: [0, 1, 3, 2, 2].map((rev) => ({ rev, stateSha: '' })),
+  test('[W2] a revision committed twice, or behind a newer one, or back without a reason', () => {
+    const walked = (revs: readonly number[], why: { tries?: boolean; resets?: number } = {}) => {
+      const history = revs.map((rev) => ({ rev, stateSha: '' }))
+      const disks = [{ ...createWorldDisk(undefined), history }]
+      return committedInOrder({ name: 'd', disks }, { tries: false, resets: 0, ...why })
     }
-    expect(committedInOrder({ name: 'd', disk })).toEqual([
+    expect(walked([0, 1, 3, 2, 2])).toEqual([
       '[W2] d committed revision 2 after revision 3',
       '[W2] d committed revision 2 after revision 2',
+    ])
+    expect(walked([0, 1, 0, 2])).toEqual(['[W2] d committed revision 0 after revision 1'])
+    expect(walked([0, 1, 0, 2, 0, 3], { tries: true })).toEqual([])
+    expect(walked([0, 1, 0, 1], { tries: true })).toEqual(['[W2] d committed revision 1 after revision 0'])
+    expect(walked([0, 1, 2, 0, 1], { resets: 1 })).toEqual([])
+    expect(walked([0, 1, 2, 0, 1, 0], { resets: 1 })).toEqual([
+      '[W2] d committed revision 0 after revision 1',
     ])
   })
 

@@ -13,13 +13,22 @@ import type { AgentConfig } from '@waymark/agent'
 import { createAccount, Instant, type Principal, type TenantId, unclaimedTenant } from '@waymark/domain'
 import { createWorldClock } from './clock.ts'
 import { createDevice, type WorldDevice } from './device.ts'
-import { acknowledged, committedInOrder, converged, foldsToRecords, watchJournal } from './invariants.ts'
+import {
+  acknowledged,
+  committedInOrder,
+  converged,
+  foldsToRecords,
+  provedAndDone,
+  watchJournal,
+} from './invariants.ts'
 import { createLedger, createSecrets, shaOf } from './ledger.ts'
 import { createLuck, type Luck } from './luck.ts'
 import { createNetwork, fair, type Line } from './network.ts'
 import { createOperator, type Operator } from './operator.ts'
 import { createWorldServer } from './server.ts'
+import { factoryFiles } from './states.ts'
 import { drawWeather, type Pace, paces, stormOverDevice, stormOverServer } from './storm.ts'
+import { drawTemper, type TemperName, temperOf } from './tempers.ts'
 
 /** What came of a world. */
 export interface Told {
@@ -36,27 +45,31 @@ interface Party {
   readonly name: string
   readonly tenant: TenantId
   readonly principal: Principal
-  readonly operator: Operator
+  /** One or two, who know nothing of each other. */
+  readonly operators: readonly Operator[]
   readonly devices: WorldDevice[]
 }
 
 /** A world in which more happens than this has somebody in it who goes round in circles. */
 const movesMax = 100_000
 
-/** Plays one world to its end. */
-export async function playWorld(seed: string): Promise<Told> {
+/** Plays one world to its end. With a profile all its devices are of that temperament. */
+export async function playWorld(seed: string, profile?: TemperName): Promise<Told> {
   const folder = mkdtempSync(join(tmpdir(), 'waymark-world-'))
   try {
-    return await play(seed, folder)
+    return await play(seed, profile, folder)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-async function play(seed: string, folder: string): Promise<Told> {
+async function play(seed: string, profile: TemperName | undefined, folder: string): Promise<Told> {
   const luck = createLuck(seed)
   const shape = luck.fork('shape')
-  const pace: Pace = paces[shape.weighed({ minutes: 5, days: 3, month: 2 })]
+  const months = profile !== undefined && temperOf(profile).months === true
+  const drawn = shape.weighed({ minutes: 5, days: 3, month: 2, season: 0.7 })
+  const paceName = months ? 'season' : drawn
+  const pace: Pace = paces[paceName]
   const deviceCount = Number(shape.weighed({ 1: 3, 2: 4, 3: 2, 4: 1, 5: 1 }))
   const startMs = Date.UTC(2026, 0, 1)
   const clock = createWorldClock(startMs)
@@ -96,6 +109,8 @@ async function play(seed: string, folder: string): Promise<Told> {
   const secrets = createSecrets()
   const tenantOf = new Map<string, string>()
   const named = new Map<string, Set<string>>()
+  const published = new Set<string>()
+  const bound = new Set<string>()
   const network = createNetwork({
     clock,
     server: () => server.reachable,
@@ -109,7 +124,8 @@ async function play(seed: string, folder: string): Promise<Told> {
     },
     heard(line, asked, answered) {
       const tenant = tenantOf.get(line.name) ?? ''
-      const word = secrets.leak(tenant, asked, answered)
+      const open = asked.method === 'GET' && [...published].some((id) => asked.path.includes(id))
+      const word = secrets.leak(tenant, asked, answered, open)
       if (word !== undefined)
         fault(`[W5] ${line.name} was told ${word}, which is another tenant's: ${asked.method} ${asked.path}`)
       if (answered.status >= 500)
@@ -117,7 +133,9 @@ async function play(seed: string, folder: string): Promise<Told> {
       if (answered.status !== 200) return
       if (asked.method === 'POST' && asked.path === '/devices/') {
         const { id, secret, challenge } = JSON.parse(answered.body.toString()) as Record<string, unknown>
-        for (const each of [id, secret, challenge]) if (typeof each === 'string') secrets.add(tenant, each)
+        if (typeof id === 'string') secrets.add(tenant, id)
+        for (const each of [secret, challenge])
+          if (typeof each === 'string') secrets.add(tenant, each, 'hidden')
       }
       if (asked.method === 'PUT' && asked.path.startsWith('/local-s3/'))
         secrets.add(tenant, shaOf(asked.body))
@@ -126,14 +144,14 @@ async function play(seed: string, folder: string): Promise<Told> {
   })
 
   const lines: Line[] = []
-  function lineOf(name: string, tenant: string): Line {
+  function lineOf(name: string, tenant: string, wild?: number): Line {
     const line = network.connect({
       name,
       address: `10.0.0.${lines.length + 1}`,
       luck: luck.fork(`line/${name}`),
       delayMs: 2 * pace.patienceMs,
     })
-    line.weather = drawWeather(luck.fork(`weather/${name}`))
+    line.weather = drawWeather(luck.fork(`weather/${name}`), wild)
     tenantOf.set(name, tenant)
     lines.push(line)
     return line
@@ -157,23 +175,32 @@ async function play(seed: string, folder: string): Promise<Told> {
     const { tenant, principal } = made.value
     for (const word of [tenant.id, `owner-of-${name}`, `mark-of-${name}`]) secrets.add(name, word)
     const devices: WorldDevice[] = []
-    const operator = createOperator({
-      clock,
-      luck: luck.fork(`operator/${name}`),
-      line: lineOf(`operator-${name}`, name),
-      mark: `mark-of-${name}`,
-      devices,
-      foreign: () =>
-        parties
-          .filter((other) => other.name !== name)
-          .flatMap((other) => other.devices.map(({ id }) => ({ device: id, sha: other.operator.anObject }))),
-      login: () => server.house?.access.tokenFor(principal),
-      paceMs: pace.operatorMs,
-      patienceMs: pace.patienceMs,
-      tell,
-      fault: (what) => fault(`[W5] ${what}`),
+    const removing = new Set<string>()
+    const operators = Array.from({ length: accountLuck.chance(0.4) ? 2 : 1 }, (_, i) => {
+      const nth = i === 0 ? '' : `-${i + 1}`
+      return createOperator({
+        clock,
+        luck: luck.fork(`operator/${name}${nth}`),
+        line: lineOf(`operator-${name}${nth}`, name),
+        mark: `mark-of-${name}${nth}`,
+        devices,
+        foreign: () =>
+          parties
+            .filter((other) => other.name !== name)
+            .flatMap(({ devices, operators }) =>
+              devices.map(({ id }) => ({ device: id, sha: operators[0]?.anObject })),
+            ),
+        published,
+        removing,
+        bound: (sha) => void bound.add(sha),
+        login: () => server.house?.access.tokenFor(principal),
+        paceMs: pace.operatorMs,
+        patienceMs: pace.patienceMs,
+        tell,
+        fault: (what) => fault(`[W5] ${what}`),
+      })
     })
-    return { name, tenant: tenant.id, principal, operator, devices }
+    return { name, tenant: tenant.id, principal, operators, devices }
   }
 
   const parties: Party[] = []
@@ -198,26 +225,30 @@ async function play(seed: string, folder: string): Promise<Told> {
   async function addDevice(number: number, party: Party): Promise<void> {
     const name = `device-${number}`
     const own = luck.fork(name)
-    const mark = `mark-of-${party.name}`
+    const temper = profile ?? drawTemper(own.fork('temper'), paceName === 'season')
+    const is = temperOf(temper)
+    const driver = is.driver === 'either' ? own.pick(['files', 'process'] as const) : is.driver
+    const tries = driver === 'process' || own.chance(0.3)
+    const roomy = own.chance(0.25) ? own.between(200_000, 500_000) : undefined
+    tell(`${name} is ${temper}: ${is.about} (driver ${driver})`)
     const device = await createDevice({
       clock,
       luck: own,
       name,
-      line: lineOf(name, party.name),
-      config: agentConfig(pace, own),
-      joinToken: own.chance(0.35) ? await party.operator.joinToken(calm.signal) : undefined,
-      capacityBytes: own.chance(0.25) ? own.between(200_000, 500_000) : undefined,
-      factory: {
-        'bsp/run.json': JSON.stringify({ mark }),
-        'bsp/kernel.img': `${mark} kernel of ${name} `.repeat(own.between(1, 200)),
-        'app-0/root.squashfs': `${mark} first`,
-      },
+      line: lineOf(name, party.name, is.wild),
+      temper: { name: temper, is },
+      driver,
+      tries,
+      config: agentConfig(pace, tries, own),
+      joinToken: own.chance(0.35) ? await party.operators[0]?.joinToken(calm.signal) : undefined,
+      capacityBytes: is.capacity?.(own) ?? roomy,
+      factory: factoryFiles({ mark: `mark-of-${party.name}`, name, luck: own, driver }),
       downMs: pace.downMs,
       tell,
     })
     party.devices.push(device)
     device.start()
-    void stormOverDevice(device, stormFor(`storm/${name}`))
+    void stormOverDevice(device, is, stormFor(`storm/${name}`))
   }
 
   let built = 0
@@ -232,7 +263,7 @@ async function play(seed: string, folder: string): Promise<Told> {
 
   await server.start()
   void stormOverServer(server, stormFor('storm/server'))
-  for (const { operator } of parties) void operator.work(storm.signal)
+  for (const { operators } of parties) for (const operator of operators) void operator.work(storm.signal)
   void addDevices()
   await clock.run(startMs + pace.lastsMs)
 
@@ -259,7 +290,7 @@ async function play(seed: string, folder: string): Promise<Told> {
 
   async function everyone(did: string, act: (operator: Operator) => Promise<void>): Promise<void> {
     let done = 0
-    for (const { operator } of parties) void act(operator).then(() => done++)
+    for (const { operators } of parties) if (operators[0]) void act(operators[0]).then(() => done++)
     await clock.run(clock.now() + 100 * pace.pollMs, () => done === parties.length)
     if (done < parties.length) fault(`[W7] not everyone has ${did}, long after the storm`)
   }
@@ -291,21 +322,29 @@ async function play(seed: string, folder: string): Promise<Told> {
   for (const what of await acknowledged(ledger, watches, server.telemetry, tenants)) fault(what)
   for (const { tenant, watch } of journals)
     for (const what of await foldsToRecords(server.store, tenant, watch)) fault(what)
-  for (const { devices } of parties)
+  for (const { tenant, devices } of parties) {
+    for (const what of await provedAndDone(server.store, tenant, devices, bound)) fault(what)
+    const rows = journals.find((each) => each.tenant === tenant)?.watch.rows ?? []
     for (const device of devices) {
-      for (const what of committedInOrder(device)) fault(what)
-      for (const what of device.disk.faults) fault(`[W8] ${device.name}: ${what}`)
+      const closed = rows.filter((row) => row.kind === 'trail.closed' && device.ids.has(String(row.device)))
+      for (const what of committedInOrder(device, { tries: device.tries, resets: closed.length })) fault(what)
+      for (const disk of device.disks) {
+        for (const what of disk.faults) fault(`[W8] ${device.name}: ${what}`)
+        counts.revisions += disk.history.length
+      }
+      for (const what of device.machine.faults) fault(`[W13] ${device.name}: ${what}`)
       for (const what of device.faults) fault(`[W7] ${what}`)
       counts.deviceDeaths += device.lives - 1
-      counts.revisions += device.disk.history.length
     }
+  }
   for (const line of server.defects) fault(`[W9] the server logged an error: ${line}`)
   await server.stop()
   return { seed, moves, broken, counts }
 }
 
-function agentConfig(pace: Pace, luck: Luck): Omit<AgentConfig, 'hub' | 'joinToken'> {
+function agentConfig(pace: Pace, tries: boolean, luck: Luck): Omit<AgentConfig, 'hub' | 'joinToken'> {
   return {
+    commitDelayMs: tries ? pace.commitDelayMs : 0,
     userAgent: 'waymark-agent/world',
     identity: undefined,
     untilIdle: false,
