@@ -19,6 +19,8 @@ export interface Sending {
   readonly signal?: AbortSignal | undefined
   /** How long the head of the answer may take; absent: the client's. Zero: as long as it likes. */
   readonly patienceMs?: number
+  /** The most bytes of an answer in JSON that are read; absent: 64 MiB. */
+  readonly jsonBytesMax?: number
 }
 
 export interface ExchangeNeeds {
@@ -47,7 +49,7 @@ export class Interrupted extends Error {
 }
 
 /** The most that is read of an answer in JSON, and of a refusal. */
-const jsonBytesMax = 64 * 1024 * 1024
+const jsonBytesDefault = 64 * 1024 * 1024
 const problemBytesMax = 1024 * 1024
 
 export function createExchange(needs: ExchangeNeeds) {
@@ -74,7 +76,7 @@ export function createExchange(needs: ExchangeNeeds) {
     for (let attempt = 1; ; attempt++) {
       const answer = await send(sending)
       try {
-        return parsed(await textOf(answer.pieces(), jsonBytesMax), answer)
+        return parsed(await textOf(answer.pieces(), sending.jsonBytesMax ?? jsonBytesDefault), answer)
       } catch (error) {
         if (!(error instanceof Interrupted)) throw error
         const waitMs = waitBefore(

@@ -1,5 +1,6 @@
 /** The menu of the SDK. */
 export { type FaultKind, FleetFault, FleetProblem, reasonOf } from './errors.ts'
+export { type Answer, createExchange, type Exchange, Interrupted, type Sending } from './exchange.ts'
 export {
   type Answered,
   type Asked,
