@@ -21,10 +21,12 @@ import {
   homeOf,
   type Instant,
   invariant,
+  memberships,
   ok,
   type Principal,
   PrincipalId,
   principalByLogin,
+  principalByNick,
   principals,
   type Reader,
   type Result,
@@ -265,8 +267,38 @@ export function createAccess(needs: AccessNeeds) {
     }
   }
 
+  /**
+   * Checks a user's password on a request that brings it along, and issues nothing. A name is a nick here, whatever
+   * characters it has.
+   */
+  async function prove(who: {
+    readonly name: string
+    readonly password: string
+    readonly peer: string
+  }): Promise<Result<Principal, LoginRefusal>> {
+    const name = who.name.toLowerCase()
+    const waitMs = needs.guesses.waitMs(name, who.peer)
+    if (waitMs > 0) return refuse({ kind: 'too-many-guesses', retryAfterMs: waitMs })
+    const principal = await proven(await principalByNick(directory, who.name), who.password)
+    if (!principal) {
+      needs.guesses.wrong(name, who.peer)
+      return refuse({ kind: 'wrong-credentials' })
+    }
+    needs.guesses.right(name, who.peer)
+    return ok(principal)
+  }
+
+  /** Whether a principal is a member of any tenant. */
+  async function belongsSomewhere(principal: PrincipalId): Promise<boolean> {
+    const own = await directory.find(memberships, { where: { principal }, limit: 10 })
+    return own.some(({ roles }) => roles.length > 0)
+  }
+
   async function provenUser(name: string, password: string): Promise<Principal | undefined> {
-    const principal = await principalByLogin(directory, name)
+    return proven(await principalByLogin(directory, name), password)
+  }
+
+  async function proven(principal: Principal | undefined, password: string): Promise<Principal | undefined> {
     const credential =
       principal && (await directory.get(credentials, { principal: principal.id, kind: 'password' }))
     const matches = await needs.passwords.matches({
@@ -477,6 +509,8 @@ export function createAccess(needs: AccessNeeds) {
 
   return {
     login,
+    prove,
+    belongsSomewhere,
     houseReader,
     tokenFor,
     tokenForDevice,
@@ -487,6 +521,12 @@ export function createAccess(needs: AccessNeeds) {
     openDevice,
     awaitsClaim,
   }
+}
+
+/** The caller, with the address that what it does is journaled under. A device is known by where it was last seen. */
+export function seenFrom<C extends Caller>(caller: C, address: string): C {
+  if (caller.kind !== 'user' && caller.kind !== 'service') return caller
+  return { ...caller, actor: { ...caller.actor, address } }
 }
 
 /** Whether the caller's token carries one of the scopes that a route accepts. */

@@ -5,24 +5,29 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import {
+  type AccountRefusal,
+  accountByName,
   createAccount,
+  createUser,
+  type DirectoryRefusal,
   type Env,
   expireDue,
+  houseAccount,
   Instant,
   idempotentReplies,
   letters,
   mainCollections,
   ok,
+  openAccount,
   principals,
   type Store,
+  setMembership,
   settled,
   sweepCodes,
   sweepUnclaimed,
   type TenantId,
   telemetryCollections,
   tenants,
-  workOn,
-  worksToDo,
 } from '@waymark/domain'
 import {
   createMemoryObjectBytes,
@@ -35,11 +40,15 @@ import {
 import { type Claims, createAccess } from './access.ts'
 import { type Chore, startChores } from './chores.ts'
 import type { Config } from './config.ts'
+import { exosenseDoor } from './doors/exosense/door.ts'
 import { fleetDoor } from './doors/fleet/door.ts'
 import { pantahubDoor } from './doors/pantahub/door.ts'
 import { walkthroughDoor } from './doors/pantahub/walkthrough/door.ts'
 import { type Door, devicePlace, type House } from './house.ts'
 import { createKeys, describeKeyFileRefusal, openMasterKey, sameSecret } from './keys.ts'
+import { createExchange } from './links/exchange.ts'
+import { exoportLink } from './links/exoport/link.ts'
+import type { Link } from './links/link.ts'
 import { dropLogs, trimLogs } from './log-room.ts'
 import { mailerOf, sendDueMails } from './mail-queue.ts'
 import { createObjectRoom } from './object-room.ts'
@@ -180,6 +189,19 @@ export async function composeHouse(
     lifeSeconds: config.tokenLife * 60,
     refreshWindowSeconds: config.tokenRefresh * 60,
   })
+  const presence = createPresence(telemetry, clock)
+  const exchange = createExchange({
+    config,
+    log: services.log,
+    metrics: services.metrics,
+    store,
+    keys,
+    presence,
+    clock,
+    env,
+    draining: services.draining,
+    links: allLinks,
+  })
   const house: House = {
     config,
     log: services.log,
@@ -189,7 +211,8 @@ export async function composeHouse(
     bytes,
     objects: createObjectRoom({ store, bytes, env, moved: traffic.moved }),
     access,
-    presence: createPresence(telemetry, clock),
+    presence,
+    exchange,
     keys,
     tokenKeys,
     passwords,
@@ -211,6 +234,7 @@ export async function composeHouse(
   return {
     house,
     opened: {
+      listeners: exchange.listeners,
       async ping() {
         await store.ping()
         await telemetry.ping()
@@ -226,6 +250,7 @@ export async function composeHouse(
       },
       async close() {
         await stopChores()
+        await exchange.close()
         await house.presence.flush()
         await house.traffic.flush()
         await Promise.all([store.close(), telemetry.close()])
@@ -235,7 +260,10 @@ export async function composeHouse(
 }
 
 /** The doors there are. */
-export const allDoors: readonly Door[] = [fleetDoor, pantahubDoor, walkthroughDoor]
+export const allDoors: readonly Door[] = [fleetDoor, pantahubDoor, walkthroughDoor, exosenseDoor]
+
+/** And the links. */
+export const allLinks: readonly Link[] = [exoportLink()]
 
 /** What `serve` calls: homes, house, doors. */
 export async function openHouse(config: Config, services: Services): Promise<Opened> {
@@ -243,24 +271,44 @@ export async function openHouse(config: Config, services: Services): Promise<Ope
   return (await composeHouse(config, services, homes, allDoors)).opened
 }
 
-/** On an empty house: the tenant `main` and its `admin`, whose password is given or made and shown once. */
+/**
+ * On an empty house: the tenant `main` and its `admin`; and the account `exodm` with `exodm-admin` and `sysadm`, also on a
+ * house from before there were back ends. All have one password, which is given or made and shown once.
+ */
 async function firstStart(house: House, services: Pick<Services, 'announce'>): Promise<void> {
-  if ((await house.store.readHouse().count(principals, {})) > 0) return
+  const directory = house.store.readHouse()
+  const empty = (await directory.count(principals, {})) === 0
+  if (!empty && (await accountByName(directory, houseAccount))) return
   const given = house.config.adminPassword
   const password =
     given ?? letters(house.env(), 'abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789', 20)
   const passwordHash = await house.passwords.hash(password)
-  const made = await house.store.transactHouse(async (directory) =>
-    createAccount(directory, house.env(), {
-      nick: 'admin',
-      tenantName: 'main',
-      passwordHash,
-      verified: true,
-      houseAdmin: true,
-    }),
-  )
+  const by = { kind: 'system', id: 'first-start' } as const
+  const made = await house.store.transactHouse<undefined, DirectoryRefusal | AccountRefusal>(async (tx) => {
+    const env = house.env()
+    if (empty) {
+      const main = await createAccount(tx, env, {
+        nick: 'admin',
+        tenantName: 'main',
+        passwordHash,
+        verified: true,
+        houseAdmin: true,
+      })
+      if (!main.ok) return main
+    }
+    const asked = { passwordHash, facts: {}, houseAdmin: true, by }
+    const account = await openAccount(tx, env, { ...asked, account: houseAccount, name: 'exodm-admin' })
+    if (!account.ok) return account
+    const { id } = account.value.tenant
+    const sysadm = await createUser(tx, env, { ...asked, name: 'sysadm', home: id })
+    if (!sysadm.ok) return sysadm
+    const member = { principal: sysadm.value.id, tenant: id, roles: ['owner'], by } as const
+    const joined = await setMembership(tx, env, member)
+    return joined.ok ? ok(undefined) : joined
+  })
   // Of two processes that start at once on one database the other was first: then its password is the one.
-  if (made.ok && given === undefined) services.announce(`admin password ${password}`)
+  if (!made.ok || given !== undefined) return
+  services.announce(`${empty ? 'admin' : 'exodm-admin and sysadm'} password ${password}`)
 }
 
 /** What is done now and then. */
@@ -309,16 +357,17 @@ function choresOf(house: House): readonly Chore[] {
       },
     },
     {
-      name: 'groups',
+      name: 'exchange',
       everyMs: 1000,
       async run() {
-        await eachTenant(house, async (tenant) => {
-          for (const { parent } of await worksToDo(store.read(tenant), 20)) {
-            while (settled(await store.transact(tenant, async (tx) => ok(await workOn(tx, env(), parent))))) {
-              // The next slice.
-            }
-          }
-        })
+        await eachTenant(house, (tenant) => house.exchange.tend(tenant))
+      },
+    },
+    {
+      name: 'messages',
+      everyMs: 1000,
+      async run() {
+        await eachTenant(house, async (tenant) => house.exchange.send(tenant, 1000))
       },
     },
     {

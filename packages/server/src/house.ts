@@ -9,6 +9,7 @@ import type { Access } from './access.ts'
 import type { Config } from './config.ts'
 import type { HttpApp } from './http.ts'
 import type { Keys } from './keys.ts'
+import type { Exchange } from './links/exchange.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { ObjectRoom } from './object-room.ts'
@@ -30,6 +31,8 @@ export interface House {
   readonly objects: ObjectRoom
   readonly access: Access
   readonly presence: Presence
+  /** Devices that are spoken to, and back ends that are told. */
+  readonly exchange: Exchange
   readonly keys: Keys
   /** Which keys sign and open logins, now. */
   readonly tokenKeys: TokenKeys

@@ -19,6 +19,8 @@ export interface TestHouse {
   readonly logged: () => string
   /** Opens a further listener, with TLS. */
   listenTls(tls: NonNullable<ListenAt['tls']>): Promise<Listening>
+  /** Opens the listener that a link brings along; answers its port. */
+  listenFor(name: string): Promise<number>
   /** Moves the clock on, milliseconds. */
   pass(ms: number): void
   /** The token of `admin`. */
@@ -39,6 +41,7 @@ export async function openTestHouse(
   const metrics = createMetrics()
   const http = createHttpApp({ config, log, metrics, sweepMs: 200 })
   let ahead = 0
+  const openPorts: NonNullable<typeof opened.listeners>[number][] = []
   let url = ''
   const { house, opened } = await composeHouse(
     config,
@@ -72,6 +75,13 @@ export async function openTestHouse(
     house,
     url,
     logged: () => lines.join(''),
+    async listenFor(name) {
+      const listener = opened.listeners?.find((each) => each.name === name)
+      if (!listener) throw new Error(`no listener ${name}`)
+      const { url: at } = await listener.listen({ host: '127.0.0.1', port: 0 })
+      openPorts.push(listener)
+      return Number(new URL(at).port)
+    },
     listenTls: (tls) => http.listen({ host: '127.0.0.1', port: 0, tls }),
     pass: (ms) => {
       ahead += ms
@@ -86,7 +96,7 @@ export async function openTestHouse(
       return ((await answer.json()) as { token: string }).token
     },
     async close() {
-      await http.drain(2000)
+      await Promise.all([http.drain(2000), ...openPorts.map((port) => port.drain(2000))])
       await opened.close()
       rmSync(folder, { recursive: true, force: true })
     },

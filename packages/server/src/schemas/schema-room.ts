@@ -58,6 +58,8 @@ export interface Operation {
 export type Judged =
   | { readonly as: 'input' | 'output' | 'notification'; readonly operation: string }
   | { readonly as: 'config' | 'data' }
+  /** Part of a configuration: what is there has to fit, and what is missing may follow. */
+  | { readonly as: 'edit' }
 
 export interface SchemaFaults {
   readonly kind: 'does-not-fit'
@@ -203,13 +205,15 @@ function opened(module: SchemaModule, validator: Validator): OpenSchema {
     judge(what, document) {
       const judged = validator.validate(document, {
         loose: true,
-        maxFaults: 5,
+        maxFaults: what.as === 'edit' ? 1000 : 5,
         type: documentTypes[what.as],
         ...('operation' in what ? { operation: `${module.name}:${what.operation}` } : {}),
       })
       if (judged.ok)
         return ok(judged.document.toJson({ form: 'bare', defaults: 'all', emptyLists: what.as === 'output' }))
-      const { faults } = judged
+      const faults =
+        what.as === 'edit' ? judged.faults.filter(({ code }) => !missing.has(code)) : judged.faults
+      if (faults.length === 0) return ok(document)
       const [first] = faults
       return refuse({ kind: 'does-not-fit', faults, first: first ? formatFault(first) : 'it does not fit' })
     },
@@ -222,7 +226,11 @@ const documentTypes = {
   notification: 'notification',
   config: 'config',
   data: 'data',
+  edit: 'config',
 } as const
+
+/** Faults of a document that is only part of one. */
+const missing: ReadonlySet<string> = new Set(['missing-mandatory', 'missing-choice', 'too-few'])
 
 function badSchema(problems: readonly Problem[]): BadSchema {
   const first = problems.find(({ severity }) => severity === 'error') ?? problems[0]

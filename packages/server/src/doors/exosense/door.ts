@@ -1,0 +1,207 @@
+/**
+ * The Exosense door: JSON-RPC over HTTP at `/exodm/rpc`, for back ends.
+ *
+ * The content type says nothing (the usual client labels its JSON as a form), except that a multipart body carries the
+ * request in its part `jsonrpc` and files beside it. Every request logs in by itself. What goes wrong in business is a
+ * result, what goes wrong in asking is a JSON-RPC error, and both are answered with 200.
+ */
+import { tenants } from '@waymark/domain'
+import type { JsonObject, JsonValue } from '@waymark/yang'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { House } from '../../house.ts'
+import type { HttpApp } from '../../http.ts'
+import { type Context, Params } from './command.ts'
+import { callCustom } from './custom.ts'
+import { answerBody, type RpcOutcome, type RpcRequest, rpcError } from './json-rpc.ts'
+import { isLoopback } from './local.ts'
+import { accountOf, type Caller, readings } from './login.ts'
+import { commandOf, type NamedCommand } from './table.ts'
+import { readUpload, type Uploaded } from './upload.ts'
+
+const realm = 'Basic realm="exodm@feuerlabs.com"'
+const unauthorized = '<html><head><title>401</title></head><body>Log in to go on.</body></html>\n'
+/** Largest body with files in it. */
+const uploadBytesMax = 64 * 1024 * 1024
+
+export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
+  const failed = (error: unknown, { method }: RpcRequest) =>
+    house.log.error({ err: error, method }, 'a command failed')
+
+  await http.app.register(async (app) => {
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: uploadBytesMax }, (_request, body, done) =>
+      done(null, body),
+    )
+    app.post('/exodm/rpc', { bodyLimit: uploadBytesMax }, async (request, reply) => {
+      const caller = await login(request)
+      if (caller === 'unknown')
+        return reply
+          .code(401)
+          .header('WWW-Authenticate', realm)
+          .type('text/html; charset=utf-8')
+          .send(unauthorized)
+      if (caller === 'later') return reply.code(429).header('Retry-After', '60').send()
+      return answer(request, reply, caller)
+    })
+    for (const sink of ['/exodm/test_callback', '/exodm/test_callback2'])
+      app.post(sink, { bodyLimit: house.config.bodyLimit }, async (_request, reply) =>
+        reply.type('application/json').send('{}'),
+      )
+  })
+
+  async function answer(request: FastifyRequest, reply: FastifyReply, caller: Caller): Promise<FastifyReply> {
+    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+    const type = request.headers['content-type'] ?? ''
+    const uploaded: Uploaded | undefined = /^multipart\//i.test(type)
+      ? await readUpload(type, body)
+      : { jsonrpc: body.toString('utf8'), files: new Map() }
+    reply.type('application/json')
+    if (!uploaded)
+      return reply
+        .code(400)
+        .send(
+          '{"id":null,"error":{"code":-32700,"message":"parse error","data":"no part jsonrpc"},"jsonrpc":"2.0"}',
+        )
+    if (uploaded.files.size === 0 && body.length > house.config.bodyLimit) return reply.code(413).send()
+    const text = await answerBody(uploaded.jsonrpc, (asked) => run(caller, asked, uploaded.files), failed)
+    return reply.send(text ?? '')
+  }
+
+  /** Who asks: `unknown` when the login is missing or wrong, `later` after too many guesses. */
+  async function login(request: FastifyRequest): Promise<Caller | 'unknown' | 'later'> {
+    const header = request.headers.authorization
+    const encoded = /^basic\s+([A-Za-z0-9+/=]+)$/i.exec(header ?? '')?.[1]
+    if (encoded === undefined) return 'unknown'
+    const [, name, password] = /^([^:]*):(.*)$/s.exec(Buffer.from(encoded, 'base64').toString('utf8')) ?? []
+    if (name === undefined || password === undefined) return 'unknown'
+    const peer = house.peerAddress(request)
+    for (const { user, account } of readings(name)) {
+      const proved = await house.access.prove({ name: user, password, peer })
+      if (!proved.ok && proved.refusal.kind === 'too-many-guesses') return 'later'
+      if (!proved.ok) continue
+      const principal = proved.value
+      // A user who belongs nowhere has nothing to log in to.
+      if (!principal.houseAdmin && !(await house.access.belongsSomewhere(principal.id))) return 'unknown'
+      return {
+        principal,
+        actor: { kind: 'user', id: principal.id },
+        master: principal.houseAdmin,
+        local: isLoopback(peer),
+        ...(account === undefined ? {} : { account }),
+      }
+    }
+    return 'unknown'
+  }
+
+  async function run(
+    caller: Caller,
+    { method, params }: RpcRequest,
+    files: ReadonlyMap<string, string>,
+  ): Promise<RpcOutcome> {
+    const named = commandOf(method)
+    if (named) return runCommand(caller, named, params, files)
+    const directory = house.store.readHouse()
+    const account = params.account
+    const found = await accountOf(
+      directory,
+      caller,
+      typeof account === 'string' ? account : undefined,
+      undefined,
+    )
+    // What is not there and what is not yours look alike.
+    if (!found.ok) return rpcError('methodNotFound', method)
+    const context = contextOf(caller, found)
+    return (await callCustom(context, method, params)) ?? rpcError('methodNotFound', method)
+  }
+
+  async function runCommand(
+    caller: Caller,
+    { name, command }: NamedCommand,
+    given: JsonObject,
+    files: ReadonlyMap<string, string>,
+  ): Promise<RpcOutcome> {
+    const spelt = command.prepare?.(respell(given, command)) ?? respell(given, command)
+    const filled = fillIn(spelt, files)
+    if (!filled) return { result: { result: 'object-not-found' } }
+    const schema = await house.exchange.schemas.open('house', { name: 'exodm' })
+    const judged = schema?.judge({ as: 'input', operation: name }, filled)
+    if (!judged) return rpcError('internal', 'the module exodm does not open')
+    if (!judged.ok) return rpcError('invalidParams', judged.refusal.first)
+    const params = new Params(judged.value)
+    const directory = house.store.readHouse()
+    const refused = (result: string): RpcOutcome => ({
+      result: command.empty === undefined ? { result } : { result, [command.empty]: [] },
+    })
+    const found =
+      command.where === 'house'
+        ? await houseOf(caller)
+        : await accountOf(directory, caller, params.maybeText('account'), params.maybeText('uname'))
+    if (!found.ok) return refused(found.result)
+    const self = command.self !== undefined && params.maybeText(command.self) === caller.principal.nick
+    if (!self && !command.roles.some((role) => found.roles.includes(role)))
+      return refused('permission-denied')
+    const masterOnly = command.roles.length === 1 && command.roles[0] === 'master'
+    if (masterOnly && house.config.masterFrom === 'local' && !caller.local)
+      return refused('permission-denied')
+    const answer = await command.run(contextOf(caller, found), params)
+    return { result: typeof answer === 'string' ? { result: answer } : answer }
+  }
+
+  /** For commands that act on no account: what the caller is where they are at home. */
+  async function houseOf(caller: Caller) {
+    const directory = house.store.readHouse()
+    const home = await directory.get(tenants, { id: caller.principal.home })
+    return accountOf(directory, caller, caller.account ?? home?.name, undefined)
+  }
+
+  function contextOf(
+    caller: Caller,
+    found: Extract<Awaited<ReturnType<typeof accountOf>>, { ok: true }>,
+  ): Context {
+    return {
+      house,
+      caller,
+      actor: caller.actor,
+      tenant: found.tenant,
+      roles: found.roles,
+      reader: house.store.read(found.tenant.id),
+      directory: house.store.readHouse(),
+    }
+  }
+}
+
+/** Parameters under the names of the schema: other spellings are taken, and one value for a list of one. */
+function respell(given: JsonObject, { spellings = {}, lists = [] }: NamedCommand['command']): JsonObject {
+  const params: JsonObject = {}
+  for (const [spelt, value] of Object.entries(given)) {
+    const name =
+      Object.hasOwn(spellings, spelt) && given[spellings[spelt] ?? ''] === undefined
+        ? spellings[spelt]
+        : spelt
+    params[name ?? spelt] = value
+  }
+  for (const name of lists) {
+    const value = params[name]
+    if (value !== undefined && !Array.isArray(value)) params[name] = [value]
+  }
+  return params
+}
+
+/** `file:NAME` is the content of the part of that name; undefined when there is none. */
+function fillIn(params: JsonObject, files: ReadonlyMap<string, string>): JsonObject | undefined {
+  const filled: JsonObject = {}
+  for (const [name, value] of Object.entries(params)) {
+    const file = typeof value === 'string' && value.startsWith('file:') ? value.slice(5) : undefined
+    if (file === undefined || (files.size === 0 && !fileParams.has(name))) {
+      filled[name] = value
+      continue
+    }
+    const content: JsonValue | undefined = files.get(file)
+    if (content === undefined) return undefined
+    filled[name] = content
+  }
+  return filled
+}
+
+/** Parameters that are contents, so that `file:` in them is always a reference. */
+const fileParams: ReadonlySet<string> = new Set(['yang-module', 'image'])
