@@ -47,6 +47,16 @@ export const commands: readonly CommandRow[] = [
   { name: 'object', summary: 'store and fetch files by sha256', load: () => import('./commands/object.ts') },
   { name: 'user', summary: 'members of the tenant, and passwords', load: () => import('./commands/user.ts') },
   {
+    name: 'audit',
+    summary: 'list what people did, and from where',
+    load: () => import('./commands/audit.ts'),
+  },
+  {
+    name: 'keys',
+    summary: 'rotate the keys that logins are signed with',
+    load: () => import('./commands/keys.ts'),
+  },
+  {
     name: 'token',
     summary: 'personal tokens, by which programs log in for you',
     load: () => import('./commands/token.ts'),
@@ -60,6 +70,16 @@ export const commands: readonly CommandRow[] = [
     name: 'app',
     summary: 'apps of third parties, which people may let in',
     load: () => import('./commands/app.ts'),
+  },
+  {
+    name: 'export',
+    summary: 'copy devices with their trails out of another Pantahub server',
+    load: () => import('./commands/export.ts'),
+  },
+  {
+    name: 'import',
+    summary: 'put devices with their trails into the server, from a folder or another server',
+    load: () => import('./commands/import.ts'),
   },
   {
     name: 'agent',

@@ -18,7 +18,19 @@ export interface TestServer {
 export async function startServer(...flags: string[]): Promise<TestServer> {
   const data = mkdtempSync(join(tmpdir(), 'waymark-cli-'))
   const parsed = parseConfig({
-    flags: ['--http', '0', '--data', data, '--database', 'memory:', '--log-level', 'silent', ...flags],
+    flags: [
+      '--http',
+      '0',
+      '--data',
+      data,
+      '--database',
+      'memory:',
+      '--log-level',
+      'silent',
+      '--exoport',
+      'off',
+      ...flags,
+    ],
     env: { WAYMARK_ADMIN_PASSWORD: password },
   })
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.refusal))
@@ -197,6 +209,8 @@ function tableWith(outside: Outside) {
     { name: 'trail', summary: '', load: () => load(import('../src/commands/trail.ts'))() },
     { name: 'why', summary: '', load: () => load(import('../src/commands/why.ts'))() },
     { name: 'object', summary: '', load: () => load(import('../src/commands/object.ts'))() },
+    { name: 'export', summary: '', load: () => load(import('../src/commands/export.ts'))() },
+    { name: 'import', summary: '', load: () => load(import('../src/commands/import.ts'))() },
     { name: 'token', summary: '', load: () => load(import('../src/commands/token.ts'))() },
     { name: 'join-token', summary: '', load: () => load(import('../src/commands/join-token.ts'))() },
     { name: 'app', summary: '', load: () => load(import('../src/commands/app.ts'))() },

@@ -91,7 +91,8 @@ export interface ImportedStep {
   readonly reported?: {
     readonly report: JsonObject
     readonly reading: Reading
-    readonly at: Instant
+    /** When; absent: nobody knows. */
+    readonly at?: Instant
   }
   readonly by: Actor
 }
@@ -127,8 +128,9 @@ export async function importStep(
   const reported = await spokenOf(tx, env, asked, begun.value)
   if (!reported.ok) return reported
   const at = asked.reported?.at
+  const { reportedAt: _, ...stands } = reported.value
   const step: Step = {
-    ...reported.value,
+    ...stands,
     commitMsg: asked.commitMsg,
     committer: asked.committer,
     meta: asked.meta,

@@ -1,5 +1,5 @@
 /** `waymark agent`: follows a trail on this machine. Its flags are the agent's own table of settings. */
-import { type AgentSetting, agentSettings, runAgentCommand } from '@waymark/agent'
+import { type AgentSetting, agentSettings, runAgentCommand, startProgramAnew } from '@waymark/agent'
 import { namedCommand, runFleetCommand } from '../fleet-access.ts'
 import type { Context } from '../io.ts'
 
@@ -26,7 +26,14 @@ export function run(args: readonly string[], context: Context): Promise<number> 
           ...(config === undefined ? {} : { configFile: config }),
           ...(json === undefined ? {} : { json }),
         },
-        { line: io.out, complain: (line) => io.err(`waymark: ${line}`), signal: io.stopSignal() },
+        {
+          line: io.out,
+          complain: (line) => io.err(`waymark: ${line}`),
+          signal: io.stopSignal(),
+          // The process may be replaced where the command is all there is to it; who calls it from a program of their own
+          // hands in an environment of their own.
+          ...(io.env === process.env ? { startAnew: startProgramAnew } : {}),
+        },
       )
       exit(code)
     })

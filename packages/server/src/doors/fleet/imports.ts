@@ -111,7 +111,7 @@ export const importOperations: readonly Operation[] = [
       const metaBytes = Buffer.byteLength(JSON.stringify(meta))
       if (metaBytes > metaBytesMax)
         return refuse({ kind: 'too-large', what: 'meta', wanted: metaBytesMax, got: metaBytes })
-      const reported = reportedIn(body, createdAt)
+      const reported = reportedIn(body)
       if (!reported.ok) return reported
       return ok(async (directory, tx) => {
         const taken = await importStep(tx, house.env(), {
@@ -138,21 +138,21 @@ export const importOperations: readonly Operation[] = [
 const metaBytesMax = 64 * 1024
 
 /** What the device said of the step there; undefined when it has not spoken. */
-function reportedIn(
-  body: { readonly report?: Record<string, unknown>; readonly reportedAt?: string },
-  createdAt: Instant,
-): Result<{ report: JsonObject; reading: Reading; at: Instant } | undefined, FleetRefusal> {
+function reportedIn(body: {
+  readonly report?: Record<string, unknown>
+  readonly reportedAt?: string
+}): Result<{ report: JsonObject; reading: Reading; at?: Instant } | undefined, FleetRefusal> {
   if (body.report === undefined) return ok(undefined)
   const told = parseProgress(body.report)
   if (!told.ok) {
     const { thing, wanted, got } = told.refusal
     return refuse({ kind: 'bad-value', thing, wanted, got })
   }
-  const at = body.reportedAt === undefined ? createdAt : Instant.parse(body.reportedAt)
-  if (at === undefined) return noTime('reportedAt', body.reportedAt ?? '')
+  const at = body.reportedAt === undefined ? undefined : Instant.parse(body.reportedAt)
+  if (body.reportedAt !== undefined && at === undefined) return noTime('reportedAt', body.reportedAt)
   const { report, status, percent, statusMsg } = told
   const reading = { word: status, meaning: meaningOf(statusMeaning(status)), percent, message: statusMsg }
-  return ok({ report, reading, at })
+  return ok({ report, reading, ...(at === undefined ? {} : { at }) })
 }
 
 /** What a word means, as the domain reads it: an ABORTED step was given up as its owner asked. */
