@@ -8,7 +8,7 @@
  */
 import { type Env, newId } from './env.ts'
 import { Instant, TransactionId } from './ids.ts'
-import { actingOn } from './journal.ts'
+import { actingOn, lastingly } from './journal.ts'
 import type { Reader, Tx } from './port.ts'
 import {
   type GroupMember,
@@ -57,7 +57,7 @@ export async function submitToGroup(
     open: true,
     percent: 0,
     payload: asked.payload,
-    by: asked.by,
+    by: lastingly(asked.by),
     group: asked.group,
     attempts: 0,
     createdAt: env.now,

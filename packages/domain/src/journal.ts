@@ -82,11 +82,24 @@ export const journalKinds = {
 
 export type JournalKind = keyof typeof journalKinds
 
-/** A pen for entries about one thing by one actor. */
-export function actingOn(tx: Tx, env: Env, by: Actor, device?: DeviceId) {
+/** A pen for entries about one thing by one actor. The address it acted from stands with the facts, as `address`. */
+export function actingOn(tx: Tx, env: Env, actor: Actor, device?: DeviceId) {
+  const by = lastingly(actor)
+  const seen = actor.address === undefined ? {} : { address: actor.address }
   return {
     note(kind: JournalKind, data: JsonObject): void {
-      tx.journal({ kind, at: env.now, by, data, ...(device === undefined ? {} : { device }) })
+      tx.journal({
+        kind,
+        at: env.now,
+        by,
+        data: { ...data, ...seen },
+        ...(device === undefined ? {} : { device }),
+      })
     },
   }
+}
+
+/** An actor as records and entries keep it: without where it acted from. */
+export function lastingly({ kind, id }: Actor): Actor {
+  return { kind, id }
 }

@@ -135,6 +135,8 @@ export interface HouseTx extends Tx {
 export interface Actor {
   readonly kind: 'user' | 'device' | 'service' | 'system'
   readonly id: string
+  /** Where from, if that is known: entries of people carry it in their data, for those who audit. */
+  readonly address?: string
 }
 
 export interface JournalEntry {

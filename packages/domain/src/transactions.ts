@@ -12,7 +12,7 @@
 import { enqueueAbout } from './deliveries.ts'
 import { type Env, newId } from './env.ts'
 import { type DeviceId, type GroupId, Instant, TransactionId } from './ids.ts'
-import { actingOn } from './journal.ts'
+import { actingOn, lastingly } from './journal.ts'
 import type { Json } from './json.ts'
 import type { Actor, Tx } from './port.ts'
 import {
@@ -111,7 +111,7 @@ export async function submit(
     open: true,
     percent: 0,
     payload: asked.payload,
-    by: asked.by,
+    by: lastingly(asked.by),
     attempts: 0,
     createdAt: env.now,
     ...(asked.ttlMs === undefined ? {} : { expiresAt: Instant.after(env.now, asked.ttlMs) }),
