@@ -10,6 +10,7 @@
  */
 import {
   type Actor,
+  actingOn,
   type Env,
   type HouseTx,
   Instant,
@@ -146,16 +147,11 @@ export async function openTokenKeys({
         const olderUntil = Instant.of(signsFrom + lifeMs + marginMs)
         const serial = Math.max(...held.map((turn) => turn.serial)) + 1
         const older = kept.map((turn) => ({ ...turn, until: turn.until ?? olderUntil }))
-        house.journal({
-          kind: 'setting.changed',
-          at: now,
-          by,
-          data: {
-            name: settingName,
-            serial,
-            signsFrom,
-            olderUntil,
-          },
+        actingOn(house, env(), by).note('setting.changed', {
+          name: settingName,
+          serial,
+          signsFrom,
+          olderUntil,
         })
         const value = { serial, signsFrom, olderUntil }
         return ok({ turns: [{ serial, from: signsFrom }, ...older], value })
@@ -169,7 +165,7 @@ export async function openTokenKeys({
         const count = held.length - kept.length
         if (count === 0) return ok({ turns: held, value: 0 })
         const by: Actor = { kind: 'system', id: 'token-keys' }
-        house.journal({ kind: 'setting.changed', at: now, by, data: { name: settingName, dropped: count } })
+        actingOn(house, env(), by).note('setting.changed', { name: settingName, dropped: count })
         return ok({ turns: kept, value: count })
       })
       return dropped.ok ? dropped.value : 0

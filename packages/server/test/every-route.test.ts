@@ -6,7 +6,7 @@
  * in the server and stands in no table.
  */
 import type { TSchema } from '@sinclair/typebox'
-import { changePassword, credentials, PrincipalId } from '@waymark/domain'
+import { changePassword, credentials, PrincipalId, tenants } from '@waymark/domain'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import { fleetDoor, fleetOperations } from '../src/doors/fleet/door.ts'
@@ -14,6 +14,7 @@ import { type Row, routes } from '../src/doors/pantahub/routes.ts'
 import { walkthroughDoor } from '../src/doors/pantahub/walkthrough/door.ts'
 import { pathsOf, type WalkRow, walkRoutes } from '../src/doors/pantahub/walkthrough/routes.ts'
 import type { Door as DoorOf } from '../src/house.ts'
+import { adminPassword } from './house.ts'
 import { type Answer, at, factory, openDoor, sha256 } from './pantahub/support.ts'
 
 interface Asked {
@@ -103,9 +104,10 @@ await door.house.store.transactHouse(async (house) => {
   const by = { kind: 'user', id } as const
   return changePassword(house, door.house.env(), { principal: id, passwordHash: held?.hash ?? '', by })
 })
-const token = await door.enter(owner.nick, owner.password)
+let token = await door.enter(owner.nick, owner.password)
 /** Carries a scope that no route asks for. */
-const narrow = await door.enter(owner.nick, owner.password, 'metrics.readonly')
+let narrow = await door.enter(owner.nick, owner.password, 'metrics.readonly')
+const admin = await door.enter('admin', adminPassword)
 
 /** What the owner has, and the names in paths stand for. */
 async function things() {
@@ -152,6 +154,8 @@ const refusesItsOwner: ReadonlySet<string> = new Set([
   'POST /logs/cursor',
   'PUT /subscriptions/admin/subscription',
   'PUT /fleet/v1/me/password',
+  'POST /fleet/v1/keys/rotate',
+  'PUT /fleet/v1/tenants/:tenant/limits',
 ])
 
 const nothing = '0123456789abcdef01234567'
@@ -189,6 +193,7 @@ const named: Readonly<
   '/fleet/v1/tokens/:id': { is: (own) => own.accessToken, absent: nothing },
   '/fleet/v1/apps/:app': { is: (own) => own.app, absent: nothing },
   '/fleet/v1/users/:user': { is: (own) => own.member, absent: nothing },
+  '/fleet/v1/tenants/:tenant': { is: () => owner.nick, absent: 'nobody' },
   // Whoever brings a device brings its id: one that is taken is refused.
   '/fleet/v1/imports/:device': { is: (own) => own.device.id },
   '/fleet/v1/imports/:device/steps/:rev': { is: (own) => String(own.rev) },
@@ -299,6 +304,7 @@ describe('every row', () => {
       // A user where no user may, and one without the scope: 403.
       if (!row.who.includes('user')) {
         expect([(await said(token)).status], 'owner').toEqual([403])
+        own = undefined
         return
       }
       if (row.narrow) {
@@ -323,6 +329,176 @@ describe('every row', () => {
       if (row.method !== 'GET') own = undefined
     })
   }
+})
+
+/** Rows that change nothing an audit would tell of, and why. */
+const unaudited: Readonly<Record<string, string>> = {
+  'POST /auth/code': 'gives a code; what is done with it is told as the app’s',
+  'POST /auth/authorize': 'gives a login',
+  'POST /logs/cursor': 'reads',
+  'POST /fleet/v1/token': 'gives a login',
+}
+
+interface Prepared {
+  readonly path?: string
+  readonly body?: unknown
+  /** Who does it; the owner where nothing is said. */
+  readonly token?: string
+}
+
+/** What it takes for a row to do what it is for, where its names and `bodies` are not enough. */
+const prepared: Readonly<Record<string, (own: Things) => Promise<Prepared>>> = {
+  'POST /tokens/': async () => ({ body: { name: 'another' } }),
+  'POST /apps/': async () => ({ body: appFacts('another-app') }),
+  'PUT /apps/:id': async (own) => ({ body: appFacts(`app-${own.device.id}`) }),
+  'PUT /objects/:sha': async (own) => {
+    const object = (await door.must('GET', `/objects/${own.sha}`, { token })).json as object
+    return { body: { ...object, objectname: 'another name' } }
+  },
+  'POST /objects/': async () => ({ body: { objectname: 'b', size: '1', sha256sum: sha256('b') } }),
+  'PUT /devices/:id': async (own) => ({ body: { nick: `put-${own.rev}` } }),
+  'PATCH /devices/:id': async (own) => ({ body: { nick: `patched-${own.rev}` } }),
+  'POST /fleet/v1/users/:user/enable': async (own) => {
+    await door.must('POST', `/fleet/v1/users/${own.member}/disable`, { token })
+    return {}
+  },
+  'PUT /trails/:id/steps/:rev/wontgo': async (own) => {
+    await door.progress(own.device, own.rev, 'INPROGRESS')
+    return {}
+  },
+  'PUT /subscriptions/admin/subscription': async () => ({
+    token: admin,
+    body: { subject: owner.prn, plan: 'VIP', attrs: { DEVICES: '9999' } },
+  }),
+  'POST /api/v1/trails/': newTrail,
+  'POST /v1/trails/': newTrail,
+  'PUT /api/v1/trails/:id/steps/:rev': async () => ({ body: { abort: true } }),
+  'PUT /v1/trails/:id/steps/:rev': async () => ({ body: { abort: true } }),
+  'PUT /fleet/v1/me/password': async () => ({ body: { current: owner.password, password: owner.password } }),
+  'POST /fleet/v1/apps': async () => ({
+    body: { nick: 'fleet-app', type: 'public', redirectUris: ['https://app.example/'], scopes: ['devices'] },
+  }),
+  'POST /fleet/v1/users': async () => ({
+    body: { nick: 'a-new-user', password: 'secret of a user', roles: ['viewer'] },
+  }),
+  'POST /fleet/v1/invitations': async () => ({
+    body: { nick: 'invited', email: 'invited@example.com', roles: ['viewer'] },
+  }),
+  'PATCH /fleet/v1/devices/:device': async () => ({ body: { nick: 'a-third-name' } }),
+  'POST /fleet/v1/devices/:device/claim': async () => {
+    const { id, challenge } = await door.newDevice()
+    return { path: `/fleet/v1/devices/${id}/claim`, body: { challenge } }
+  },
+  'POST /fleet/v1/devices/:device/steps': async () => ({ body: { state: factory } }),
+  'POST /fleet/v1/devices/:device/steps/:rev/clear': async (own) => {
+    await door.progress(own.device, own.rev, 'ERROR')
+    return {}
+  },
+  'PUT /fleet/v1/objects/:sha256': async () => {
+    const bytes = Buffer.from('bytes nobody has brought before')
+    return { path: `/fleet/v1/objects/${sha256(bytes)}`, body: bytes }
+  },
+  'PUT /fleet/v1/imports/:device': async () => ({
+    path: `/fleet/v1/imports/${'5'.repeat(24)}`,
+    body: { nick: 'imported', public: false, createdAt: '2020-01-01T00:00:00Z' },
+  }),
+  'PUT /fleet/v1/imports/:device/steps/:rev': async (own) => ({
+    path: `/fleet/v1/imports/${own.device.id}/steps/${own.rev + 1}`,
+    body: { state: factory, createdAt: '2020-01-01T00:00:00Z' },
+  }),
+  'POST /fleet/v1/keys/rotate': async () => ({ token: admin }),
+  'PUT /fleet/v1/tenants/:tenant/limits': async () => ({ token: admin, body: { devicesMax: 9999 } }),
+}
+
+async function newTrail(): Promise<Prepared> {
+  const device = await door.deviceOf({ ...owner, token })
+  return { body: { device: device.id, rev: 0 } }
+}
+
+function appFacts(nick: string) {
+  const redirect_uris = ['https://app.example.com/']
+  return { nick, type: 'public', redirect_uris, scopes: ['devices.readonly'], exposed_scopes: [] }
+}
+
+describe('the audit', () => {
+  const changing = rows.filter(({ method, who }) => method !== 'GET' && who.includes('user'))
+  for (const row of changing) {
+    const what = `${row.method} ${row.path}`
+    if (what in unaudited) continue
+    test(`[AU1] ${what} leaves an entry with who and from where, and no secret`, async () => {
+      const own = await things()
+      const {
+        path = pathOf(row, own),
+        body = row.body,
+        token: by = token,
+      } = (await prepared[what]?.(own)) ?? {}
+      const known = await door.house.access.callerOf(by)
+      if (!known.ok || known.value.kind !== 'user') throw new Error('they are logged in')
+      const { store } = door.house
+      const [mine] = await door.house.store.readHouse().find(tenants, { where: { nick: owner.nick } })
+      if (!mine) throw new Error('the owner has a tenant')
+      const journals = [mine.id, 'house'] as const
+      const before = await Promise.all(journals.map((journal) => store.journal.head(journal)))
+
+      const answer = await ask({ ...row, body }, path, by)
+      expect([answer.status, answer.text]).toEqual([answer.status < 300 ? answer.status : 200, answer.text])
+
+      const after = await Promise.all(
+        journals.map((journal, i) => store.journal.read(journal, { after: String(before[i]), limit: 100 })),
+      )
+      const entries = after.flatMap((read) => (read.ok ? read.value.entries : []))
+      const { id: who } = known.value.principal
+      const its = entries.filter((entry) => entry.by.id === who && entry.data.address === '127.0.0.1')
+      expect([its.length > 0, entries]).toEqual([true, entries])
+      const told = JSON.stringify(entries)
+      for (const secret of [owner.password, own.device.secret, 'secret of a', 'argon2', by])
+        expect(told).not.toContain(secret)
+      // It is read at the fleet door by whoever may, and by nobody else.
+      if (what !== 'PUT /fleet/v1/me/password') return
+      token = await door.enter(owner.nick, owner.password)
+      narrow = await door.enter(owner.nick, owner.password, 'metrics.readonly')
+    })
+  }
+
+  test('[AU2] owners read it of their tenant, administrators of any and of the house, and devices’ reports are not in it', async () => {
+    const own = await things()
+    await door.progress(own.device, own.rev, 'INPROGRESS')
+    const audit = async (bearer: string, query = '') => {
+      const answer = await door.call('GET', `/fleet/v1/audit?limit=500${query}`, { token: bearer })
+      return {
+        status: answer.status,
+        kinds: new Set((at(answer.json, 'items') as { kind: string }[])?.map((e) => e.kind)),
+      }
+    }
+    const mine = await audit(token)
+    expect(mine.kinds).toContain('step.posted')
+    expect(mine.kinds).not.toContain('step.reported')
+    expect((await audit(admin, `&tenant=${owner.nick}`)).kinds).toEqual(mine.kinds)
+    expect((await audit(admin, '&tenant=house')).kinds).toContain('credential.changed')
+    expect((await audit(token, '&tenant=house')).status).toBe(403)
+    expect((await audit(token, `&tenant=${stranger.nick}`)).status).toBe(403)
+    expect((await audit(narrow)).status).toBe(403)
+    expect((await audit(admin, '&tenant=nobody')).status).toBe(404)
+    const first = await door.must('GET', '/fleet/v1/audit?limit=1', { token })
+    const next = await door.must('GET', `/fleet/v1/audit?limit=1&after=${at(first.json, 'next')}`, { token })
+    expect(at(first.json, 'items', 0, 'kind')).toBe('tenant.created')
+    expect(at(next.json, 'items', 0, 'cursor')).not.toBe(at(first.json, 'items', 0, 'cursor'))
+  })
+
+  test('[AU3] what an administrator does as somebody else stands in their journal under the administrator’s name', async () => {
+    const as = await door.enter(`admin==>${stranger.nick}`, adminPassword)
+    await door.must('POST', '/devices/tokens', { token: as, body: { nick: 'by the administrator' } })
+    const read = await door.must('GET', '/fleet/v1/audit?limit=500', { token: stranger.token })
+    const items = at(read.json, 'items') as {
+      kind: string
+      by: { id: string }
+      data: { address?: string; nick?: string }
+    }[]
+    const made = items.find(({ data }) => data.nick === 'by the administrator')
+    const known = await door.house.access.callerOf(admin)
+    expect(made?.by.id).toBe(known.ok && known.value.kind === 'user' && known.value.principal.id)
+    expect(made?.data.address).toBe('127.0.0.1')
+  })
 })
 
 /** A value that fits a schema: of an object what it has to have, of a choice the first. */

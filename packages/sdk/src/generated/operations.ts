@@ -842,6 +842,60 @@ export interface Operations {
       readonly existed: boolean
     }
   }
+  /** What people did, and from where: of the own tenant, for its owners; of another or of the house. */
+  readonly readAudit: {
+    readonly asked: {
+      /** `house`, or another tenant’s id or nick: for administrators */
+      readonly tenant?: string | undefined
+      /** a cursor; absent: the oldest kept */
+      readonly after?: string | undefined
+      readonly limit?: number | undefined
+    }
+    readonly answer: {
+      readonly items: readonly JournalEntry[]
+      /** go on from here with `after`, also when nothing came */
+      readonly next: string
+    }
+  }
+  /** Begins a new key for logins; nobody is logged out. For administrators. */
+  readonly rotateKeys: {
+    readonly asked: Record<string, never>
+    readonly answer: {
+      /** from when logins are signed with the new key */
+      readonly signsFrom: string
+      /** until when the one before is believed */
+      readonly olderUntil: string
+    }
+  }
+  /** Sets limits of a tenant; null takes its own away, what is not named stays. For administrators. */
+  readonly setTenantLimits: {
+    readonly asked: {
+      /** id or nick */
+      readonly tenant: string
+      readonly body: {
+        /** bytes of objects it may register */
+        readonly objectBytesMax?: number | null | undefined
+        /** devices it may have */
+        readonly devicesMax?: number | null | undefined
+        /** requests a second, on average; 0: any */
+        readonly requestRateMax?: number | null | undefined
+        /** bytes a second, on average; 0: any */
+        readonly byteRateMax?: number | null | undefined
+      }
+    }
+    readonly answer: {
+      /** 24 hex digits */
+      readonly tenant: string
+      /** bytes of objects it may register */
+      readonly objectBytesMax?: number | null
+      /** devices it may have */
+      readonly devicesMax?: number | null
+      /** requests a second, on average; 0: any */
+      readonly requestRateMax?: number | null
+      /** bytes a second, on average; 0: any */
+      readonly byteRateMax?: number | null
+    }
+  }
 }
 
 /** How each operation goes over the wire. */
@@ -901,4 +955,7 @@ export const operations = {
   explainDevice: { method: 'GET', path: '/fleet/v1/devices/{device}/why', params: ['device'], query: ['rev'], body: 'none', answer: 'json', paged: false, key: false, open: false },
   importDevice: { method: 'PUT', path: '/fleet/v1/imports/{device}', params: ['device'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
   importStep: { method: 'PUT', path: '/fleet/v1/imports/{device}/steps/{rev}', params: ['device', 'rev'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
+  readAudit: { method: 'GET', path: '/fleet/v1/audit', params: [], query: ['tenant', 'after', 'limit'], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  rotateKeys: { method: 'POST', path: '/fleet/v1/keys/rotate', params: [], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  setTenantLimits: { method: 'PUT', path: '/fleet/v1/tenants/{tenant}/limits', params: ['tenant'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
 } as const

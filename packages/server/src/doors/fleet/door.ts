@@ -19,7 +19,7 @@ import {
 } from '@waymark/domain'
 import type { ScopeWanted } from '@waymark/pantahub'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { carries, type UserCaller } from '../../access.ts'
+import { carries, seenFrom, type UserCaller } from '../../access.ts'
 import type { House } from '../../house.ts'
 import type { HttpApp } from '../../http.ts'
 import { problemBody, problemType } from '../../problem.ts'
@@ -27,6 +27,7 @@ import { accessTokenOperations } from './access-tokens.ts'
 import { appOperations } from './apps.ts'
 import { deviceOperations } from './devices.ts'
 import { importOperations } from './imports.ts'
+import { installationOperations } from './installation.ts'
 import { journalOperations } from './journal.ts'
 import { objectOperations } from './objects.ts'
 import type { Asked, Operation, Work } from './operation.ts'
@@ -51,6 +52,7 @@ export const fleetOperations: readonly Operation[] = [
   ...journalOperations,
   ...whyOperations,
   ...importOperations,
+  ...installationOperations,
 ]
 
 /** How long an idempotent reply is kept: a day. */
@@ -219,7 +221,8 @@ async function admitted(
   const bytes = Number(request.headers['content-length'] ?? 0)
   const retryAfterMs = house.traffic.take(caller.value.tenant, bytes)
   if (retryAfterMs > 0) return refuse({ kind: 'too-many-requests', retryAfterMs })
-  if (operation.right === 'any') return ok(caller.value)
+  const seen = seenFrom(caller.value, house.peerAddress(request))
+  if (operation.right === 'any') return ok(seen)
   for (const right of operation.also === undefined ? [operation.right] : [operation.right, operation.also]) {
     if (!mayDo(caller.value.roles, right))
       return refuse({ kind: 'no-right', wanted: right, got: caller.value.roles.join(' ') || 'no role' })
@@ -230,7 +233,7 @@ async function admitted(
         got: caller.value.scopes.join(' '),
       })
   }
-  return ok(caller.value)
+  return ok(seen)
 }
 
 interface Reply {

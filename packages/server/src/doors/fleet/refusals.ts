@@ -18,6 +18,7 @@ import type {
 import type { StateRefusal } from '@waymark/pantahub'
 import type { BytesRefusal } from '@waymark/store'
 import type { LoginRefusal, TokenRefusal } from '../../access.ts'
+import type { RotationRefusal } from '../../token-keys.ts'
 import type { BandwidthRefusal } from '../../traffic.ts'
 
 /** Refusals of the door itself. */
@@ -33,6 +34,7 @@ export type DoorRefusal =
   /** The tenant asked for too much in too short a time. */
   | { readonly kind: 'too-many-requests'; readonly retryAfterMs: number }
   | BandwidthRefusal
+  | RotationRefusal
   | { readonly kind: 'key-reused'; readonly got: string }
   | { readonly kind: 'bad-value'; readonly thing: string; readonly wanted: string; readonly got: string }
   | { readonly kind: 'no-such-user'; readonly got: string }
@@ -127,6 +129,7 @@ export const statusOf = {
   'too-many-guesses': 429,
   'too-many-registrations': 429,
   'too-many-requests': 429,
+  'too-many-keys': 409,
   'bandwidth-exceeded': 429,
   'too-many-streams': 429,
   'disk-full': 507,

@@ -10,7 +10,7 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import { mayDo } from '@waymark/domain'
 import { acceptedScopes, canonicalJson, Prn } from '@waymark/pantahub'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Caller } from '../../access.ts'
+import { type Caller, seenFrom } from '../../access.ts'
 import type { House } from '../../house.ts'
 import type { HttpApp } from '../../http.ts'
 import { pour } from '../../pour.ts'
@@ -127,6 +127,7 @@ export async function openMounts(
       if (caller !== undefined) {
         const refusal = tooMuch(request, caller) ?? mayNot(row, needed, caller)
         if (refusal) return sendRefusal(mount, request, reply, refusal)
+        caller = seenFrom(caller, peer)
       }
       const asked: Asked<Caller | undefined> = {
         caller,

@@ -11,7 +11,7 @@ import type { IncomingMessage } from 'node:http'
 import { mayDo, type Result } from '@waymark/domain'
 import { acceptedScopes, Prn } from '@waymark/pantahub'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Caller } from '../../../access.ts'
+import { type Caller, seenFrom } from '../../../access.ts'
 import { bodyOf } from '../../../body.ts'
 import type { Door } from '../../../house.ts'
 import type { Asked } from '../answer.ts'
@@ -102,7 +102,7 @@ export const walkthroughDoor: Door = async ({ app, redirects }, house) => {
           const led = dance.begin({ method: request.method, url: request.url, headers })
           return led?.ok ? send(reply, led.value) : sendRefusal(request, reply, { kind: 'no-login' })
         }
-        caller = known.caller
+        caller = seenFrom(known.caller, peer)
         token = known.token
         if (caller.kind === 'device') house.presence.heard(caller.device.id, peer)
         const refusal = tooMuch(request, caller) ?? mayNot(row, caller)
