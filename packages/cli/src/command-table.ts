@@ -72,6 +72,16 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./commands/app.ts'),
   },
   {
+    name: 'export',
+    summary: 'copy devices with their trails out of another Pantahub server',
+    load: () => import('./commands/export.ts'),
+  },
+  {
+    name: 'import',
+    summary: 'put devices with their trails into the server, from a folder or another server',
+    load: () => import('./commands/import.ts'),
+  },
+  {
     name: 'agent',
     summary: 'follow a trail on this machine, as a device does',
     load: () => import('./commands/agent.ts'),
