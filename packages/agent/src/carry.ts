@@ -156,10 +156,15 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
     return { rev: 0, stateSha: revision.stateSha }
   }
 
-  /** Back to revision 0. What was said on the deleted trail is forgotten first, lest it answer a new one. */
+  /**
+   * Back to revision 0. What was said on the deleted trail is forgotten first, lest it answer a new one, and so is a
+   * trial: what it would fall back to belongs to that trail as well.
+   */
   async function returnToFactory(): Promise<Results['return-to-factory']> {
     finals = []
     await keepFinals(disk, finals)
+    await forgetMark(disk)
+    driver.trials?.end()
     try {
       await driver.switchTo(0)
     } catch {

@@ -137,7 +137,7 @@ function did(machine: Machine, input: Extract<Input, { kind: 'did' }>, moment: M
         ? enterIdle({ ...machine, running: machine.task.revision })
         : turn(machine)
     case 'return-to-factory':
-      return announce({ ...machine, running: input.result, finals: [], attempt: undefined })
+      return announce({ ...machine, running: input.result, finals: [], attempt: undefined, trial: undefined })
     case 'announce':
       return begin(
         { ...machine, phase: { state: 'sync', announced: true, failures: 0 } },
@@ -271,7 +271,8 @@ function trailsListed(machine: Machine, ids: readonly string[]): Turn {
     // No trail at all: the first announce. A device that has walked further had its trail deleted, which
     // means a factory reset: it goes back to revision 0 and announces that.
     if (running === undefined) return begin(machine, { do: 'install-factory' })
-    return running.rev === 0 ? announce(machine) : begin(machine, { do: 'return-to-factory' })
+    const untold = running.rev === 0 && machine.finals.length === 0
+    return untold ? announce(machine) : begin(machine, { do: 'return-to-factory' })
   }
   if (settings.trailId !== undefined && settings.trailId !== mine)
     return refuse(machine, 'trail.id', settings.trailId, `the trail ${mine}`)

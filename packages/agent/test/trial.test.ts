@@ -260,6 +260,34 @@ describe('with a restart', () => {
   })
 })
 
+describe('a trail that is closed', () => {
+  test('[AG10] ends the trial it comes upon: revision 0 runs, and what is posted next is tried afresh', async () => {
+    const based = (version: number) =>
+      stateOf({ core: container('steady', { group: 'base', env: { V: String(version) } }) })
+    const { rig } = await offered(based(2), {}, based(1))
+    expect(await rig.live()).toBe('restart')
+    rig.device.steps = undefined
+    expect(await rig.settle()).toEqual(['idle'])
+    expect(await rig.running()).toBe('0')
+    expect(await rig.marked()).toBe(false)
+    expect(rig.events.filter((each) => each.event === 'done' || each.event === 'error')).toEqual([])
+    const next = rig.hub.addStep(rig.device, based(3))
+    expect((await rig.settle()).at(-1)).toBe('idle')
+    expect(lastOf(next)).toMatchObject({ status: 'DONE' })
+  })
+
+  test('[AG10] makes a device at revision 0 forget what it said: the same state is tried again', async () => {
+    const rig = await createTrialRig(stateOf({ web: container('missing') }))
+    await rig.settle()
+    expect(lastOf(stepOf(rig, 1))).toMatchObject({ status: 'ERROR' })
+    rig.device.steps = undefined
+    await rig.settle()
+    const again = rig.hub.addStep(rig.device, stateOf({ web: container('missing') }))
+    await rig.settle()
+    expect(again.history.map((each) => each.status)).toContain('INPROGRESS')
+  })
+})
+
 describe('retries', () => {
   test('[AG28] the retry count survives on the device, and ends WONTGO', async () => {
     const { rig, step } = await offered(stateOf({ web: web(2) }), { revisionRetries: 3 })
