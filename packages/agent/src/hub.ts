@@ -48,6 +48,16 @@ export interface ObjectStream {
   readonly bytes: Bytes
 }
 
+/** How a hub takes a login. */
+export interface LoginForm {
+  request(
+    base: string,
+    identity: Identity,
+  ): { readonly method: 'GET' | 'POST'; readonly url: string; readonly body: string }
+  /** The token of a reply with status 200. */
+  token(raw: unknown): string | undefined
+}
+
 /** What a device may ask of its hub. Every call ends by itself: by an answer, its patience, or the signal. */
 export interface Hub {
   /** From now on this is who calls; an earlier token is forgotten. */
@@ -71,6 +81,18 @@ export interface Hub {
   userMeta(id: string, signal: AbortSignal): Promise<Answer<Readonly<Record<string, Json>>>>
   putDeviceMeta(id: string, meta: Readonly<Record<string, Json>>, signal: AbortSignal): Promise<Answer<null>>
   postLogs(entries: readonly LogEntry[], signal: AbortSignal): Promise<Answer<null>>
+  /** Any other call with the bearer: JSON in, JSON out. `name` stands in complaints. */
+  ask<T>(
+    name: string,
+    request: {
+      readonly method: TransportRequest['method']
+      readonly path: string
+      readonly json?: unknown
+      readonly text?: string
+    },
+    parse: (raw: unknown) => T | undefined,
+    signal: AbortSignal,
+  ): Promise<Answer<T>>
 }
 
 /** What the client needs. Times in milliseconds. */
@@ -82,6 +104,8 @@ export interface HubSettings {
   readonly patienceMs: number
   readonly transport: Transport
   readonly clock: Clock
+  /** Pantahub Base's, unless given. */
+  readonly loginForm?: LoginForm
   /** Told after every call whether a reply came. */
   readonly onContact?: (reached: boolean, detail: string) => void
 }
@@ -105,9 +129,18 @@ interface TextReply {
   readonly text: string
 }
 
+const baseLogin: LoginForm = {
+  request: (base, { prn, secret }) => ({
+    method: 'POST',
+    url: `${base}/auth/login`,
+    body: JSON.stringify({ username: prn, password: secret }),
+  }),
+  token: parseToken,
+}
+
 /** Makes a client of one hub for one device. */
 export function createHub(settings: HubSettings): Hub {
-  const { base, clock, transport } = settings
+  const { base, clock, transport, loginForm = baseLogin } = settings
   let identity: Identity | undefined
   let token: string | undefined
   let loggingIn: Promise<Answer<null>> | undefined
@@ -164,12 +197,7 @@ export function createHub(settings: HubSettings): Hub {
         failure: { kind: 'login-refused', status: 0, detail: 'this device has no identity' },
       }
     const sent = await exchange(
-      {
-        method: 'POST',
-        url: `${base}/auth/login`,
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ username: identity.prn, password: identity.secret }),
-      },
+      { ...loginForm.request(base, identity), headers: { 'content-type': 'application/json' } },
       signal,
     )
     if (!sent.ok) return sent
@@ -177,7 +205,7 @@ export function createHub(settings: HubSettings): Hub {
     if (status === 401 || status === 403)
       return { ok: false, failure: { kind: 'login-refused', status, detail: excerpt(text) } }
     if (status !== 200) return refused('login', status, text)
-    const got = parseToken(parseJson(text))
+    const got = loginForm.token(parseJson(text))
     if (got === undefined) return garbled('login', text)
     token = got
     return { ok: true, value: null }
@@ -331,6 +359,7 @@ export function createHub(settings: HubSettings): Hub {
       call('user-meta', { method: 'GET', path: `/devices/${id}/user-meta` }, asJsonMap, signal),
     putDeviceMeta: (id, meta, signal) =>
       call('device-meta', { method: 'PUT', path: `/devices/${id}/device-meta`, json: meta }, nothing, signal),
+    ask: call,
     postLogs: (entries, signal) =>
       call('logs', { method: 'POST', path: '/logs/', json: entries }, nothing, signal),
   }
