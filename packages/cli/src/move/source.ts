@@ -41,13 +41,13 @@ export interface SourceOptions {
   readonly signal: AbortSignal
   /** A further origin that bytes may come from, where the source keeps them elsewhere. */
   readonly objectsFrom?: string | undefined
+  /** How much of an answer is read, in bytes: of a list, and of one thing. */
+  readonly limits?: { readonly list: number; readonly record: number }
 }
 
 export type Source = Awaited<ReturnType<typeof openSource>>
 
-/** A list may be this long, an answer about one thing this. */
-const listBytesMax = 256 * 1024 * 1024
-const recordBytesMax = 32 * 1024 * 1024
+const limitsDefault = { list: 256 * 1024 * 1024, record: 32 * 1024 * 1024 }
 /** Steps of one trail, and how many are listed at a time. */
 const stepsMax = 100_000
 const stepPage = 500
@@ -57,7 +57,7 @@ const agent = 'waymark'
 
 /** Logs in; throws `SourceFault` when that is refused. */
 export async function openSource(options: SourceOptions) {
-  const { url, outside, signal } = options
+  const { url, outside, signal, limits = limitsDefault } = options
   let token: string | undefined
   const api = exchangeAt(url, outside, async () => token)
   await login()
@@ -73,7 +73,7 @@ export async function openSource(options: SourceOptions) {
         headers: { 'content-type': 'application/json', 'user-agent': agent },
         body: () => body,
         mayRepeat: true,
-        jsonBytesMax: 1024 * 1024,
+        jsonBytesMax: limits.record,
         signal,
       })
     } catch (error) {
@@ -87,7 +87,7 @@ export async function openSource(options: SourceOptions) {
   }
 
   /** An answer of the API in JSON. A login that has run out is renewed, a 500 is asked again. */
-  async function get(path: string, jsonBytesMax = recordBytesMax): Promise<unknown> {
+  async function get(path: string, jsonBytesMax = limits.record): Promise<unknown> {
     let renewed = false
     for (let attempt = 1; ; attempt++)
       try {
@@ -107,7 +107,7 @@ export async function openSource(options: SourceOptions) {
 
     /** Own devices, each once. What has no usable id is told of and left out. */
     async devices(): Promise<{ devices: MovedDevice[]; faults: string[] }> {
-      const rows = await get('/devices/', listBytesMax)
+      const rows = await get('/devices/', limits.list)
       if (!Array.isArray(rows))
         throw new SourceFault(`${url}/devices/: wanted an array, got ${describeJson(rows)}`)
       const devices = new Map<string, MovedDevice>()
@@ -122,7 +122,7 @@ export async function openSource(options: SourceOptions) {
 
     /** The ids of devices that have a trail: Base answers 500 to who asks for one that is not there. */
     async trails(): Promise<ReadonlySet<string>> {
-      const rows = await get('/trails/', listBytesMax)
+      const rows = await get('/trails/', limits.list)
       if (!Array.isArray(rows))
         throw new SourceFault(`${url}/trails/: wanted an array, got ${describeJson(rows)}`)
       return new Set(rows.flatMap((row) => (isRecord(row) && typeof row.id === 'string' ? [row.id] : [])))
@@ -135,7 +135,7 @@ export async function openSource(options: SourceOptions) {
         const status = encodeURIComponent('{"$ne":"-"}')
         const page = `page%5Bsize%5D=${stepPage}&page%5Boffset%5D=${offset}`
         const path = `/trails/${device}/steps?progress.status=${status}&fields=rev&${page}`
-        const rows = await get(path, listBytesMax)
+        const rows = await get(path, limits.list)
         if (!Array.isArray(rows))
           throw new SourceFault(`${url}${path}: wanted an array, got ${describeJson(rows)}`)
         const before = seen.size
@@ -164,7 +164,7 @@ export async function openSource(options: SourceOptions) {
     /** An object that a step names: its size and where its bytes are. */
     async object(device: string, rev: number, sha: string): Promise<MovedObject> {
       const path = `/trails/${device}/steps/${rev}/objects/${sha}`
-      const parsed = objectOf(await get(path, 1024 * 1024), sha)
+      const parsed = objectOf(await get(path, limits.record), sha)
       if (typeof parsed === 'string') throw new SourceFault(`${url}${path}: ${parsed}`)
       return parsed
     },
