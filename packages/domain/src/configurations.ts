@@ -12,13 +12,12 @@ import {
   type ConfigurationSet,
   configurationSets,
   configurationTargets,
-  deviceConfigurations,
   type Target,
 } from './back-end-records.ts'
 import type { Env } from './env.ts'
 import { submitToGroup } from './group-transactions.ts'
 import { createGroup, isBackEndName, memberOf, membershipsOf, removeGroup } from './groups.ts'
-import type { DeviceId, TransactionId } from './ids.ts'
+import type { DeviceId } from './ids.ts'
 import { actingOn } from './journal.ts'
 import type { Actor, Reader, Tx } from './port.ts'
 import { groups, type Notify, type Transaction, transactions } from './records.ts'
@@ -185,22 +184,6 @@ export async function pushConfigurationSet(
     members: members.size,
   })
   return ok(pushed.value)
-}
-
-/** A device has confirmed a push: it has that configuration now. For the commit that ends the device's transaction. */
-export async function confirmConfiguration(
-  tx: Tx,
-  env: Env,
-  asked: {
-    readonly device: DeviceId
-    readonly name: string
-    readonly push: TransactionId
-    readonly by: Actor
-  },
-): Promise<void> {
-  const { by, ...row } = asked
-  await tx.put(deviceConfigurations, { ...row, at: env.now })
-  actingOn(tx, env, by, row.device).note('configuration.confirmed', { name: row.name, push: row.push })
 }
 
 /**

@@ -25,6 +25,7 @@ import type { Actor, HouseTx, Reader, Tx } from './port.ts'
 import { type Device, deviceNames, devices } from './records.ts'
 import { invariant, ok, type Result, refuse } from './result.ts'
 import { endAllOf } from './transactions.ts'
+import { trailType } from './words.ts'
 
 export type DeviceTypeRefusal =
   | { readonly kind: 'bad-name'; readonly wanted: string; readonly got: string }
@@ -32,9 +33,6 @@ export type DeviceTypeRefusal =
   | { readonly kind: 'no-such-type'; readonly got: string }
   | { readonly kind: 'no-such-device'; readonly got: string }
   | { readonly kind: 'not-empty'; readonly got: string }
-
-/** The type of devices that follow a trail. */
-export const trailType = 'pantahub'
 
 /** Makes a type. Whether there is such a protocol is the server's to know. */
 export async function createDeviceType(

@@ -11,6 +11,7 @@ import { Instant, TransactionId } from './ids.ts'
 import { actingOn, lastingly } from './journal.ts'
 import type { Reader, Tx } from './port.ts'
 import {
+  devices,
   type GroupMember,
   type GroupWork,
   groupMembers,
@@ -18,6 +19,7 @@ import {
   groups,
   groupWorks,
   type Transaction,
+  trailWorks,
   transactions,
 } from './records.ts'
 import { invariant, ok, type Result, refuse } from './result.ts'
@@ -31,6 +33,7 @@ import {
   type TransactionRefusal,
   transactionKinds,
 } from './transactions.ts'
+import { trailType } from './words.ts'
 
 /** Members a slice: small enough that a slice's commit holds nobody up. */
 export const sliceSize = 200
@@ -130,9 +133,18 @@ async function submitSlice(tx: Tx, env: Env, parent: Transaction, work: GroupWor
       ...(ttlMs === undefined ? {} : { ttlMs }),
     })
     invariant(child.ok, 'a child is never refused')
+    await leaveToTrail(tx, env, child.value)
   }
   if (!more && moved.slicesEnded === moved.slices) await endParent(tx, env, parent.id, moved)
   return more
+}
+
+/** Configuration of a device that follows a trail is to become a step of it: for the commit that asks. */
+export async function leaveToTrail(tx: Tx, env: Env, asked: Transaction): Promise<void> {
+  if (asked.kind !== 'configuration' || asked.device === undefined) return
+  const device = await tx.get(devices, { id: asked.device })
+  if (device?.type === trailType)
+    await tx.put(trailWorks, { transaction: asked.id, device: device.id, dueAt: env.now })
 }
 
 /** The parent has ended: no more children, and those there are end as it did. */

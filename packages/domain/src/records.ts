@@ -511,6 +511,8 @@ export interface Transaction {
   readonly notify?: Notify
   readonly group?: GroupId
   readonly parent?: TransactionId
+  /** What ends with it, as it ends: configuration that a device takes as a step of its trail. */
+  readonly behalf?: TransactionId
   /** On a parent: which slice of the membership a child belongs to. */
   readonly slice?: number
   /** How often it was handed to the device. */
@@ -645,6 +647,22 @@ export const groupSlices = collection<GroupSlice>()({
   journaled: false,
 })
 
+/** Configuration asked of a device that follows a trail: to be made a step. */
+export interface TrailWork {
+  readonly transaction: TransactionId
+  readonly device: DeviceId
+  /** When it is tried next: a device that has announced nothing yet is waited for. */
+  readonly dueAt: Instant
+}
+export const trailWorks = collection<TrailWork>()({
+  name: 'trail_works',
+  scope: 'tenant',
+  key: ['transaction'],
+  columns: { transaction: 'text', dueAt: 'int' },
+  indexes: [{ on: ['dueAt', 'transaction'] }],
+  journaled: false,
+})
+
 /** What an idempotency key was answered with: the same key gives the same answer, once. */
 export interface IdempotentReply {
   readonly key: string
@@ -693,6 +711,7 @@ export const mainCollections: readonly AnyCollection[] = [
   groupMembers,
   groupWorks,
   groupSlices,
+  trailWorks,
   deviceTypes,
   deviceFacts,
   schemas,

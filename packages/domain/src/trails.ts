@@ -163,6 +163,8 @@ export interface PostStep {
   readonly committer: string
   readonly meta: JsonObject
   readonly by: Actor
+  /** What is ended by its end. */
+  readonly behalf?: TransactionId
 }
 
 /** Posts a step behind the newest one. A trail has no gaps and no number twice. */
@@ -183,6 +185,7 @@ export async function postStep(tx: Tx, env: Env, asked: PostStep): Promise<Resul
     payload: { generation: trail.generation, rev },
     by: asked.by,
     seq: rev,
+    ...(asked.behalf === undefined ? {} : { behalf: asked.behalf }),
   })
   invariant(submitted.ok, 'a pulled kind is never refused')
   const step = await keepStep(tx, env, {

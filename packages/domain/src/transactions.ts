@@ -9,6 +9,7 @@
  * Whoever wants to be told how something goes is told by the commit that moves it (`deliveries.ts`).
  */
 
+import { deviceConfigurations } from './back-end-records.ts'
 import { enqueueAbout } from './deliveries.ts'
 import { type Env, newId } from './env.ts'
 import { type DeviceId, type GroupId, Instant, TransactionId } from './ids.ts'
@@ -88,6 +89,7 @@ export interface Submission {
   readonly online?: boolean
   readonly parent?: { readonly id: TransactionId; readonly slice: number; readonly group: GroupId }
   readonly notify?: Notify
+  readonly behalf?: TransactionId
   /** For kinds whose order is given elsewhere (a step's revision): its place in the lane. */
   readonly seq?: number
 }
@@ -116,6 +118,7 @@ export async function submit(
     createdAt: env.now,
     ...(asked.ttlMs === undefined ? {} : { expiresAt: Instant.after(env.now, asked.ttlMs) }),
     ...(asked.notify === undefined ? {} : { notify: asked.notify }),
+    ...(asked.behalf === undefined ? {} : { behalf: asked.behalf }),
     ...(asked.parent === undefined
       ? {}
       : { parent: asked.parent.id, slice: asked.parent.slice, group: asked.parent.group }),
@@ -208,7 +211,9 @@ export async function finish(
     ...(ending.reason === undefined ? {} : { reason: ending.reason }),
     ...(ending.proof === undefined ? {} : { proof: ending.proof }),
   })
+  if (ended.kind === 'configuration' && state === 'done') await keepConfirmed(tx, env, ended, by)
   await tellOfEnd(tx, env, ended)
+  if (ended.behalf !== undefined) await finish(tx, env, ended.behalf, ending, by)
   if (ended.parent !== undefined && ended.slice !== undefined)
     await childEnded(tx, env, ended.parent, ended.slice, state)
   return ok(ended)
@@ -337,6 +342,17 @@ export async function endParent(
       : { state: 'failed', reason: `${failed} of ${members} devices did not get there` },
     system,
   )
+}
+
+/** A device has confirmed configuration: that is what it has now, by the name it goes by. */
+async function keepConfirmed(tx: Tx, env: Env, ended: Transaction, by: Actor): Promise<void> {
+  const payload = await payloadOf(tx, ended)
+  const name = typeof payload === 'object' && payload !== null && 'name' in payload ? payload.name : undefined
+  const { device } = ended
+  if (device === undefined || typeof name !== 'string') return
+  const push = ended.parent ?? ended.id
+  await tx.put(deviceConfigurations, { device, name, push, at: env.now })
+  actingOn(tx, env, by, device).note('configuration.confirmed', { name, push })
 }
 
 /** Who wanted to know is told of the end; a group is no longer waited for. */

@@ -47,3 +47,6 @@ function pick(env: Env, list: readonly string[]): string {
   const [high = 0, low = 0] = env.random(2)
   return list[(high * 256 + low) % list.length] ?? 'fox'
 }
+
+/** The type of devices that follow a trail: it needs no record. */
+export const trailType = 'pantahub'

@@ -34,6 +34,7 @@ import { createLinkHouse } from './link-house.ts'
 import { mergeTexts } from './merge.ts'
 import { createDeviceModules, type FoundOperation } from './modules.ts'
 import { createSessions, type KnownDevice } from './sessions.ts'
+import { createTrailCarrier } from './trail-carrier.ts'
 import { createUpward } from './upward.ts'
 
 export interface ExchangeNeeds {
@@ -92,6 +93,7 @@ export function createExchange(needs: ExchangeNeeds) {
     render: renderer.render,
     draining: needs.draining,
   })
+  const trails = createTrailCarrier({ store, env: needs.env, log })
   const linkHouse = createLinkHouse({ ...needs, sessions })
   const open = needs.links.map((link) => link.open(linkHouse))
   const protocols = new Map<string, Protocol>(
@@ -113,6 +115,7 @@ export function createExchange(needs: ExchangeNeeds) {
         pressed.delete(tenant)
         send(tenant)
         await askGroups(tenant)
+        await trails.carry(tenant)
       }
     } catch (error) {
       if (!needs.draining.aborted) log.error({ err: error }, 'following up a commit failed')
@@ -161,6 +164,7 @@ export function createExchange(needs: ExchangeNeeds) {
     /** What is left to do for a tenant; called now and then, also for what another process left behind. */
     async tend(tenant: TenantId): Promise<void> {
       await askGroups(tenant)
+      await trails.carry(tenant)
       for (const { name } of await setsWaiting(store.read(tenant), 100))
         await store.transact(tenant, async (tx) =>
           ok(await settleConfigurationSet(tx, needs.env(), { name, merge: mergeTexts })),

@@ -7,7 +7,6 @@
  * name the devices they touch, and whoever waits for one of them looks again.
  */
 import {
-  confirmConfiguration,
   type DeviceId,
   type Ending,
   type Env,
@@ -295,10 +294,7 @@ export function createSessions(needs: SessionsNeeds) {
       const ended = await finish(tx, env, id, ending, by)
       if (!ended.ok) return ok(undefined)
       if (carried?.kind === 'configuration') {
-        const push = ended.value.parent ?? ended.value.id
-        const { name } = carried
-        if (ending.state === 'done') await confirmConfiguration(tx, env, { device, name, push, by })
-        await settleConfigurationSet(tx, env, { name, merge: mergeTexts })
+        await settleConfigurationSet(tx, env, { name: carried.name, merge: mergeTexts })
       }
       return ok(undefined)
     })
