@@ -38,12 +38,17 @@ import type {
   SystemFacts,
   Transport,
 } from './ports.ts'
+import { createDebugFiles } from './walk/debug-files.ts'
+import { walkLogin } from './walk/forms.ts'
+import { createWalkHub } from './walk/hub.ts'
 import type { LogEntry } from './wire.ts'
 
 /** Everything an agent is told at start; `parseAgentConfig` makes one from files, environment and flags. */
 export interface AgentConfig extends Omit<MachineSettings, 'judge'>, Omit<CarrySettings, 'hub' | 'startId'> {
   /** The hub's address, `https://host:port`, without a trailing slash. */
   readonly hub: string
+  /** How trails are spoken of: as Pantahub does today, unless it is the walkthrough of 2016. */
+  readonly forms?: 'today' | 'walkthrough'
   readonly userAgent: string
   /** How long a call waits without a byte. Milliseconds. */
   readonly patienceMs: number
@@ -136,14 +141,24 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
     ring()
   }
 
-  const hub = createHub({
+  const today = createHub({
     base: config.hub,
     userAgent: config.userAgent,
     patienceMs: config.patienceMs,
     transport: ports.transport,
     clock,
+    ...(config.forms === 'walkthrough' ? { loginForm: walkLogin } : {}),
     onContact: (reached, detail) => post({ kind: 'contact', reached, detail }),
   })
+  const hub =
+    config.forms === 'walkthrough'
+      ? createWalkHub({
+          hub: today,
+          disk,
+          own: () => machine.running?.rev ?? 0,
+          debugFiles: createDebugFiles(disk, today),
+        })
+      : today
   const spool = createLogSpool(disk)
   const working = new Set<Promise<unknown>>()
   const during = (work: Promise<unknown>): void => {

@@ -33,6 +33,14 @@ export const agentSettings: readonly AgentSetting[] = [
     about: "the hub's address, as http://host:port or https://host:port",
   },
   {
+    key: 'hub.forms',
+    flag: 'hub-forms',
+    kind: 'text',
+    choices: ['today', 'walkthrough'],
+    fallback: 'today',
+    about: "how trails are spoken of: in Pantahub's forms of today, or in those of its walkthrough of 2016",
+  },
+  {
     key: 'data',
     flag: 'data',
     kind: 'text',
@@ -299,6 +307,7 @@ export function parseAgentConfig({ file = '', env = {}, flags = {} }: ConfigSour
   const signatureMode = modes.find((mode) => mode === text('secureboot.mode')) ?? 'strict'
   const config: AgentConfig = {
     hub: hub.base,
+    forms: text('hub.forms') === 'walkthrough' ? 'walkthrough' : 'today',
     userAgent: 'waymark-agent/0.1',
     ...(accountId === undefined ? {} : { accountId }),
     ...(trailId === undefined ? {} : { trailId }),
