@@ -7,24 +7,21 @@
  * the device.
  */
 import {
-  configurationTargets,
   type DeviceFacts,
   type DeviceType,
-  deviceConfigurations,
   deviceFacts,
   deviceTypes,
   type Target,
 } from './back-end-records.ts'
 import { deleteDevice, registerDevice } from './devices.ts'
-import { type Env, newId } from './env.ts'
-import { backEndNames, deviceIdByBackEndName, groupByName, isBackEndName, leaveAllGroups } from './groups.ts'
-import { DeviceId, type TenantId } from './ids.ts'
+import type { Env } from './env.ts'
+import { backEndNames, deviceIdByBackEndName, groupByName, isBackEndName } from './groups.ts'
+import type { DeviceId, TenantId } from './ids.ts'
 import { actingOn } from './journal.ts'
 import type { JsonObject } from './json.ts'
 import type { Actor, HouseTx, Reader, Tx } from './port.ts'
 import { type Device, deviceNames, devices } from './records.ts'
 import { invariant, ok, type Result, refuse } from './result.ts'
-import { endAllOf } from './transactions.ts'
 import { trailType } from './words.ts'
 
 export type DeviceTypeRefusal =
@@ -173,26 +170,6 @@ export async function removeDevice(
   env: Env,
   asked: { readonly device: DeviceId; readonly tenant: TenantId; readonly by: Actor },
 ): Promise<Result<Device, DeviceTypeRefusal>> {
-  const tx = house.tenant(asked.tenant)
   const deleted = await deleteDevice(house, env, asked)
-  if (!deleted.ok) return refuse({ kind: 'no-such-device', got: asked.device })
-  await forgetDevice(tx, env, asked.device, asked.by)
-  return deleted
-}
-
-/** What else goes with a device that is deleted. */
-export async function forgetDevice(tx: Tx, env: Env, device: DeviceId, by: Actor): Promise<void> {
-  // A queue longer than this ends by itself, entry by entry, as their times run out.
-  await endAllOf(tx, env, device, 1000)
-  await leaveAllGroups(tx, env, device, by)
-  await tx.remove(deviceFacts, { device })
-  for (const row of await tx.find(configurationTargets, { where: { device } }))
-    await tx.remove(configurationTargets, row)
-  for (const row of await tx.find(deviceConfigurations, { where: { device } }))
-    await tx.remove(deviceConfigurations, row)
-}
-
-/** A new device id, for who needs it before the device is made. */
-export function newDeviceId(env: Env): DeviceId {
-  return newId(env, DeviceId.parse)
+  return deleted.ok ? deleted : refuse({ kind: 'no-such-device', got: asked.device })
 }

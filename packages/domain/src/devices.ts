@@ -4,6 +4,7 @@
  * A device that nobody owns lives in the tenant `unclaimed`; claiming moves it in one commit, together with everything
  * that is said about it. The directory keeps where each device lives. Secrets arrive here sealed and stay so.
  */
+import { forgetDevice } from './device-farewell.ts'
 import { type Env, newId } from './env.ts'
 import { DeviceId, Generation, type Instant, type TenantId, unclaimedTenant } from './ids.ts'
 import { actingOn } from './journal.ts'
@@ -231,6 +232,7 @@ export async function deleteDevice(
     await tx.remove(deviceLabels, label)
   await house.put(deviceHomes, { device: device.id, tenant: asked.tenant, published: false })
   await forgetPublished(house, device.id)
+  await forgetDevice(tx, env, device.id, asked.by)
   actingOn(tx, env, asked.by, device.id).note('device.deleted', { nick: device.nick })
   return ok(device)
 }

@@ -8,6 +8,7 @@
  */
 import {
   type DeviceId,
+  devices,
   type Ending,
   type Env,
   finish,
@@ -170,9 +171,20 @@ export function createSessions(needs: SessionsNeeds) {
       if (carried) return carried
       const left = until - performance.now()
       if (left <= 0) return undefined
-      if (live.open && live.news === seen) await news(live, left)
+      if (!live.open || live.news !== seen) continue
+      await news(live, left)
+      // What a commit said of the device may have been that it is gone.
+      if (live.open && live.news !== seen && (await isGone(live.known))) {
+        live.session.end('deleted')
+        await close(live)
+      }
     }
     return undefined
+  }
+
+  async function isGone({ tenant, device }: KnownDevice): Promise<boolean> {
+    const held = await store.read(tenant).get(devices, { id: device })
+    return held === undefined || held.garbage
   }
 
   function news(live: Live, ms: number): Promise<void> {
