@@ -61,6 +61,34 @@ describe('[CL33] bash offers what the commands tell of themselves', async () => 
     ],
     [['why', '--e'], ['--entries']],
     [
+      ['token', ''],
+      ['ls', 'create', 'rm'],
+    ],
+    [
+      ['join-token', ''],
+      ['ls', 'create', 'disable'],
+    ],
+    [
+      ['app', 'update', 'board', '--'],
+      ['--name', '--redirect', '--scope', '--new-secret'],
+    ],
+    [
+      ['user', ''],
+      ['ls', 'show', 'create', 'invite', 'role', 'disable', 'enable', 'password'],
+    ],
+    [
+      ['user', 'password', '--'],
+      ['--password-stdin', '--invited', '--tenant'],
+    ],
+    [
+      ['export', '--'],
+      ['--from', '--user', '--device', '--objects-from', '--dry-run', '--json'],
+    ],
+    [
+      ['import', './moved', '--'],
+      ['--from', '--dry-run', '--server', '--device'],
+    ],
+    [
       ['completion', ''],
       ['bash', 'zsh', 'fish'],
     ],
