@@ -90,8 +90,8 @@ export interface ControlHouse {
   updating(): boolean
   /** Device-meta as it stands, with what the machine and the agent say. */
   deviceMeta(): Promise<Meta>
-  /** Hears every event until the end. */
-  hear(listener: (event: AgentEvent) => void): void
+  /** Hears every event; answers how to stop that. */
+  hear(listener: (event: AgentEvent) => void): () => void
   /** Spools a line for the hub. */
   log(entry: LogEntry): Promise<void>
 }
@@ -174,7 +174,7 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
     if (config.logPush)
       during(spool.add({ src: 'agent', msg: message, lvl: level, tsec: 0, tnano: 0, rev, plat: 'waymark' }))
   }
-  const listeners: ((event: AgentEvent) => void)[] = []
+  const listeners = new Set<(event: AgentEvent) => void>()
   function tell(event: AgentEvent): void {
     ports.onEvent?.(event)
     for (const listen of listeners) listen(event)
@@ -284,7 +284,8 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
       pool,
       book,
       machine: () => machine,
-      updating: () => isUpdating(machine),
+      // One that only has its last word to say is as good as over: an order waits that long.
+      updating: () => isUpdating(machine) && !(machine.phase.state === 'update' && machine.phase.concluding),
       submit(order) {
         if (outcome !== undefined || outer.aborted) return false
         if (machine.order || inputs.some((input) => input.kind === 'order')) return false
@@ -292,7 +293,10 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
         return true
       },
       deviceMeta: () => metaNow(aboutOf(machine)),
-      hear: (listener) => listeners.push(listener),
+      hear(listener) {
+        listeners.add(listener)
+        return () => listeners.delete(listener)
+      },
       log: (entry) => spool.add(entry),
     })
   } catch (cause) {

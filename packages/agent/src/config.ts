@@ -7,6 +7,7 @@
  */
 import type { SignatureMode } from '@waymark/pantahub'
 import type { AgentConfig } from './agent.ts'
+import type { ShownSetting } from './control/door.ts'
 import { parseKeyValues } from './credentials.ts'
 import type { Identity } from './hub.ts'
 
@@ -195,6 +196,27 @@ export const agentSettings: readonly AgentSetting[] = [
     about: 'bytes to be left free beside what an update needs',
   },
   {
+    key: 'control',
+    flag: 'control',
+    kind: 'text',
+    about: 'the folder of the local control sockets, or off (default: control in the data folder)',
+  },
+  {
+    key: 'control.remote',
+    flag: 'remote',
+    names: ['PV_CONTROL_REMOTE'],
+    kind: 'switch',
+    fallback: '1',
+    about: 'whether the built-in client of the hub may work',
+  },
+  {
+    key: 'control.remote.always',
+    names: ['PV_CONTROL_REMOTE_ALWAYS'],
+    kind: 'switch',
+    fallback: '0',
+    about: 'whether it works with local revisions too',
+  },
+  {
     key: 'log.push',
     names: ['PV_LOG_PUSH'],
     kind: 'switch',
@@ -204,10 +226,7 @@ export const agentSettings: readonly AgentSetting[] = [
 ]
 
 /** Pantavisor's settings for what this agent does not do; they are accepted and have no effect. */
-const withoutEffect: readonly string[] = [
-  'PH_LIBEVENT_HTTP_RETRIES',
-  ...['PV_CONTROL_REMOTE', 'control.remote', 'PV_CONTROL_REMOTE_ALWAYS', 'control.remote.always'],
-]
+const withoutEffect: readonly string[] = ['PH_LIBEVENT_HTTP_RETRIES']
 
 /** Settings that would change who is talked to, and therefore must not be passed over in silence. */
 const notYet: readonly string[] = [
@@ -234,6 +253,10 @@ export type ConfigParsed =
       readonly signatureMode: SignatureMode
       /** A PEM file, or a folder of them. */
       readonly keys: string | undefined
+      /** Where the control sockets are wanted: a folder, `off`, or undefined for the data folder's own. */
+      readonly control: string | undefined
+      /** All settings as they may be shown. */
+      readonly shown: readonly ShownSetting[]
       readonly warnings: readonly string[]
     }
   | { readonly ok: false; readonly refusals: readonly ConfigRefusal[] }
@@ -326,6 +349,8 @@ export function parseAgentConfig({ file = '', env = {}, flags = {} }: ConfigSour
     commitDelayMs: durationMs(text('updater.commit.delay') ?? (driver === 'process' ? '25' : '0'), 0) ?? 0,
     hubWaitMs: ms('updater.network_timeout'),
     spareBytes: count('storage.spare'),
+    remote: on('control.remote'),
+    remoteAlways: on('control.remote.always'),
     logPush: on('log.push'),
     logMs: 5000,
     lookUpTries: 10,
@@ -344,8 +369,26 @@ export function parseAgentConfig({ file = '', env = {}, flags = {} }: ConfigSour
     goalsMs: ms('updater.goals.timeout'),
     signatureMode,
     keys: text('secureboot.keys'),
+    control: text('control'),
+    shown: agentSettings.flatMap((setting) => shownOf(setting, values, given.get(setting.key)?.name)),
     warnings,
   }
+}
+
+/** Settings whose values nobody is shown. */
+const secrets: readonly string[] = ['creds.secret', 'factory.autotok']
+
+/** One setting as the control socket shows it; a secret only tells whether it is there. */
+function shownOf(
+  { key, names, kind }: AgentSetting,
+  values: ReadonlyMap<string, string>,
+  from: string | undefined,
+): readonly ShownSetting[] {
+  const value = values.get(key)
+  if (value === undefined) return []
+  const typed = kind === 'count' ? Number(value) : kind === 'switch' ? isOn(value) : value
+  const shown = secrets.includes(key) ? '***' : typed
+  return [{ key, alias: names?.[0] ?? key, value: shown, modified: from ?? 'default' }]
 }
 
 const fileNames = new Map(agentSettings.flatMap((each) => namesOf(each, each.key)))

@@ -7,6 +7,7 @@ import { basename, join, resolve } from 'node:path'
 import type { TrustedKey } from '@waymark/pantahub'
 import { type AgentConfig, type AgentPorts, createAgent } from '../agent.ts'
 import { type ConfigSources, parseAgentConfig } from '../config.ts'
+import { createControl } from '../control/control.ts'
 import { type AgentEvent, describeEvent } from '../events.ts'
 import type { Outcome } from '../model.ts'
 import { createProcessDriver } from '../process/driver.ts'
@@ -103,6 +104,18 @@ export async function runAgentCommand(command: AgentCommand, io: AgentIo): Promi
             ),
         }
       : {}),
+    ...(parsed.control === 'off'
+      ? {}
+      : {
+          control: createControl({
+            folder: resolve(parsed.control ?? join(dataFolder, 'control')),
+            buildInfo: `${version}\nnode ${process.version}\nplatform ${process.platform}/${process.arch}\n`,
+            settings: parsed.shown,
+            fixedIdentity: config.identity !== undefined,
+            spareBytes: config.spareBytes,
+            bodyMs: 10_000,
+          }),
+        }),
     onEvent(event) {
       io.onEvent?.(event)
       const line = command.json ? JSON.stringify(event) : describeEvent(event)
