@@ -307,6 +307,14 @@ test('[AG7] a trail with another id than the one in the settings stops the agent
   expect(play.wishes).toEqual([{ wish: 'end', outcome: { kind: 'refused', refusal } }])
 })
 
+test('[AG1] a poll that finds nothing is made again only after the interval', () => {
+  const play = resting()
+  play.tell({ kind: 'did', task: 'poll', result: undefined })
+  expect(play.wishes).toEqual([{ wish: 'wake', timer: 'task', afterMs: settings.pollMs }])
+  play.tell({ kind: 'timer', timer: 'task' })
+  expect(play.task()?.do).toBe('poll')
+})
+
 test('[AG10] a poll that is refused leads back to the question whether there is a trail', () => {
   const play = resting()
   play.tell({

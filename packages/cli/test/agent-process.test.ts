@@ -16,12 +16,17 @@ function stateFolder(home: string, version: number, group: 'base' | 'app'): stri
   mkdirSync(join(folder, 'core'), { recursive: true })
   const groups = [{ name: 'base', restart_policy: 'system' }, { name: 'app' }]
   writeFileSync(join(folder, 'device.json'), JSON.stringify({ groups }))
-  const run = { '#spec': 'service-manifest-run@1', type: 'process', command: 'sleep', args: ['3600'] }
+  const run = {
+    '#spec': 'service-manifest-run@1',
+    type: 'process',
+    command: 'sh',
+    args: ['-c', 'echo I am $V; exec sleep 3600'],
+  }
   writeFileSync(join(folder, 'core', 'run.json'), JSON.stringify({ ...run, group, env: { V: `${version}` } }))
   return folder
 }
 
-test('[CL30] an update that needs a restart replaces the program in its place; a live one does not; both are verified', async () => {
+test('[CL30] an update that needs a restart replaces the program in its place; a live one does not; both are verified, and logs go up', async () => {
   const server = await startServer()
   onTestFinished(() => server.stop())
   const me = await admin(server)
@@ -64,6 +69,13 @@ test('[CL30] an update that needs a restart replaces the program in its place; a
   ])
   expect(programs[1]).toBe(programs[0])
   expect(programs[2]).not.toBe(programs[1])
+  // What the containers wrote is stored on the device, and goes up in batches.
+  for (;;) {
+    const logs = await me.run('device', 'logs', device)
+    if (logs.out.some((line) => line.includes('I am 1')) && logs.out.some((line) => line.includes('I am 2')))
+      break
+    await new Promise((wait) => setTimeout(wait, 200))
+  }
   const ended = new Promise((resolve) => child.once('close', resolve))
   child.kill('SIGTERM')
   expect(await ended).toBe(0)
