@@ -48,6 +48,7 @@ import { type Door, devicePlace, type House } from './house.ts'
 import { createKeys, describeKeyFileRefusal, openMasterKey, sameSecret } from './keys.ts'
 import { createExchange } from './links/exchange.ts'
 import { exoportLink } from './links/exoport/link.ts'
+import { exoportHttpLink } from './links/exoport-http/link.ts'
 import type { Link } from './links/link.ts'
 import { dropLogs, trimLogs } from './log-room.ts'
 import { mailerOf, sendDueMails } from './mail-queue.ts'
@@ -263,7 +264,7 @@ export async function composeHouse(
 export const allDoors: readonly Door[] = [fleetDoor, pantahubDoor, walkthroughDoor, exosenseDoor]
 
 /** And the links. */
-export const allLinks: readonly Link[] = [exoportLink()]
+export const allLinks: readonly Link[] = [exoportLink(), exoportHttpLink()]
 
 /** What `serve` calls: homes, house, doors. */
 export async function openHouse(config: Config, services: Services): Promise<Opened> {
