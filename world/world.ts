@@ -261,7 +261,12 @@ async function play(seed: string, profile: TemperName | undefined, folder: strin
 
   // ── storm and calm ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  await server.start()
+  // Starting takes commits, and commits take time.
+  let started = false
+  void server.start().then(() => {
+    started = true
+  })
+  await clock.run(startMs + pace.lastsMs, () => started)
   void stormOverServer(server, stormFor('storm/server'))
   for (const { operators } of parties) for (const operator of operators) void operator.work(storm.signal)
   void addDevices()
