@@ -76,26 +76,59 @@ export async function load(
   ledger: Ledger,
   random: (below: number) => number,
 ): Promise<void> {
-  const workers = [
-    ...ledger.driven.flatMap((device) => [
-      () => postStep(client, token, ledger, device),
-      () => report(client, ledger, device),
-      () => sendLogs(client, ledger, device, random),
-      () => setMeta(client, token, ledger, device),
-    ]),
-    () => register(client, token, ledger, random),
-    () => register(client, token, ledger, random),
-    () => upload(client, token, ledger, random),
-    () => upload(client, token, ledger, random),
-    () => upload(client, token, ledger, random),
-    () => upload(client, token, ledger, random),
-  ]
   const ends = await Promise.allSettled(
-    workers.map(async (work) => {
-      for (;;) await work()
+    workersOf(token, ledger, random).map(async (work) => {
+      for (;;) await work(client)
     }),
   )
   for (const end of ends) if (end.status === 'rejected' && end.reason instanceof Unexpected) throw end.reason
+}
+
+/**
+ * Writes until told to stop, as a fleet behind a balancer does: a worker that gets no answer tries the next client. What
+ * is answered has to be 200.
+ */
+export async function loadUntil(
+  stopped: AbortSignal,
+  clients: readonly Client[],
+  token: string,
+  ledger: Ledger,
+  random: (below: number) => number,
+): Promise<void> {
+  await Promise.all(
+    workersOf(token, ledger, random).map(async (work, place) => {
+      for (let turn = place; !stopped.aborted; ) {
+        const client = clients[turn % clients.length]
+        if (!client) return
+        try {
+          await work(client)
+        } catch (error) {
+          if (error instanceof Unexpected) throw error
+          turn += 1
+          await new Promise((resolve) => setTimeout(resolve, 20))
+        }
+      }
+    }),
+  )
+}
+
+type Worker = (client: Client) => Promise<void>
+
+function workersOf(token: string, ledger: Ledger, random: (below: number) => number): readonly Worker[] {
+  return [
+    ...ledger.driven.flatMap((device): Worker[] => [
+      (client) => postStep(client, token, ledger, device),
+      (client) => report(client, ledger, device),
+      (client) => sendLogs(client, ledger, device, random),
+      (client) => setMeta(client, token, ledger, device),
+    ]),
+    (client) => register(client, token, ledger, random),
+    (client) => register(client, token, ledger, random),
+    (client) => upload(client, token, ledger, random),
+    (client) => upload(client, token, ledger, random),
+    (client) => upload(client, token, ledger, random),
+    (client) => upload(client, token, ledger, random),
+  ]
 }
 
 async function postStep(client: Client, token: string, ledger: Ledger, device: Driven): Promise<void> {

@@ -33,7 +33,16 @@ export interface Started {
 }
 
 /** The flags every server of a test has: one port, picked freely, and no limit on how fast devices register. */
-export const quiet = ['--http', '0', '--registration-rate', 'off', '--log-level', 'warn'] as const
+export const quiet = [
+  '--http',
+  '0',
+  '--exoport',
+  'off',
+  '--registration-rate',
+  'off',
+  '--log-level',
+  'warn',
+] as const
 
 /**
  * Starts `waymark` with these arguments, and an environment of nothing but `PATH` and what is given. `within` goes
@@ -43,8 +52,9 @@ export function startWaymark(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
   within: readonly string[] = [],
+  run = program,
 ): Started {
-  const [command = '', ...rest] = [...within, process.execPath, '--conditions=source', program, ...args]
+  const [command = '', ...rest] = [...within, process.execPath, '--conditions=source', run, ...args]
   const child = spawn(command, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, ...env },
@@ -87,6 +97,12 @@ export function startWaymark(
 /** `waymark up` with the password of `admin` given. */
 export function startServer(flags: readonly string[], within: readonly string[] = []): Started {
   return startWaymark(['up', ...quiet, ...flags], { WAYMARK_ADMIN_PASSWORD: adminPassword }, within)
+}
+
+/** A server of an older version, as `older.ts` makes one: it keeps less than today's. */
+export function startOlder(flags: readonly string[]): Started {
+  const older = fileURLToPath(new URL('./older.ts', import.meta.url))
+  return startWaymark([...quiet, ...flags], { WAYMARK_ADMIN_PASSWORD: adminPassword }, [], older)
 }
 
 /** Folders and processes of one test, all gone at its end whatever became of it. */
