@@ -9,7 +9,14 @@ import { parseStateText, transition } from '@waymark/pantahub'
 import type { DriverHouse } from '../agent.ts'
 import { createFilesDriver, revisionFolderOf } from '../files-driver.ts'
 import type { ContainerDesk, Disk, Fault, Health, Revision, RevisionDriver, Trials } from '../ports.ts'
-import { type Container, emptySystem, type Probe, readSystem, type System } from './manifest.ts'
+import {
+  type Container,
+  type ContainerType,
+  emptySystem,
+  type Probe,
+  readSystem,
+  type System,
+} from './manifest.ts'
 import { createOutput } from './output.ts'
 import type { Doors, Launched, Processes } from './ports.ts'
 import {
@@ -34,6 +41,8 @@ export interface ProcessDriverSettings {
   readonly goalsMs: number
   /** How often a container with goal READY is asked whether it is. Milliseconds. */
   readonly readyMs: number
+  /** What containers are; processes unless given. */
+  readonly type?: ContainerType
 }
 
 export interface ProcessDriver extends RevisionDriver {
@@ -121,7 +130,9 @@ export function createProcessDriver(
       if (folder === undefined) throw new Error('no revision is current')
       const told = await ports.environment?.(name)
       launched = await processes.launch(launchOf(container, folder, told))
-      live.set(name, { run, launched, folder })
+      // What was found running may run from the folder of an earlier revision.
+      const from = launched.cwd?.split('/')[1]
+      live.set(name, { run, launched, folder: from ?? folder })
       await writeQuickly(disk, name, launched.mark)
     } catch (cause) {
       const found = live.get(name)
@@ -176,7 +187,10 @@ export function createProcessDriver(
       case 'command': {
         const folder = live.get(container.name)?.folder ?? (await revisionFolderOf(disk)) ?? ''
         const { command, args } = probe
-        const asked = await processes.launch(launchOf({ ...container, command, args }, folder))
+        const asked = await processes.launch({
+          ...launchOf({ ...container, command, args }, folder),
+          beside: true,
+        })
         during(drain(asked))
         const late = new AbortController()
         const how = await Promise.race([
@@ -193,7 +207,7 @@ export function createProcessDriver(
   async function systemOf(text: string): Promise<System> {
     const parsed = parseStateText(text)
     if (!parsed.ok) throw new Error(`${parsed.refusal.thing}: wanted ${parsed.refusal.wanted}`)
-    const read = readSystem(parsed.state.json, settings.goalsMs)
+    const read = readSystem(parsed.state.json, settings.goalsMs, settings.type)
     if (!read.ok)
       throw new Error(`${read.refusal.thing}: wanted ${read.refusal.wanted}, got ${read.refusal.got}`)
     return read.system
@@ -204,6 +218,12 @@ export function createProcessDriver(
     const current = await files.current()
     rev = String(current?.rev ?? '')
     feed({ kind: 'apply', system: current ? await systemOf(current.stateText) : emptySystem })
+  }
+
+  /** What no container of the running revision needs is forgotten; that it cannot be is no harm. */
+  async function tidy(): Promise<void> {
+    const wanted = supervisor.containers.map(({ spec }) => ({ name: spec.name, fingerprint: spec.fingerprint }))
+    await processes.tidy?.(wanted).catch(() => undefined)
   }
 
   const trials: Trials = {
@@ -227,6 +247,7 @@ export function createProcessDriver(
       await applyCurrent().catch((cause: unknown) =>
         ports.tell({ event: 'trouble', during: 'start', detail: messageOf(cause), againInMs: 0 }),
       )
+      await tidy()
     },
     async stop() {
       feed({ kind: 'stop' })
@@ -259,7 +280,7 @@ export function createProcessDriver(
     judge(revision: Revision) {
       const parsed = parseStateText(revision.stateText)
       if (!parsed.ok) return parsed.refusal
-      const read = readSystem(parsed.state.json, settings.goalsMs)
+      const read = readSystem(parsed.state.json, settings.goalsMs, settings.type)
       return read.ok ? undefined : read.refusal
     },
     async prepare(revision) {
@@ -293,7 +314,10 @@ export function createProcessDriver(
         ? { kind: 'unproven', why: `Container ${shaky.spec.name} has not proved stable` }
         : { kind: 'healthy', probes }
     },
-    forgetOld: () => files.forgetOld(),
+    async forgetOld() {
+      await files.forgetOld()
+      await tidy()
+    },
     desk,
     containers: desk.containers,
     signalReady: desk.signalReady,
@@ -301,12 +325,15 @@ export function createProcessDriver(
 }
 
 function launchOf(container: Container, folder: string, told: Readonly<Record<string, string>> = {}) {
-  const { name, args, limits, command } = container
+  const { name, args, limits, command, fingerprint, image, overlay } = container
   return {
     name,
     command,
     args,
     limits,
+    fingerprint,
+    ...(image ? { image } : {}),
+    ...(overlay.length > 0 ? { overlay } : {}),
     cwd: `revisions/${folder}/${name}`,
     env: { PATH: basePath, WAYMARK_CONTAINER: name, ...told, ...container.env },
   }

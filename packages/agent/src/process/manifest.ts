@@ -11,6 +11,12 @@
  *     limits           { data_bytes, file_bytes, open_files, processes, cpu_seconds }
  *     probes           [{ http }, { tcp }, { command, args }], each with `timeout` seconds
  *
+ * With `type` `oci`, for the driver of that name, a container is made from an image and `command` may be left out:
+ *
+ *     image            a reference the engine knows, or `./root.tar`: a root file system, or a saved image, among the
+ *                      container's files
+ *     network          host (the default, as for a process), none or bridge
+ *
  * Files of a revision are read-only and not executable: `command` is an interpreter, `args` names the file. An unknown
  * group, goal or policy spoils the whole state, as it does for Pantavisor.
  */
@@ -59,19 +65,33 @@ export interface Recovery {
   readonly exhausted: 'reboot' | 'never' | number
 }
 
+/** What runs the containers of a device; a manifest of another type cannot be run. */
+export const containerTypes = ['process', 'oci'] as const
+export type ContainerType = (typeof containerTypes)[number]
+
+/** What an `oci` container is made from. */
+export interface Image {
+  readonly from: string
+  readonly network: 'host' | 'none' | 'bridge'
+}
+
 export interface Container {
   readonly name: string
   readonly group: string
   readonly goal: Goal
   readonly restartPolicy: 'system' | 'container'
   readonly goalMs: number
+  /** Empty: what the image says. */
   readonly command: string
+  readonly image?: Image
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
   readonly stop: { readonly signal: StopSignal; readonly graceMs: number }
   readonly limits: Limits
   readonly probes: readonly Probe[]
   readonly recovery: Recovery | undefined
+  /** Its files under `_config`, as paths within its folder. */
+  readonly overlay: readonly string[]
   /** Differs when anything of the container differs: its files, its overlay, what its group gives it. */
   readonly fingerprint: string
 }
@@ -107,7 +127,11 @@ class Wrong extends Error {
 }
 
 /** Reads what a state wants run, or names the first thing that cannot be. `goalsMs` is the time a goal has by default. */
-export function readSystem(state: JsonObject, goalsMs: number): SystemRead {
+export function readSystem(
+  state: JsonObject,
+  goalsMs: number,
+  type: ContainerType = 'process',
+): SystemRead {
   try {
     const groups = groupsOf(state, goalsMs)
     const names = Object.keys(state).flatMap((path) => /^([^/]+)\/run\.json$/.exec(path)?.[1] ?? [])
@@ -116,7 +140,7 @@ export function readSystem(state: JsonObject, goalsMs: number): SystemRead {
     const containers = names
       .filter((name) => !['bsp', '_config', '_sigs'].includes(name))
       .sort()
-      .map((name) => containerOf(state, name, groups))
+      .map((name) => containerOf(state, name, groups, type))
     const order = groups.map((group) => group.name)
     containers.sort((a, b) => order.indexOf(a.group) - order.indexOf(b.group))
     return { ok: true, system: { groups: order, containers } }
@@ -158,14 +182,19 @@ function groupsOf(state: JsonObject, goalsMs: number): readonly Group[] {
   })
 }
 
-function containerOf(state: JsonObject, name: string, groups: readonly Group[]): Container {
+function containerOf(
+  state: JsonObject,
+  name: string,
+  groups: readonly Group[],
+  type: ContainerType,
+): Container {
   const at = `${name}/run.json`
   const run = state[at]
   if (!/^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/.test(name)) throw new Wrong('container', 'a plain name', name)
   if (!isJsonObject(run)) throw new Wrong(at, 'a document', run)
   if (run['#spec'] !== 'service-manifest-run@1')
     throw new Wrong(`${at} #spec`, 'service-manifest-run@1', run['#spec'])
-  if (run.type !== 'process') throw new Wrong(`${at} type`, 'process', run.type)
+  if (run.type !== type) throw new Wrong(`${at} type`, type, run.type)
   const wanted = run.group ?? run.runlevel
   // Who names no group belongs to the last of device.json; of the built-in ones, to `platform`.
   const unnamed = state['device.json'] === undefined ? 'platform' : groups.at(-1)?.name
@@ -180,19 +209,40 @@ function containerOf(state: JsonObject, name: string, groups: readonly Group[]):
     goal: goalOf(run.status_goal, at) ?? group.goal,
     restartPolicy: restartPolicy(state, name) ?? ('system' as const),
     goalMs: group.goalMs,
-    command: textOf(run.command, `${at} command`),
+    command: type === 'oci' && run.command === undefined ? '' : textOf(run.command, `${at} command`),
+    ...(type === 'oci' ? { image: imageOf(state, name, run) } : {}),
     args: wordsOf(run.args, `${at} args`),
     env: envOf(run.env, `${at} env`),
     stop: stopOf(run.stop, `${at} stop`),
     limits: limitsOf(run.limits, `${at} limits`),
     probes: probesOf(run.probes, `${at} probes`),
     recovery,
+    overlay: overlayOf(state, name),
   }
   const own = Object.entries(state).filter(
     ([path]) => path.startsWith(`${name}/`) || path.startsWith(`_config/${name}/`),
   )
-  const about = { ...spec, recovery: recovery ? { ...recovery } : null, files: Object.fromEntries(own) }
+  const about = { ...spec, image: spec.image ? { ...spec.image } : null, recovery: recovery ? { ...recovery } : null, files: Object.fromEntries(own) }
   return { ...spec, fingerprint: canonicalJson(about) }
+}
+
+/** What `_config/<container>/…` lays over a container's files; the manifest is the state's, and nothing goes over it. */
+export function overlayOf(state: JsonObject, name: string): readonly string[] {
+  const root = `_config/${name}/`
+  return Object.keys(state)
+    .filter((path) => path.startsWith(root))
+    .map((path) => path.slice(root.length))
+    .filter((path) => path !== 'run.json')
+    .sort()
+}
+
+function imageOf(state: JsonObject, name: string, run: JsonObject): Image {
+  const from = textOf(run.image, `${name}/run.json image`)
+  if (from.startsWith('./') ? state[`${name}/${from.slice(2)}`] === undefined : !/^[a-z0-9][a-z0-9._/:@-]*$/.test(from))
+    throw new Wrong(`${name}/run.json image`, 'a reference, or ./ and a file of this container', from)
+  const network = (['host', 'none', 'bridge'] as const).find((each) => each === (run.network ?? 'host'))
+  if (!network) throw new Wrong(`${name}/run.json network`, 'host, none or bridge', run.network)
+  return { from, network }
 }
 
 function goalOf(raw: JsonValue | undefined, thing: string): Goal | undefined {
