@@ -238,6 +238,9 @@ describe('import', () => {
     const plan = await me.run('import', '--dry-run', folder)
     expect(plan.code).toBe(1)
     expect(plan.out.join('\n')).toContain(`would be refused: pump (${pump.id}): pump is taken there by`)
+    const straight = await me.run('import', ...sourceFlags(), '--dry-run', join(folder, 'never'))
+    expect(straight.code).toBe(1)
+    expect(straight.out.join('\n')).toContain(`would fail: pump (${pump.id}): pump is taken there by`)
     const ran = await me.run('import', folder)
     expect(ran.code).toBe(1)
     expect(ran.err).toEqual([
@@ -263,6 +266,45 @@ describe('import', () => {
     }
     expect(await tokenAt(to, `prn:::devices:/${pump.id}`, newSecrets[pump.id])).toMatch(/\./)
     expect(ran.out.join() + ran.err.join()).not.toContain(newSecrets[pump.id])
+  })
+
+  test('[CL46] two at a time do not work in one folder; one that crashed does not stand in the way', async () => {
+    const { pump } = await furnished()
+    fine(await me.run('export', ...sourceFlags(), '--device', 'pump', folder))
+    const lock = join(folder, 'at-work.pid')
+    writeFileSync(lock, `${process.pid}\n`)
+    for (const args of [
+      ['export', ...sourceFlags(), folder],
+      ['import', folder],
+    ]) {
+      const ran = await me.run(...args)
+      expect(ran.code).toBe(1)
+      expect(ran.err.at(-1)).toBe(
+        `waymark: ${folder}: process ${process.pid} is at work there (if it is not: remove ${lock})`,
+      )
+    }
+    const gone = spawn(process.execPath, ['-e', ''])
+    await new Promise((resolve) => gone.on('close', resolve))
+    writeFileSync(lock, `${gone.pid}\n`)
+    fine(await me.run('import', folder))
+    expect(existsSync(lock)).toBe(false)
+    expect((await told(to, pump.id)).steps).toHaveLength(6)
+  })
+
+  test('[CL42] a trail that was begun anew at the source is copied anew', async () => {
+    const { pump } = await furnished()
+    fine(await me.run('export', ...sourceFlags(), '--device', 'pump', folder))
+    const reset = await fetch(`${from.url}/v1/trails/${pump.id}`, {
+      method: 'DELETE',
+      headers: { authorization: `Bearer ${await tokenAt(from)}` },
+    })
+    expect(reset.status).toBe(200)
+    const device = await tokenAt(from, `prn:::devices:/${pump.id}`, pump.secret)
+    const state = { '#spec': 'pantavisor-service-system@1', 'new.json': { anew: true } }
+    await ask(from, 'POST', '/trails/', { token: device, body: state })
+    fine(await me.run('export', ...sourceFlags(), '--device', 'pump', folder))
+    expect(readdirSync(join(folder, 'steps', pump.id))).toEqual(['0.json'])
+    expect(JSON.parse(readFileSync(join(folder, 'steps', pump.id, '0.json'), 'utf8')).state).toEqual(state)
   })
 
   test('[CL47] a file that is not what its name says is refused before a step rests on it', async () => {
@@ -355,12 +397,14 @@ test('[CL46] killed again and again, it goes on and ends with all there is, once
     existsSync(join(folder, 'state.json')) ? readFileSync(join(folder, 'state.json'), 'utf8') : ''
   const [first, second] = devices.map(({ id }) => id)
 
-  expect(await killedWhen(() => files('objects').length > 0)).toBe(null)
-  expect(await killedWhen(() => files(`steps/${first}`).length + files(`steps/${second}`).length > 10)).toBe(
-    null,
-  )
-  expect(await killedWhen(() => /": 20/.test(noted()))).toBe(null)
-  expect(await killedWhen(() => false)).toBe(0)
+  const codes = [
+    await killedWhen(() => files('objects').length > 0),
+    await killedWhen(() => files(`steps/${first}`).length + files(`steps/${second}`).length > 10),
+    await killedWhen(() => /": 20/.test(noted())),
+    await killedWhen(() => false),
+  ]
+  expect(codes).toContain(null)
+  expect(codes.at(-1)).toBe(0)
 
   for (const { id } of devices) {
     const here = await told(to, id)

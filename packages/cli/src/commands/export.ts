@@ -3,9 +3,8 @@ import type { Command } from 'commander'
 import { secrets } from '../ask.ts'
 import { namedCommand, runFleetCommand } from '../fleet-access.ts'
 import { type Context, Failure, type Io, print } from '../io.ts'
-import { type DeviceOutcome, exportDevices, wantedDevices } from '../move/export.ts'
+import { type DeviceOutcome, exportDevices, planExport } from '../move/export.ts'
 import { type Folder, folderAt } from '../move/folder.ts'
-import { isRecord, objectsIn } from '../move/records.ts'
 import { openSource, type Source, SourceFault } from '../move/source.ts'
 import { countsSaid, said, tallyOf } from '../move/tally.ts'
 import { type Outside, processOutside } from '../outside.ts'
@@ -120,41 +119,28 @@ export function tellExport(
   return failed === 0 ? 0 : 1
 }
 
-/** What an export would do. */
-export async function tellPlan(source: Source, flags: SourceFlags, io: Io): Promise<number> {
-  const plans = await lineOf(async () => {
-    const { devices, trails, faults } = await wantedDevices({ source, only: flags.device ?? [] })
-    for (const fault of faults) io.err(printable(fault))
-    const found: { id: string; nick: string; steps: number; objects: number; secret: 'kept' | 'new' }[] = []
-    for (const { id, nick, secret } of devices) {
-      const revs = trails.has(id) ? await source.revisions(id) : []
-      const objects = new Set<string>()
-      for (const rev of revs) {
-        const { state } = await source.step(id, rev)
-        const wanted = isRecord(state) ? objectsIn(state) : 'none'
-        if (typeof wanted !== 'string') for (const sha of wanted.needed) objects.add(sha)
-      }
-      found.push({
-        id,
-        nick,
-        steps: revs.length,
-        objects: objects.size,
-        secret: secret === undefined ? 'new' : 'kept',
-      })
-    }
-    return found
-  })
+/** Says what a copy would be; answers the exit code. */
+export async function tellPlan(
+  source: Source,
+  flags: SourceFlags,
+  io: Io,
+  refused: Parameters<typeof planExport>[1] = async () => undefined,
+): Promise<number> {
+  const { plans, faults } = await lineOf(() => planExport({ source, only: flags.device ?? [] }, refused))
+  for (const fault of faults) io.err(printable(fault))
+  const good = plans.filter(({ failed }) => failed === undefined)
   print(io, flags.json, {
     data: { from: source.url, devices: plans },
     lines: () => [
-      ...plans.map(
-        ({ nick, id, steps, objects, secret }) =>
-          `would copy ${printable(nick)} (${id}): ${said(steps, 'step')}, ${said(objects, 'object')}, ${secretSaid(secret)}`,
-      ),
-      `would copy ${said(plans.length, 'device')} from ${source.url}`,
+      ...plans.map(({ nick, id, steps, objects, secret, failed }) => {
+        const named = `${printable(nick)} (${id})`
+        if (failed !== undefined) return `would fail: ${named}: ${printable(failed)}`
+        return `would copy ${named}: ${said(steps, 'step')}, ${said(objects, 'object')}, ${secretSaid(secret)}`
+      }),
+      `would copy ${said(good.length, 'device')} from ${source.url}`,
     ],
   })
-  return 0
+  return good.length === plans.length && faults.length === 0 ? 0 : 1
 }
 
 export function secretSaid(secret: 'kept' | 'new'): string {

@@ -2,7 +2,7 @@
 import { connect, type FleetFlags, namedCommand, runFleetCommand, withFleetFlags } from '../fleet-access.ts'
 import { type Context, Failure, type Io, print } from '../io.ts'
 import { type Folder, folderAt } from '../move/folder.ts'
-import { type ImportOutcome, importDevices, planImport } from '../move/import.ts'
+import { type ImportOutcome, importDevices, planImport, refusedThere } from '../move/import.ts'
 import { countsSaid, said, tallyOf } from '../move/tally.ts'
 import { type Outside, processOutside } from '../outside.ts'
 import { printable, sizeSaid } from '../show/words.ts'
@@ -47,7 +47,8 @@ async function imported(path: string | undefined, flags: Flags, io: Io, outside:
   if (flags.from === undefined) return fromFolder(folderAt(path ?? ''), flags, io, outside)
 
   const source = await sourceOf(flags, 'import', io, outside)
-  if (flags.dryRun) return tellPlan(source, flags, io)
+  if (flags.dryRun)
+    return tellPlan(source, flags, io, (device) => refusedThere(fleet, device, io.stopSignal()))
   const folder = folderAt(path ?? `waymark-from-${new URL(source.url).host.replace(/[^\w.-]/g, '-')}`)
   const copied = await exported(source, folder, flags, io, outside)
   const fetched = tellExport(copied, flags.json, io, false)

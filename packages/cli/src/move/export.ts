@@ -38,8 +38,17 @@ const objectAttempts = 5
 const progressBytes = 64 * 1024
 
 export async function exportDevices(needs: ExportNeeds): Promise<DeviceOutcome[]> {
+  await needs.folder.begin()
+  return needs.folder.alone(() => exportAlone({ ...needs, known: new Map() }))
+}
+
+interface Needs extends ExportNeeds {
+  /** Objects that were asked for in this run, by sha256. */
+  readonly known: Map<string, KeptObject>
+}
+
+async function exportAlone(needs: Needs): Promise<DeviceOutcome[]> {
   const { source, folder, tally, outside } = needs
-  await folder.begin()
   const { completeAt: _, ...state } = await folder.state()
   if (state.from !== undefined && state.from !== source.url)
     throw new Failure(1, `${folder.path}: wanted a folder of ${source.url}, got one of ${state.from}`)
@@ -77,17 +86,65 @@ export async function wantedDevices({ source, only }: Pick<ExportNeeds, 'source'
   return { devices, trails: await source.trails(), faults: only.length === 0 ? faults : [] }
 }
 
-async function exportDevice(
-  needs: ExportNeeds,
-  device: MovedDevice,
-  hasTrail: boolean,
-): Promise<DeviceOutcome> {
+/** What of a device would be copied. */
+export interface ExportPlan {
+  readonly id: string
+  readonly nick: string
+  readonly steps: number
+  readonly objects: number
+  readonly secret: 'kept' | 'new'
+  /** Why it would not come. */
+  readonly failed?: string
+}
+
+/** What would be copied, and nothing of it done. `refused`: why a device would not be taken where it is to go. */
+export async function planExport(
+  { source, only }: Pick<ExportNeeds, 'source' | 'only'>,
+  refused: (device: MovedDevice) => Promise<string | undefined>,
+): Promise<{ plans: ExportPlan[]; faults: string[] }> {
+  const { devices, trails, faults } = await wantedDevices({ source, only })
+  const plans: ExportPlan[] = []
+  for (const device of devices) {
+    const { id, nick } = device
+    const objects = new Set<string>()
+    let steps = 0
+    let failed: string | undefined
+    try {
+      for (const rev of trails.has(id) ? (await source.revisions(id)).keys() : []) {
+        const wanted = objectsIn((await source.step(id, rev)).state)
+        if (typeof wanted === 'string') throw new SourceFault(`step ${rev} of ${id}: ${wanted}`)
+        for (const sha of wanted.needed) objects.add(sha)
+        steps += 1
+      }
+      failed = await refused(device)
+    } catch (error) {
+      if (!(error instanceof SourceFault) || error.gone) throw error
+      failed = error.message
+    }
+    plans.push({
+      id,
+      nick,
+      steps,
+      objects: objects.size,
+      secret: device.secret === undefined ? 'new' : 'kept',
+      ...(failed === undefined ? {} : { failed }),
+    })
+  }
+  return { plans, faults }
+}
+
+async function exportDevice(needs: Needs, device: MovedDevice, hasTrail: boolean): Promise<DeviceOutcome> {
   const { source, folder, tally } = needs
   const { id, nick } = device
   let steps = 0
   try {
-    for (const rev of hasTrail ? await source.revisions(id) : []) {
-      await exportStep(needs, id, rev)
+    const there = hasTrail ? await source.revisions(id) : new Map<number, string>()
+    const here = new Set(await folder.revisions(id))
+    // A trail that was begun anew is another one: what is no longer there goes.
+    for (const rev of here) if (!there.has(rev)) await folder.dropStep(id, rev)
+    for (const [rev, stateSha] of there) {
+      const held = here.has(rev) ? await folder.step(id, rev) : undefined
+      if (held === undefined || !(await isStill(folder, held, stateSha))) await exportStep(needs, id, rev)
       steps += 1
       tally.add({ steps: 1 })
     }
@@ -98,10 +155,8 @@ async function exportDevice(
   }
 }
 
-async function exportStep(needs: ExportNeeds, device: string, rev: number): Promise<void> {
+async function exportStep(needs: Needs, device: string, rev: number): Promise<void> {
   const { source, folder } = needs
-  const held = (await folder.revisions(device)).includes(rev) ? await folder.step(device, rev) : undefined
-  if (held !== undefined && !mayChange(held.status) && (await holdsAll(folder, held))) return
   const step = await source.step(device, rev)
   const wanted = objectsIn(step.state)
   if (typeof wanted === 'string') throw new SourceFault(`step ${rev} of ${device}: ${wanted}`)
@@ -118,19 +173,24 @@ async function exportStep(needs: ExportNeeds, device: string, rev: number): Prom
   await folder.keepStep(device, { ...step, objects })
 }
 
-async function holdsAll(folder: Folder, { objects }: KeptStep): Promise<boolean> {
+/** Whether a step that is here is the one that is there, has ended, and has its objects. */
+async function isStill(folder: Folder, held: KeptStep, stateSha: string): Promise<boolean> {
+  const { status, objects } = held
+  if (mayChange(status) || (stateSha !== '' && stateSha !== held.stateSha)) return false
   for (const { sha256 } of objects) if (!(await folder.holds(sha256))) return false
   return true
 }
 
-async function exportObject(
-  needs: ExportNeeds,
-  device: string,
-  rev: number,
-  sha: string,
-): Promise<KeptObject> {
-  const { source, folder, outside, signal, tally } = needs
+async function exportObject(needs: Needs, device: string, rev: number, sha: string): Promise<KeptObject> {
+  const { known } = needs
   if (!isSha(sha)) throw new SourceFault(`object ${sha.slice(0, 80)}: wanted a sha256`)
+  const kept = known.get(sha) ?? (await fetchObject(needs, device, rev, sha))
+  known.set(sha, kept)
+  return kept
+}
+
+async function fetchObject(needs: Needs, device: string, rev: number, sha: string): Promise<KeptObject> {
+  const { source, folder, outside, signal, tally } = needs
   for (let attempt = 1; ; attempt++) {
     // Asked anew for each try: the address it is had from does not live for ever.
     const { getUrl, ...kept } = await source.object(device, rev, sha)

@@ -87,12 +87,24 @@ export function folderAt(path: string) {
     /** Makes the folder, or opens one of ours; refuses one that holds something else. */
     async begin(): Promise<void> {
       await mkdir(path, { recursive: true, mode: 0o700 })
-      const held = await readdir(path)
+      // What says that the folder is ours comes first; a crash may leave a beginning of it.
+      const held = (await readdir(path)).filter((name) => !/^state\.json\.\w+\.new$/.test(name))
       if (held.length > 0 && !held.includes('state.json'))
         throw new Failure(1, `${path}: wanted an empty folder, or one of waymark export, got another`)
+      if (held.length === 0) await this.keepState({ format, imported: {}, newSecrets: {} })
       for (const below of [devicesAt, objectsAt, join(path, 'steps')]) await mkdir(below, { recursive: true })
       await writeWhole(join(path, 'README.txt'), readme)
-      if (held.length === 0) await this.keepState({ format, imported: {}, newSecrets: {} })
+    },
+
+    /** Does work while nobody else works in this folder; refused while another process does. */
+    async alone<T>(work: () => Promise<T>): Promise<T> {
+      const lock = join(path, 'at-work.pid')
+      await takeLock(lock, path)
+      try {
+        return await work()
+      } finally {
+        await unlink(lock).catch(() => {})
+      }
     },
 
     async state(): Promise<FolderState> {
@@ -165,6 +177,8 @@ export function folderAt(path: string) {
       }
     },
 
+    dropStep: (device: string, rev: number): Promise<void> => unlink(stepAt(device, rev)),
+
     async keepStep(device: string, step: KeptStep): Promise<void> {
       await mkdir(stepsOf(device), { recursive: true })
       await writeWhole(stepAt(device, step.rev), jsonOf(step))
@@ -210,6 +224,29 @@ export function folderAt(path: string) {
         },
       }
     },
+  }
+}
+
+/** Makes the file that says who works here; one whose process is gone was left by a crash. */
+async function takeLock(lock: string, folder: string): Promise<void> {
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await writeFile(lock, `${process.pid}\n`, { flag: 'wx', mode: 0o600 })
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+      const pid = Number.parseInt(await readFile(lock, 'utf8').catch(() => ''), 10)
+      if (attempt > 3 || (Number.isSafeInteger(pid) && isAlive(pid)))
+        throw new Failure(1, `${folder}: process ${pid} is at work there (if it is not: remove ${lock})`)
+      await unlink(lock).catch(() => {})
+    }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
 }
 

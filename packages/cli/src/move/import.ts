@@ -36,6 +36,16 @@ const stepsBetweenNotes = 20
 
 /** Imports the devices of the folder, all or those named by id. */
 export async function importDevices(needs: ImportNeeds, ids: readonly string[]): Promise<ImportOutcome[]> {
+  await needs.folder.state()
+  return needs.folder.alone(() => importAlone({ ...needs, there: new Set() }, ids))
+}
+
+interface Needs extends ImportNeeds {
+  /** Objects that are known to be at the server, by sha256. */
+  readonly there: Set<string>
+}
+
+async function importAlone(needs: Needs, ids: readonly string[]): Promise<ImportOutcome[]> {
   const { folder, fleet, tally } = needs
   const { tenant } = await fleet.whoAmI()
   const book = await bookOf(folder, `${fleet.url} ${tenant}`)
@@ -48,7 +58,7 @@ export async function importDevices(needs: ImportNeeds, ids: readonly string[]):
   return outcomes
 }
 
-async function importDevice(needs: ImportNeeds, book: Book, device: MovedDevice): Promise<ImportOutcome> {
+async function importDevice(needs: Needs, book: Book, device: MovedDevice): Promise<ImportOutcome> {
   const { folder, fleet, signal, tally } = needs
   const { id, nick, createdAt, userMeta, deviceMeta } = device
   const secret = device.secret === undefined ? 'new' : 'kept'
@@ -99,7 +109,7 @@ class BadObject extends Error {
 }
 
 /** Puts one step there; answers what is different there, if something is. */
-async function importStep(needs: ImportNeeds, device: string, step: KeptStep): Promise<string | undefined> {
+async function importStep(needs: Needs, device: string, step: KeptStep): Promise<string | undefined> {
   const { fleet, signal } = needs
   for (const object of step.objects) await importObject(needs, object)
   const { rev, state, commitMsg, committer, meta, report, reportedAt, createdAt } = step
@@ -113,10 +123,11 @@ async function importStep(needs: ImportNeeds, device: string, step: KeptStep): P
 }
 
 async function importObject(
-  { folder, fleet, signal, tally }: ImportNeeds,
+  { folder, fleet, signal, tally, there }: Needs,
   { sha256, name, mimeType }: KeptStep['objects'][number],
 ): Promise<void> {
-  if (await storedThere(fleet, sha256, signal)) return
+  if (there.has(sha256)) return
+  if (await storedThere(fleet, sha256, signal)) return void there.add(sha256)
   if (!(await folder.holds(sha256)))
     throw new BadObject(`object ${sha256}: wanted its bytes in ${folder.objectAt(sha256)}, got no file`)
   const blob = await openAsBlob(folder.objectAt(sha256))
@@ -133,6 +144,7 @@ async function importObject(
   })
   if (stored.sha256 !== sha256)
     throw new BadObject(`${folder.objectAt(sha256)}: wanted bytes of that sha256, got ${stored.sha256}`)
+  there.add(sha256)
   tally.add({ objects: 1 })
 }
 
@@ -156,7 +168,7 @@ export async function planImport(
   for (const id of ids) {
     const { nick, secret } = await folder.device(id)
     const found = await deviceThere(fleet, id, signal)
-    const other = found === undefined ? await deviceThere(fleet, nick, signal) : undefined
+    const failed = await refusedThere(fleet, { id, nick }, signal)
     const plan = { id, nick, steps: 0, objects: 0, bytes: 0, existed: found !== undefined }
     const held = found === undefined ? -1 : await headThere(fleet, id, signal)
     for (const rev of await folder.revisions(id)) {
@@ -172,7 +184,7 @@ export async function planImport(
     plans.push({
       ...plan,
       secret: secret === undefined ? 'new' : 'kept',
-      ...(other === undefined ? {} : { failed: `${nick} is taken there by ${other.id}` }),
+      ...(failed === undefined ? {} : { failed }),
     })
   }
   return plans
@@ -189,6 +201,17 @@ export interface ImportPlan {
   readonly secret: 'kept' | 'new'
   /** Why it would be refused. */
   readonly failed?: string
+}
+
+/** Why a device would be refused at the server; undefined: it would not. */
+export async function refusedThere(
+  fleet: Fleet,
+  { id, nick }: { readonly id: string; readonly nick: string },
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (await deviceThere(fleet, id, signal)) return undefined
+  const other = await deviceThere(fleet, nick, signal)
+  return other && `${nick} is taken there by ${other.id}`
 }
 
 async function deviceThere(fleet: Fleet, name: string, signal: AbortSignal) {

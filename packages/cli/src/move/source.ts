@@ -128,13 +128,16 @@ export async function openSource(options: SourceOptions) {
       return new Set(rows.flatMap((row) => (isRecord(row) && typeof row.id === 'string' ? [row.id] : [])))
     },
 
-    /** All revisions of a trail, ascending; whether or not the source knows of pages. */
-    async revisions(device: string): Promise<number[]> {
-      const seen = new Set<number>()
+    /**
+     * All revisions of a trail, ascending, with the sha of what each asks for (empty where it is not told); whether or
+     * not the source knows of pages.
+     */
+    async revisions(device: string): Promise<ReadonlyMap<number, string>> {
+      const seen = new Map<number, string>()
       for (let offset = 0; ; ) {
         const status = encodeURIComponent('{"$ne":"-"}')
         const page = `page%5Bsize%5D=${stepPage}&page%5Boffset%5D=${offset}`
-        const path = `/trails/${device}/steps?progress.status=${status}&fields=rev&${page}`
+        const path = `/trails/${device}/steps?progress.status=${status}&fields=rev,state-sha&${page}`
         const rows = await get(path, limits.list)
         if (!Array.isArray(rows))
           throw new SourceFault(`${url}${path}: wanted an array, got ${describeJson(rows)}`)
@@ -143,12 +146,13 @@ export async function openSource(options: SourceOptions) {
           const rev = isRecord(row) ? row.rev : undefined
           if (!Number.isSafeInteger(rev) || Number(rev) < 0)
             throw new SourceFault(`${url}${path}: wanted steps with a rev, got ${describeJson(row)}`)
-          seen.add(Number(rev))
+          const sha = isRecord(row) ? row['state-sha'] : undefined
+          seen.set(Number(rev), typeof sha === 'string' ? sha : '')
         }
         if (seen.size > stepsMax)
           throw new SourceFault(`trail ${device}: wanted at most ${stepsMax} steps, got more`)
         // A server that does not know of pages answers the same again: nothing new means that it has ended.
-        if (seen.size === before) return [...seen].sort((a, b) => a - b)
+        if (seen.size === before) return new Map([...seen].sort(([a], [b]) => a - b))
         offset += rows.length
       }
     },
