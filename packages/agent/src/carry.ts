@@ -80,6 +80,7 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
     finals = await readFinals(disk)
     await ports.book.load()
     const trying = await settleMark()
+    await endUnbegun(trying)
     await driver.trials?.start()
     return {
       identity: stored,
@@ -124,6 +125,19 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
         await fallBack(verdict.mark, verdict.why, verdict.logs)
         return undefined
     }
+  }
+
+  /** A quiet update that an earlier run had begun, and not yet marked: nothing of it is in force. */
+  async function endUnbegun(trying: TryMark | undefined): Promise<void> {
+    for (const { rev, progress } of ports.book.all())
+      if (isLocal(rev) && rev !== trying?.rev && ['INPROGRESS', 'TESTING'].includes(progress?.status ?? '')) {
+        const message = 'Interrupted before it was tried'
+        await ports.book.note(
+          rev,
+          { status: 'ERROR', 'status-msg': message, progress: 100 },
+          ports.clock.now(),
+        )
+      }
   }
 
   /** The previous revision is in force again, then the reason is kept, then the mark goes: each may be repeated. */

@@ -164,7 +164,7 @@ export async function startControlRig({
         )
       }),
     async putObject(bytes: Uint8Array): Promise<string> {
-      const sha = sha256(bytes)
+      const sha = sha256(Buffer.from(bytes))
       const { status, text } = await rig.ask('PUT', `/objects/${sha}`, bytes)
       if (status !== 200) throw new Error(text)
       return sha
