@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { mailerOf, sendDueMails } from '../../src/mail-queue.ts'
 import { adminPassword } from '../house.ts'
+import { openSink } from '../mail-sink.ts'
 import { type Answer, openRoom, type Room, userPassword } from './support.ts'
 
 let at: Room
@@ -271,6 +273,45 @@ describe('users', () => {
           })
         ).status,
       ).toBe(409)
+  })
+
+  test('[FL15] where mail is sent, an invitation goes to its address and is in no answer', async () => {
+    const sink = await openSink()
+    const room = await openRoom(['--smtp', `smtp://127.0.0.1:${sink.port}`])
+    try {
+      const invited = await room.ask('POST', '/invitations', {
+        body: { nick: 'mailed', email: 'mailed@example.com', roles: ['operator'] },
+      })
+      expect(invited.status).toBe(201)
+      expect(invited.body.token).toBeUndefined()
+      const send = mailerOf(room.house)
+      if (!send) throw new Error('no mail server')
+      expect(await sendDueMails(room.house, send)).toBe(1)
+      expect(sink.taken[0]?.to).toBe('RCPT TO:<mailed@example.com>')
+      const [, token = ''] = /^ {2}(\S+\.\S+\.\S+)$/m.exec(sink.taken[0]?.text ?? '') ?? []
+      await expect(room.login('mailed', userPassword)).rejects.toThrow('401')
+      const set = await room.ask('POST', '/password', { token: '', body: { token, password: userPassword } })
+      expect(set).toMatchObject({ status: 200, body: { nick: 'mailed' } })
+      await room.login('mailed', userPassword)
+      expect(room.logged()).not.toContain(token)
+    } finally {
+      await room.close()
+    }
+  })
+
+  test('[FL15] an invitation that was never taken up ends after a week', async () => {
+    const { body } = await at.ask('POST', '/invitations', {
+      body: { nick: 'tardy', email: 'tardy@example.com', roles: ['viewer'] },
+    })
+    const set = () =>
+      at.ask('POST', '/password', { token: '', body: { token: body.token, password: userPassword } })
+    at.pass(8 * 24 * 3600 * 1000)
+    try {
+      expect((await set()).status).toBe(403)
+    } finally {
+      at.pass(-8 * 24 * 3600 * 1000)
+    }
+    expect((await set()).status).toBe(200)
   })
 
   test('[FL15] one’s own password needs the present one, voids every other login, and answers a new one', async () => {
