@@ -148,9 +148,9 @@ export const agentSettings: readonly AgentSetting[] = [
     key: 'driver',
     flag: 'driver',
     kind: 'text',
-    choices: ['files', 'process'],
+    choices: ['files', 'process', 'oci'],
     fallback: 'files',
-    about: 'what a revision is: files alone, or containers that run as processes',
+    about: 'what a revision is: files alone, containers that run as processes, or those of podman or docker',
   },
   {
     key: 'updater.commit.delay',
@@ -158,7 +158,7 @@ export const agentSettings: readonly AgentSetting[] = [
     names: ['PV_UPDATER_COMMIT_DELAY'],
     kind: 'seconds',
     zero: true,
-    about: 'how long a new revision is tested before it is kept; 25 with driver process, else 0',
+    about: 'how long a new revision is tested before it is kept; 25 with drivers that run things, else 0',
   },
   {
     key: 'updater.goals.timeout',
@@ -247,7 +247,7 @@ export type ConfigParsed =
       readonly config: AgentConfig
       readonly dataFolder: string
       readonly factoryFolder: string | undefined
-      readonly driver: 'files' | 'process'
+      readonly driver: 'files' | 'process' | 'oci'
       /** How long containers have for their goals. Milliseconds. */
       readonly goalsMs: number
       readonly signatureMode: SignatureMode
@@ -325,7 +325,7 @@ export function parseAgentConfig({ file = '', env = {}, flags = {} }: ConfigSour
   const on = (key: string): boolean => isOn(values.get(key) ?? '0')
   const accountId = text('account.id')
   const trailId = text('trail.id')
-  const driver = text('driver') === 'process' ? 'process' : 'files'
+  const driver = (['process', 'oci'] as const).find((each) => each === text('driver')) ?? 'files'
   const modes = ['disabled', 'audit', 'lenient', 'strict'] as const
   const signatureMode = modes.find((mode) => mode === text('secureboot.mode')) ?? 'strict'
   const config: AgentConfig = {
@@ -346,7 +346,7 @@ export function parseAgentConfig({ file = '', env = {}, flags = {} }: ConfigSour
     offlineAfter: count('online.request_threshold'),
     parallel: Math.max(1, count('updater.transfer_max_count')),
     // Files that nothing runs cannot fail a test by themselves: they are kept at once unless a delay is wanted.
-    commitDelayMs: durationMs(text('updater.commit.delay') ?? (driver === 'process' ? '25' : '0'), 0) ?? 0,
+    commitDelayMs: durationMs(text('updater.commit.delay') ?? (driver === 'files' ? '0' : '25'), 0) ?? 0,
     hubWaitMs: ms('updater.network_timeout'),
     spareBytes: count('storage.spare'),
     remote: on('control.remote'),

@@ -2,6 +2,7 @@
  * The driver `files`: a revision is a folder, and the one that runs is where the link `current` points.
  *
  *     revisions/3/app/root.squashfs    hard links into the pool (copies where links are impossible)
+ *     revisions/3/app/etc/app.conf     that of `_config/app/etc/app.conf`, when the state has one
  *     states/3.json                    the canonical state of that folder
  *     current  -> revisions/3          switched by one rename
  *     previous -> revisions/2          kept until the next switch
@@ -14,7 +15,7 @@ import { parseStateText, stateSha } from '@waymark/pantahub'
 import { isLocal } from './control/book.ts'
 import { folderOf, makeFolderDurably, writeDurably } from './durable.ts'
 import { objectPath } from './pool.ts'
-import type { Disk, Revision, RevisionDriver } from './ports.ts'
+import type { Disk, Revision, RevisionDriver, RevisionFile } from './ports.ts'
 
 const revisionsFolder = 'revisions'
 const statePath = (folder: string): string => `states/${folder}.json`
@@ -50,7 +51,7 @@ export function createFilesDriver(disk: Disk, inUse: () => Iterable<string> = ()
     await disk.remove(root)
     await makeFolderDurably(disk, root)
     const folders = new Set([root])
-    for (const file of revision.files) {
+    for (const file of overlaid(revision.files)) {
       const path = `${root}/${file.path}`
       for (let folder = folderOf(path); !folders.has(folder); folder = folderOf(folder)) folders.add(folder)
       await disk.makeFolder(folderOf(path))
@@ -126,6 +127,21 @@ export function createFilesDriver(disk: Disk, inUse: () => Iterable<string> = ()
       await forgetObjects(disk)
     },
   }
+}
+
+/**
+ * All files to be laid down: what `_config/<container>/…` holds stands in the container's own folder too, in place of
+ * what the container brought. Its manifest stays the state's.
+ */
+function overlaid(files: readonly RevisionFile[]): readonly RevisionFile[] {
+  const over = new Map<string, RevisionFile>()
+  for (const file of files) {
+    const [, name, rest] = /^_config\/([^/]+)\/(.+)$/.exec(file.path) ?? []
+    if (name === undefined || rest === undefined || rest === 'run.json') continue
+    if (files.some(({ path }) => path === `${name}/run.json`))
+      over.set(`${name}/${rest}`, { ...file, path: `${name}/${rest}` })
+  }
+  return [...files.filter(({ path }) => !over.has(path)), ...over.values()]
 }
 
 /** Removes objects that no kept state names, and what broken downloads left. */

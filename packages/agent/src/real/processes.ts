@@ -157,7 +157,7 @@ type Asked = Promise<{ from: 'out' | 'err'; next: IteratorResult<Uint8Array> }>
  * Both ends of a program as one, each read only when the last piece was taken. The first pieces are asked for at once:
  * what a program that ends quickly has written would be thrown away with its pipes if nobody had asked by then.
  */
-function merge(out: AsyncIterable<Uint8Array>, err: AsyncIterable<Uint8Array>): AsyncIterable<Piece> {
+export function merge(out: AsyncIterable<Uint8Array>, err: AsyncIterable<Uint8Array>): AsyncIterable<Piece> {
   const pending = new Map<'out' | 'err', Asked>()
   const ends = { out: out[Symbol.asyncIterator](), err: err[Symbol.asyncIterator]() }
   const ask = (from: 'out' | 'err'): void => {

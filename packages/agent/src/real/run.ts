@@ -14,6 +14,7 @@ import { createProcessDriver } from '../process/driver.ts'
 import { realClock, realLuck } from './clock.ts'
 import { createRealDisk } from './disk.ts'
 import { createSystemFacts } from './facts.ts'
+import { createOciProcesses, engines, findEngine } from './oci.ts'
 import { createRealProcesses, realDoors } from './processes.ts'
 import { createRealTransport } from './transport.ts'
 
@@ -86,6 +87,14 @@ export async function runAgentCommand(command: AgentCommand, io: AgentIo): Promi
     return 2
   }
 
+  const engine = parsed.driver === 'oci' ? await findEngine() : undefined
+  if (parsed.driver === 'oci' && engine === undefined) {
+    io.complain(`driver oci: wanted ${engines.join(' or ')} that answers, got none`)
+    return 2
+  }
+  const own = createRealProcesses(dataFolder)
+  const processes = engine === undefined ? own : createOciProcesses(engine, dataFolder, own)
+
   const { transport, close } = createRealTransport()
   const ports: AgentPorts = {
     transport,
@@ -95,12 +104,16 @@ export async function runAgentCommand(command: AgentCommand, io: AgentIo): Promi
     luck: realLuck,
     newId: randomUUID,
     facts: createSystemFacts(dataFolder, version),
-    ...(parsed.driver === 'process'
+    ...(parsed.driver !== 'files'
       ? {
           driver: (house) =>
             createProcessDriver(
-              { ...house, processes: createRealProcesses(dataFolder), doors: realDoors },
-              { goalsMs: parsed.goalsMs, readyMs: 1000 },
+              { ...house, processes, doors: realDoors },
+              {
+                goalsMs: parsed.goalsMs,
+                readyMs: 1000,
+                type: parsed.driver === 'oci' ? 'oci' : 'process',
+              },
             ),
         }
       : {}),
