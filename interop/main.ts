@@ -2,11 +2,12 @@
  * `npm run interop`: clients that others have written, and what their programs send, against a started server. One row
  * a client; one that is not on this machine is reported as skipped, by name. Exit code 1 when anything failed.
  */
+import { exoport } from './exoport.ts'
 import { pantavisorByCurl } from './pantavisor-by-curl.ts'
 import { findPvr, pvr } from './pvr.ts'
 import { findCurl, pvrByCurl } from './pvr-by-curl.ts'
 import { type Report, skipped } from './report.ts'
-import { type Server, startServer } from './server.ts'
+import { type Server, startServer, versionOf } from './server.ts'
 
 interface Client {
   readonly name: string
@@ -30,6 +31,13 @@ const clients: readonly Client[] = [
   {
     name: 'curl as Pantavisor',
     run: () => withCurl('curl as Pantavisor', () => meeting({ tls: true }, pantavisorByCurl)),
+  },
+  {
+    name: 'Erlang device',
+    run: async () =>
+      versionOf('erl', ['-noshell', '-eval', 'crypto:hash(sha, <<>>), halt(0).']) === undefined
+        ? skipped('Erlang device', 'erl with crypto is not installed')
+        : meeting({}, exoport),
   },
   { name: 'Erlang', run: async () => (await import('../packages/etf/interop.ts')).main() },
   {

@@ -10,6 +10,8 @@ const program = "import { main } from '@waymark/cli'; await main(process.argv.sl
 export interface Server {
   /** Without a slash at its end. */
   readonly url: string
+  /** Where ExoPort devices dial in. */
+  readonly exoport: string
   readonly admin: { readonly name: string; readonly password: string }
   /** The certificate that vouches for it, when it speaks TLS. */
   readonly ca?: string
@@ -37,7 +39,7 @@ export async function startServer({ tls = false }: { tls?: boolean } = {}): Prom
       'up',
       '--data',
       join(folder, 'data'),
-    ].concat(listen, ['--log-level', 'warn']),
+    ].concat(listen, ['--exoport', '0', '--allow-private-targets', '--log-level', 'warn']),
     {
       cwd: root,
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -45,16 +47,22 @@ export async function startServer({ tls = false }: { tls?: boolean } = {}): Prom
     },
   )
   const ended = new Promise<void>((resolve) => child.on('close', () => resolve()))
-  const url = await new Promise<string>((resolve, reject) => {
+  const { url, exoport } = await new Promise<{ url: string; exoport: string }>((resolve, reject) => {
     let out = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       out += text
-      if (/^ready$/m.test(out)) resolve(/^listening https? (\S+)$/m.exec(out)?.[1] ?? '')
+      const address = (name: RegExp) => name.exec(out)?.[1] ?? ''
+      if (/^ready$/m.test(out))
+        resolve({
+          url: address(/^listening https? (\S+)$/m),
+          exoport: address(/^listening exoport (\S+)$/m),
+        })
     })
     child.on('close', (code) => reject(new Error(`the server ended with ${code} before it was ready`)))
   })
   return {
     url,
+    exoport,
     admin,
     folder,
     ...(files ? { ca: files.cert } : {}),
