@@ -285,6 +285,10 @@ async function firstStart(house: House, services: Pick<Services, 'announce'>): P
     given ?? letters(house.env(), 'abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789', 20)
   const passwordHash = await house.passwords.hash(password)
   const by = { kind: 'system', id: 'first-start' } as const
+  // Told before it counts: whoever is cut off between the two has a password that is void and is given another at the
+  // next start, and nobody has one that was never told.
+  if (given === undefined)
+    services.announce(`${empty ? 'admin' : 'exodm-admin and sysadm'} password ${password}`)
   const made = await house.store.transactHouse<undefined, DirectoryRefusal | AccountRefusal>(async (tx) => {
     const env = house.env()
     if (empty) {
@@ -307,9 +311,9 @@ async function firstStart(house: House, services: Pick<Services, 'announce'>): P
     const joined = await setMembership(tx, env, member)
     return joined.ok ? ok(undefined) : joined
   })
-  // Of two processes that start at once on one database the other was first: then its password is the one.
-  if (!made.ok || given !== undefined) return
-  services.announce(`${empty ? 'admin' : 'exodm-admin and sysadm'} password ${password}`)
+  // Of two processes that start at once on one database the other was first.
+  if (!made.ok && given === undefined)
+    services.announce('that password is void: another process was first, and told the one that counts')
 }
 
 /** What is done now and then. */

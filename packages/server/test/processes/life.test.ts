@@ -12,7 +12,7 @@ function openYard(): Yard {
 }
 
 function start(yard: Yard, args: readonly string[], env: NodeJS.ProcessEnv = {}): Started {
-  return yard.keep(startWaymark(['up', ...args], env))
+  return yard.keep(startWaymark(['up', '--exoport', 'off', ...args], env))
 }
 
 test('[PR7] one line per listener, then ready; health, readiness, metrics and version answer; SIGTERM ends it with 0', async () => {
