@@ -87,6 +87,11 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./commands/agent.ts'),
   },
   {
+    name: 'sim',
+    summary: 'run a fleet of simulated devices against a server',
+    load: () => import('./commands/sim.ts'),
+  },
+  {
     name: 'yang',
     summary: 'check YANG modules, validate documents, show trees, schemas, types and forms',
     load: () => import('./commands/yang.ts'),

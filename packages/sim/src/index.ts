@@ -1,2 +1,8 @@
 /** Fleets of simulated devices: many agents in one process, against a real server. */
-export {}
+export { clockOf } from './clock.ts'
+export { type Counts, emptyCounts } from './counts.ts'
+export { createFleet, type SimFleet, type SimPorts, type SimSettings } from './fleet.ts'
+export { createLeanDisk, createShared, type Shared } from './lean-disk.ts'
+export { drawProfile, isProfileName, type ProfileName, profileNames, profiles } from './profiles.ts'
+export { createSeeded } from './seeded.ts'
+export { createPooledTransport, type PooledTransport } from './transport.ts'
