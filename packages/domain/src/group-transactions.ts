@@ -64,7 +64,6 @@ export async function submitToGroup(
     group: asked.group,
     attempts: 0,
     createdAt: env.now,
-    ...(asked.ttlMs === undefined ? {} : { expiresAt: Instant.after(env.now, asked.ttlMs) }),
     ...(asked.notify === undefined ? {} : { notify: asked.notify }),
   }
   const work: GroupWork = {
@@ -76,6 +75,7 @@ export async function submitToGroup(
     slicesEnded: 0,
     failed: 0,
     submitted: false,
+    ...(asked.ttlMs === undefined ? {} : { expiresAt: Instant.after(env.now, asked.ttlMs) }),
   }
   await tx.put(transactions, parent)
   await tx.put(groupWorks, work)
@@ -120,7 +120,7 @@ async function submitSlice(tx: Tx, env: Env, parent: Transaction, work: GroupWor
   await tx.put(groupWorks, moved)
   if (page.length > 0)
     await tx.put(groupSlices, { parent: parent.id, slice: number, waiting: page.length, failed: 0 })
-  const ttlMs = parent.expiresAt === undefined ? undefined : Math.max(0, parent.expiresAt - env.now)
+  const ttlMs = work.expiresAt === undefined ? undefined : Math.max(0, work.expiresAt - env.now)
   for (const { device } of page) {
     const child = await submit(tx, env, {
       kind: kindName(parent.kind),

@@ -613,6 +613,8 @@ export interface GroupWork {
   /** The membership as it was when the parent was made. */
   readonly version: number
   readonly members: number
+  /** When its members time out, each for itself; the parent ends with the last of them. */
+  readonly expiresAt?: Instant
   /** Behind whom the next slice begins. */
   readonly after?: DeviceId
   /** Slices made, and those of them whose children have all ended. */
