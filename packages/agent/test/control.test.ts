@@ -11,6 +11,14 @@ const factory = {
 }
 const state = (more: Readonly<Record<string, unknown>> = {}) => ({ '#spec': spec, ...factory, ...more })
 
+/** Ends at once. */
+const fails = (code: number) => ({
+  ...sleeper(),
+  command: '/bin/sh',
+  args: ['-c', `echo no good; exit ${code}`],
+})
+const slowly = { config: ['updater.commit.delay=1s'] }
+
 describe('local revisions', () => {
   test('[LC20] [LC23] a local revision is put, run live and kept; the hub never hears of it', async () => {
     await using rig = await startControlRig({ factory })
@@ -37,16 +45,10 @@ describe('local revisions', () => {
   })
 
   test('[LC21] what a trial finds wrong comes back by itself: a crash, a missing object, a state that cannot be run', async () => {
-    await using rig = await startControlRig({ factory })
+    await using rig = await startControlRig({ factory, ...slowly })
     await rig.synced()
     const before = (await rig.ask('GET', '/steps/current')).json
-    const crash = state({
-      'web/run.json': {
-        ...sleeper(),
-        args: ['-e', 'console.log("no good"); process.exit(3)'],
-        auto_recovery: { policy: 'no' },
-      },
-    })
+    const crash = state({ 'web/run.json': { ...fails(3), auto_recovery: { policy: 'no' } } })
     expect(await rig.run('locals/crash', crash)).toMatchObject({
       status: 'ERROR',
       'status-msg': expect.stringMatching(/^Container web exited with code 3/),
@@ -71,7 +73,7 @@ describe('local revisions', () => {
   })
 
   test('[LC22] with LOCAL_RUN_COMMIT, or when the system changes, a fresh start tries it and it ends DONE', async () => {
-    await using rig = await startControlRig({ factory })
+    await using rig = await startControlRig({ factory, ...slowly })
     await rig.synced()
     expect(
       await rig.run('locals/commit', state({ 'web/run.json': sleeper('2') }), 'LOCAL_RUN_COMMIT'),
@@ -80,7 +82,7 @@ describe('local revisions', () => {
     const base = sleeper('3', { group: 'base', restart_policy: 'system', roles: [] })
     expect(await rig.run('locals/base', state({ 'base/run.json': base }))).toMatchObject({ status: 'DONE' })
     await rig.up()
-    const dies = { ...base, args: ['-e', 'process.exit(4)'] }
+    const dies = { ...fails(4), group: 'base', restart_policy: 'system', roles: [] }
     expect(await rig.run('locals/dies', state({ 'base/run.json': dies }))).toMatchObject({
       status: 'ERROR',
       'status-msg': expect.stringMatching(/^Container base exited with code 4/),

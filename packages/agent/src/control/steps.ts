@@ -25,6 +25,12 @@ const ready = {
   progress: statusPercent.NEW,
 } as const
 
+const ending = {
+  status: 'INPROGRESS',
+  'status-msg': 'Concluding update',
+  progress: statusPercent.INPROGRESS,
+} as const
+
 export type StepKept = { readonly ok: true } | { readonly ok: false; readonly why: string }
 
 export interface Steps {
@@ -121,6 +127,9 @@ export function createSteps(house: ControlHouse): Steps {
 
   function progress(rev: number): LocalProgress | undefined {
     const { finals, running, phase } = house.machine()
+    const concluding = phase.state === 'update' ? phase.concluding : undefined
+    // Whoever reads an end may act on it: it is shown once all that it means is done.
+    if (concluding?.quiet && concluding.rev === rev) return ending
     if (isLocal(rev)) return book.of(rev)?.progress
     const busy = phase.state === 'update' && phase.job?.revision.rev === rev
     const final = finals.find((each) => each.rev === rev)?.progress
