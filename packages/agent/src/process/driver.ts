@@ -222,7 +222,10 @@ export function createProcessDriver(
 
   /** What no container of the running revision needs is forgotten; that it cannot be is no harm. */
   async function tidy(): Promise<void> {
-    const wanted = supervisor.containers.map(({ spec }) => ({ name: spec.name, fingerprint: spec.fingerprint }))
+    const wanted = supervisor.containers.map(({ spec }) => ({
+      name: spec.name,
+      fingerprint: spec.fingerprint,
+    }))
     await processes.tidy?.(wanted).catch(() => undefined)
   }
 

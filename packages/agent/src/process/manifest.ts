@@ -127,11 +127,7 @@ class Wrong extends Error {
 }
 
 /** Reads what a state wants run, or names the first thing that cannot be. `goalsMs` is the time a goal has by default. */
-export function readSystem(
-  state: JsonObject,
-  goalsMs: number,
-  type: ContainerType = 'process',
-): SystemRead {
+export function readSystem(state: JsonObject, goalsMs: number, type: ContainerType = 'process'): SystemRead {
   try {
     const groups = groupsOf(state, goalsMs)
     const names = Object.keys(state).flatMap((path) => /^([^/]+)\/run\.json$/.exec(path)?.[1] ?? [])
@@ -222,7 +218,12 @@ function containerOf(
   const own = Object.entries(state).filter(
     ([path]) => path.startsWith(`${name}/`) || path.startsWith(`_config/${name}/`),
   )
-  const about = { ...spec, image: spec.image ? { ...spec.image } : null, recovery: recovery ? { ...recovery } : null, files: Object.fromEntries(own) }
+  const about = {
+    ...spec,
+    image: spec.image ? { ...spec.image } : null,
+    recovery: recovery ? { ...recovery } : null,
+    files: Object.fromEntries(own),
+  }
   return { ...spec, fingerprint: canonicalJson(about) }
 }
 
@@ -238,7 +239,11 @@ export function overlayOf(state: JsonObject, name: string): readonly string[] {
 
 function imageOf(state: JsonObject, name: string, run: JsonObject): Image {
   const from = textOf(run.image, `${name}/run.json image`)
-  if (from.startsWith('./') ? state[`${name}/${from.slice(2)}`] === undefined : !/^[a-z0-9][a-z0-9._/:@-]*$/.test(from))
+  if (
+    from.startsWith('./')
+      ? state[`${name}/${from.slice(2)}`] === undefined
+      : !/^[a-z0-9][a-z0-9._/:@-]*$/.test(from)
+  )
     throw new Wrong(`${name}/run.json image`, 'a reference, or ./ and a file of this container', from)
   const network = (['host', 'none', 'bridge'] as const).find((each) => each === (run.network ?? 'host'))
   if (!network) throw new Wrong(`${name}/run.json network`, 'host, none or bridge', run.network)
