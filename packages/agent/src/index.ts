@@ -1,4 +1,12 @@
-export { type Agent, type AgentConfig, type AgentPorts, createAgent, type DriverHouse } from './agent.ts'
+export {
+  type Agent,
+  type AgentConfig,
+  type AgentPorts,
+  type ControlEnd,
+  type ControlHouse,
+  createAgent,
+  type DriverHouse,
+} from './agent.ts'
 export {
   type AgentSetting,
   agentSettings,
@@ -7,6 +15,8 @@ export {
   type ConfigSources,
   parseAgentConfig,
 } from './config.ts'
+export { operations as controlOperations } from './control/commands.ts'
+export { type ControlSettings, createControl } from './control/control.ts'
 export {
   type AgentEvent,
   type AgentState,

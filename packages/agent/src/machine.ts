@@ -403,6 +403,10 @@ function wakeChores(machine: Machine): Turn {
 function startChore(machine: Machine, chore: 'user-meta' | 'device-meta'): Turn {
   const { me, running } = machine
   if (!me || !machine.remote) return turn(machine)
+  const { phase, settings } = machine
+  // What is tried quietly is nothing for the hub yet, and may never be.
+  if (phase.state === 'update' && (phase.job?.quiet || machine.trial?.mark.quiet || phase.concluding?.quiet))
+    return turn(machine, { wish: 'wake', timer: chore, afterMs: settings.deviceMetaMs })
   const { id } = me.identity
   if (chore === 'user-meta') return turn(machine, { wish: 'chore', chore: { chore, id } })
   const about = aboutOf(machine)

@@ -40,7 +40,7 @@ describe('local revisions', () => {
     const seen = rig.hub.seen.length
     await new Promise((resolve) => setTimeout(resolve, 400))
     expect(rig.hub.seen.length).toBe(seen)
-    expect(JSON.stringify(rig.hub.seen)).not.toContain('locals/')
+    expect(JSON.stringify(rig.hub.seen).includes('locals/')).toBe(false)
     expect(rig.hub.device().steps).toHaveLength(1)
   })
 

@@ -91,6 +91,14 @@ export function createDoor(house: ControlHouse, uploads: Uploads, settings: Door
     if (said.length > 500) said.shift()
   })
 
+  /** The machine knows what is on its disk; before that there is nothing true to be shown. */
+  const started = Promise.withResolvers<void>()
+  const heardOfStart = house.hear((event) => {
+    if (event.event !== 'state' || event.state === 'init') return
+    heardOfStart()
+    started.resolve()
+  })
+
   const handlers = createHandlers()
 
   async function answer(request: ControlRequest): Promise<ControlReply> {
@@ -99,6 +107,7 @@ export function createDoor(house: ControlHouse, uploads: Uploads, settings: Door
     if (routed.kind === 'unknown') return refused(400, `unknown endpoint: ${path}`)
     if (routed.kind === 'wrong-method') return refused(400, `method ${method} is not known at ${path}`)
     const { route, values } = routed
+    if (!(await hasStarted())) return refused(503, 'Still starting', 1)
     if (caller.kind === 'container') {
       const roles = rolesOf(await steps.runningState(), caller.name)
       if (!roles) return refused(500, 'Unknown platform')
@@ -112,6 +121,15 @@ export function createDoor(house: ControlHouse, uploads: Uploads, settings: Door
       text = read
     }
     return handlers[route.name]({ request, values, text })
+  }
+
+  async function hasStarted(): Promise<boolean> {
+    const isIn = (): boolean => house.machine().phase.state !== 'init'
+    if (isIn()) return true
+    const late = new AbortController()
+    await Promise.race([started.promise, house.clock.sleep(settings.bodyMs, late.signal)])
+    late.abort()
+    return isIn()
   }
 
   function submit(order: Order): ControlReply {
