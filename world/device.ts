@@ -86,6 +86,8 @@ const bootTroubleMs = 4000
 const bootTroubleGates = 60
 /** Somebody looks after a machine that hangs so many times later than after one that died. */
 const hangsLonger = 4
+/** In calm times somebody stands beside it: it is turned on again so soon, at most. Milliseconds. */
+const calmDownMs = 2000
 
 export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
   const { clock, luck, name, line, tell, driver } = needs
@@ -103,6 +105,7 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
   let lives = 0
   let cuts = 0
   let cutting = temper.cuts === true
+  let spared = false
   let present: { life: Life; stop: AbortController; hangs: boolean } | undefined
   let offForMs: number | undefined
   let id: string | undefined
@@ -126,7 +129,9 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
   function afterDeath(how: 'power' | 'process', hung: boolean): void {
     present = undefined
     line.breakAll('the device is gone')
-    const downMs = deaths.between(1, needs.downMs) * (hung ? hangsLonger : 1)
+    const downMs = spared
+      ? deaths.between(1, calmDownMs)
+      : deaths.between(1, needs.downMs) * (hung ? hangsLonger : 1)
     clock.after(offForMs ?? downMs, start)
     offForMs = undefined
     if (how === 'power') {
@@ -146,7 +151,7 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
     tell(`${name} boots an image that ${trouble}`)
     present.hangs = trouble === 'bricks'
     life.doom(deaths.between(1, bootTroubleGates), deaths.pick(['before', 'after']))
-    clock.after(deaths.between(1, bootTroubleMs), () => life.die())
+    clock.after(deaths.between(1, bootTroubleMs), () => present?.life === life && life.die())
   }
 
   function start(): void {
@@ -215,7 +220,7 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
         machine.powerOff()
         void disk.powerCut(deaths)
       }
-      clock.after(deaths.between(1, anew ? 50 : needs.downMs), start)
+      clock.after(deaths.between(1, anew ? 50 : spared ? calmDownMs : needs.downMs), start)
     })
   }
 
@@ -292,6 +297,7 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
     doom: (gates) => present?.life.doom(gates, deaths.pick(['before', 'after'])),
     spare() {
       cutting = false
+      spared = true
       present?.life.spare()
     },
     restart: () => present?.stop.abort(),

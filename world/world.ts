@@ -50,6 +50,9 @@ interface Party {
   readonly devices: WorldDevice[]
 }
 
+/** After so many polls everybody has come to rest: a dozen steps may wait, each to be tried for a while. */
+const pollsToRest = 120
+
 /** A world in which more happens than this has somebody in it who goes round in circles. */
 const movesMax = 100_000
 
@@ -303,7 +306,7 @@ async function play(seed: string, profile: TemperName | undefined, folder: strin
   /** Lets devices poll until the server's view equals their truth; what is still open after many polls is broken. */
   async function converge(): Promise<void> {
     let left = await notConverged()
-    for (let polls = 0; polls < 40 && left.length > 0; polls++) {
+    for (let polls = 0; polls < pollsToRest && left.length > 0; polls++) {
       await clock.run(clock.now() + pace.pollMs)
       left = await notConverged()
     }
