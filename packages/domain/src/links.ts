@@ -12,7 +12,16 @@ import { actingOn } from './journal.ts'
 import { publishedObjects } from './login-records.ts'
 import { objectUsage } from './objects.ts'
 import type { Actor, HouseTx, Tx } from './port.ts'
-import { blobs, type Device, devices, type ObjectRecord, objects, objectUses, usages } from './records.ts'
+import {
+  blobs,
+  type Device,
+  deviceHomes,
+  devices,
+  type ObjectRecord,
+  objects,
+  objectUses,
+  usages,
+} from './records.ts'
 import { invariant, ok, type Result, refuse } from './result.ts'
 import { openTrail, type PostedState } from './trails.ts'
 
@@ -37,6 +46,28 @@ export async function indexPublished(house: HouseTx, tenant: TenantId, device: D
     known.add(sha)
     await house.put(publishedObjects, { sha, device: device.id, tenant })
   }
+}
+
+/**
+ * Writes the objects of a tenant's published devices into the index, a page of devices at a time: for stores from before
+ * there was one. Answers the device to go on behind; undefined when all are done.
+ */
+export async function reindexPublished(
+  house: HouseTx,
+  tenant: TenantId,
+  asked: { readonly after?: DeviceId; readonly limit: number },
+): Promise<DeviceId | undefined> {
+  const homes = await house.find(deviceHomes, {
+    where: { tenant, published: true },
+    order: ['device'],
+    limit: asked.limit,
+    ...(asked.after === undefined ? {} : { after: [asked.after] }),
+  })
+  for (const { device: id } of homes) {
+    const device = await house.tenant(tenant).get(devices, { id })
+    if (device) await indexPublished(house, tenant, device)
+  }
+  return homes.length === asked.limit ? homes.at(-1)?.device : undefined
 }
 
 /** Takes a device's objects out of the index. */
