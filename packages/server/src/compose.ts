@@ -55,6 +55,7 @@ import { mailerOf, sendDueMails } from './mail-queue.ts'
 import { createObjectRoom } from './object-room.ts'
 import { createPasswords } from './passwords.ts'
 import { createPresence } from './presence.ts'
+import { indexPublications } from './publications.ts'
 import { type Opened, type Services, StartFailure } from './serve.ts'
 import { createGuesses, createThrottle } from './throttle.ts'
 import { keysBy, openTokenKeys } from './token-keys.ts'
@@ -373,6 +374,14 @@ function choresOf(house: House): readonly Chore[] {
       everyMs: 1000,
       async run() {
         await eachTenant(house, async (tenant) => house.exchange.send(tenant, 1000))
+      },
+    },
+    {
+      name: 'publications',
+      everyMs: minuteMs,
+      async run() {
+        if (await indexPublications(house, (visit) => eachTenant(house, visit)))
+          house.log.info('published objects are indexed')
       },
     },
     {

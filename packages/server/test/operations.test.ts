@@ -1,5 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { describe, expect, test } from 'vitest'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { table } from '../src/config-table.ts'
 import { openTestHouse } from './house.ts'
 
@@ -50,4 +53,18 @@ describe('settings', () => {
     for (const [, name = ''] of pages.matchAll(/\bWAYMARK_([A-Z_]+)/g))
       expect(names.has(name.toLowerCase().replaceAll('_', '-')) ? name : undefined).toBe(name)
   })
+})
+
+test('[OP2] systemd takes the unit as it is, with the programs it names in their place', (context) => {
+  if (spawnSync('systemd-analyze', ['--version']).error)
+    return context.skip('systemd-analyze is not installed')
+  const folder = mkdtempSync(join(tmpdir(), 'waymark-unit-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const unit = join(folder, 'waymark.service')
+  writeFileSync(
+    unit,
+    file('packaging/waymark.service').replaceAll('/opt/waymark/node_modules/.bin/node', process.execPath),
+  )
+  const said = spawnSync('systemd-analyze', ['verify', '--man=no', unit], { encoding: 'utf8' })
+  expect([said.status, said.stderr]).toEqual([0, ''])
 })

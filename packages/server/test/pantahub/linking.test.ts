@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { blobs, ObjectSha, objects, publishedObjects, tenants } from '@waymark/domain'
+import { blobs, ObjectSha, objects, publishedObjects, type TenantId, tenants } from '@waymark/domain'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { indexPublications } from '../../src/publications.ts'
 import {
   type Answer,
   at,
@@ -43,6 +44,22 @@ async function publishing() {
 }
 
 describe('linking', () => {
+  test('[OB10] what was published before there was an index is found after a chore has looked for it, once', async () => {
+    const { door, taker, bytes } = await publishing()
+    const { store } = door.house
+    await store.transactHouse(async (house) => {
+      for (const row of await house.find(publishedObjects, {})) await house.remove(publishedObjects, row)
+      return { ok: true, value: undefined } as const
+    })
+    expect((await ask(door, taker, bytes)).status).toBe(200)
+    const everyone = async (visit: (tenant: TenantId) => Promise<void>) => {
+      for (const { id } of await store.readHouse().find(tenants, {})) await visit(id)
+    }
+    expect(await indexPublications(door.house, everyone)).toBe(true)
+    expect(await indexPublications(door.house, everyone)).toBe(false)
+    expect(kind(await ask(door, taker, bytes))).toEqual([409, 'link'])
+  })
+
   test('[OB10] what somebody has published is 409 link: an own record that leads to their bytes', async () => {
     const { door, giver, taker, bytes, sha } = await publishing()
     const theirs = (await door.must('GET', `/objects/${sha}`, { token: giver.token })).json
