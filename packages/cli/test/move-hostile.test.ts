@@ -362,6 +362,24 @@ describe('[CL49] a source is believed in nothing', () => {
     await expect(endless.revisions(pump)).rejects.toThrow('wanted at most 100000 steps, got more')
   })
 
+  test('an answer that drips for ever is left after a while', async () => {
+    let dripping: NodeJS.Timeout | undefined
+    onTestFinished(() => clearInterval(dripping))
+    const source = await wild({
+      [`/trails/${pump}/steps`]: (_, answer) => {
+        answer.writeHead(200, { 'content-type': 'application/json' }).write('[')
+        dripping = setInterval(() => answer.write(' '), 5)
+      },
+    })
+    // Ten minutes pass at once; a silence of one would be noticed by itself.
+    const after: Outside['after'] = (ms, then) => realOutside.after(ms === 600_000 ? 300 : ms, then)
+    const { outcomes } = await exportOf(source.url, { outside: { ...outside, after } })
+    expect(outcomes.map(({ failed }) => failed?.replace(/^.*: /, ''))).toEqual([
+      'wanted an answer within 10 min, got a part',
+      undefined,
+    ])
+  })
+
   test('a redirect to elsewhere is not followed, and nothing is told there', async () => {
     const elsewhere = await wild()
     for (const path of ['/auth/login', '/devices/']) {

@@ -53,6 +53,8 @@ const stepsMax = 100_000
 const stepPage = 500
 /** Base answers 500 for much that is over in a moment. */
 const attemptsOn500 = 3
+/** The longest that one answer may take from its first byte to its last, however steadily it drips. */
+const answerMsMax = 10 * 60_000
 const agent = 'waymark'
 
 /** Logs in; throws `SourceFault` when that is refused. */
@@ -89,17 +91,34 @@ export async function openSource(options: SourceOptions) {
   /** An answer of the API in JSON. A login that has run out is renewed, a 500 is asked again. */
   async function get(path: string, jsonBytesMax = limits.record): Promise<unknown> {
     let renewed = false
-    for (let attempt = 1; ; attempt++)
+    for (let attempt = 1; ; attempt++) {
+      const slow = new AbortController()
+      const cancel = outside.after(answerMsMax, () =>
+        slow.abort(
+          new SourceFault(
+            `GET ${url}${path}: wanted an answer within ${answerMsMax / 60_000} min, got a part`,
+          ),
+        ),
+      )
       try {
-        const headers = { 'user-agent': agent }
-        return await api.json({ method: 'GET', path, headers, mayRepeat: true, jsonBytesMax, signal })
+        return await api.json({
+          method: 'GET',
+          path,
+          headers: { 'user-agent': agent },
+          mayRepeat: true,
+          jsonBytesMax,
+          signal: AbortSignal.any([signal, slow.signal]),
+        })
       } catch (error) {
         const status = error instanceof FleetProblem ? error.status : undefined
         if (status === 401 && !renewed) {
           renewed = true
           await login()
         } else if (status !== 500 || attempt >= attemptsOn500) throw faultOf(error, `GET ${url}${path}`)
+      } finally {
+        cancel()
       }
+    }
   }
 
   return {
