@@ -89,7 +89,9 @@ export const systemSchemas = collection<StoredSchema>()({
 /** Values for one or more devices, in the form of one schema. Its members are those of a group of its own. */
 export interface ConfigurationSet {
   readonly name: string
+  /** The module's name; and as it was named when the set was made, perhaps with a revision. */
   readonly schema: string
+  readonly file: string
   readonly members: GroupId
   readonly target?: Target
   /** JSON texts, empty where there is nothing: edited; pushed and not yet confirmed by all; confirmed. */

@@ -22,6 +22,7 @@ import { actingOn } from './journal.ts'
 import type { Actor, Reader, Tx } from './port.ts'
 import { groups, type Notify, type Transaction, transactions } from './records.ts'
 import { invariant, ok, type Result, refuse } from './result.ts'
+import { parseSchemaName } from './schemas.ts'
 
 export type ConfigurationRefusal =
   | { readonly kind: 'bad-name'; readonly wanted: string; readonly got: string }
@@ -46,7 +47,8 @@ export async function createConfigurationSet(
   env: Env,
   asked: {
     readonly name: string
-    readonly schema: string
+    /** The module: `NAME.yang`, perhaps with a revision. */
+    readonly file: string
     readonly target?: Target
     readonly values: string
     readonly by: Actor
@@ -61,6 +63,7 @@ export async function createConfigurationSet(
   invariant(members.ok, 'a set that is new has no members yet')
   const set: ConfigurationSet = {
     ...told,
+    schema: parseSchemaName(told.file).name,
     members: members.value.id,
     staged: values,
     pending: '',

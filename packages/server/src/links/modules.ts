@@ -39,9 +39,8 @@ export function createDeviceModules({
     reader: Reader = store.read(tenant),
   ): Promise<DeviceModule | undefined> {
     for (const set of await setsOfDevice(reader, device)) {
-      const asked = parseSchemaName(set.schema)
-      if (asked.name !== name) continue
-      const schema = await schemas.open(tenant, asked)
+      if (set.schema !== name) continue
+      const schema = await schemas.open(tenant, parseSchemaName(set.file))
       if (schema) return { schema, set: set.name }
     }
     return undefined

@@ -58,7 +58,7 @@ export const configSetCommands = {
       const made = await house.store.transact(tenant.id, (tx) =>
         createConfigurationSet(tx, house.env(), {
           name: params.text('name'),
-          schema: params.text('yang'),
+          file: params.text('yang'),
           values: values.text,
           by: actor,
           ...(target === undefined ? {} : { target: target.value }),
@@ -76,7 +76,7 @@ export const configSetCommands = {
       const name = params.text('name')
       const held = await reader.get(configurationSets, { name })
       if (!held) return 'object-not-found'
-      const values = await judged(context, held.schema, params.any('values'))
+      const values = await judged(context, held.file, params.any('values'))
       if ('answer' in values) return values.answer
       const target = targetIn(context, params)
       if (target && !target.ok) return codeOf(target.refusal)
