@@ -53,6 +53,8 @@ export async function startWaymark(data: string): Promise<{
     data,
     '--http',
     '0',
+    '--exoport',
+    '0',
     '--log-level',
     'warn',
   ]

@@ -3,6 +3,7 @@
  * with the machine and the absolute figures it was made from. Exit code 1 when a goal is not reached.
  */
 import { cpus, totalmem } from 'node:os'
+import { exoport } from './exoport.ts'
 import { type Bench, reached } from './figure.ts'
 import { poll } from './poll.ts'
 import { reports } from './reports.ts'
@@ -10,7 +11,7 @@ import { rooms } from './rooms.ts'
 import { scale } from './scale.ts'
 import { transfer } from './transfer.ts'
 
-const benches: readonly Bench[] = [poll, reports, transfer, scale, ...rooms]
+const benches: readonly Bench[] = [poll, reports, transfer, scale, exoport, ...rooms]
 
 const asked = process.argv.slice(2)
 const unknown = asked.find((name) => !benches.some((bench) => bench.name === name))
