@@ -411,6 +411,9 @@ test('whatever happens in whatever order, one thing at most is under way and som
     ),
     confirm: fc.constantFrom(undefined, { ...stepTwo, status: 'QUEUED' }, { ...stepTwo, state: {} }),
     'keep-attempt': fc.constant(null),
+    note: fc.constant(null),
+    'look-over': fc.constantFrom([], [sha]),
+    obey: fc.constant(null),
     report: fc.constant(null),
     'look-up': fc.constantFrom(
       { missing: [], reused: 1, requiredBytes: 0, availableBytes: 10 },

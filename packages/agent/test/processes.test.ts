@@ -8,7 +8,7 @@ import { createRealProcesses, realDoors } from '../src/real/processes.ts'
 import type { LogEntry } from '../src/wire.ts'
 import { temporaryFolder } from './support/rig.ts'
 
-const plain = { name: 'web', env: { PATH: '/usr/bin:/bin' }, cwd: '.', limits: {} }
+const plain = { name: 'web', env: { PATH: '/usr/bin:/bin' }, cwd: '.', limits: {}, fingerprint: '' }
 const shell = (script: string, more: Partial<Launch> = {}): Launch => ({
   ...plain,
   command: 'sh',

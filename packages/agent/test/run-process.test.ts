@@ -92,6 +92,42 @@ test('[AG70] [AG75] real containers: a server that answers is kept, live and wit
   expect(await readFile(join(flags.data, 'output/web/0.log'), 'utf8')).toContain('serving 204')
 }, 90_000)
 
+test('[AG112] what _config holds for a container is laid over its files, but for the manifest', async () => {
+  await using hub = await startFakeHub()
+  await using folder = await temporaryFolder()
+  hub.joinTokens.add('token')
+  const [own, over] = ['own', 'over'].map((text) => hub.putObject(Buffer.from(text)))
+  const flags = {
+    hub: hub.base,
+    data: join(folder.path, 'data'),
+    token: 'token',
+    interval: '20ms',
+    untilIdle: true,
+  }
+  expect((await program(flags)).code).toBe(0)
+  const manifest = container('x')
+  hub.addStep(
+    hub.device(),
+    stateOf(
+      { web: manifest },
+      {
+        'web/etc/a.conf': own,
+        'web/etc/b.conf': own,
+        '_config/web/etc/b.conf': over,
+        '_config/web/etc/c.json': { c: 1 },
+        '_config/web/run.json': { not: 'the manifest' },
+        '_config/other/etc/a.conf': over,
+      },
+    ),
+  )
+  expect((await program(flags)).code).toBe(0)
+  const at = (path: string) => readFile(join(flags.data, 'current', path), 'utf8')
+  expect([await at('web/etc/a.conf'), await at('web/etc/b.conf')]).toEqual(['own', 'over'])
+  expect(JSON.parse(await at('web/etc/c.json'))).toEqual({ c: 1 })
+  expect(JSON.parse(await at('web/run.json'))).toEqual(manifest)
+  await expect(at('other/etc/a.conf')).rejects.toThrow(/ENOENT/)
+})
+
 test('[AG80] the program trusts the keys it is given, and no others', async () => {
   await using hub = await startFakeHub()
   await using folder = await temporaryFolder()

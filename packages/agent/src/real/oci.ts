@@ -40,6 +40,10 @@ export function createOciProcesses(engine: Engine, dataFolder: string, others: P
     return out.trim()
   }
 
+  /** At once: whoever was to be asked politely has been. Podman would ask again. */
+  const remove = (name: string) =>
+    run(engine, ['rm', '-f', ...(engine === 'podman' ? ['-t', '0'] : []), name], answerMs)
+
   /** The container of this name, if it runs: as what, and from which folder. */
   async function running(name: string): Promise<{ fingerprint: string; cwd: string } | undefined> {
     const form =
@@ -74,7 +78,7 @@ export function createOciProcesses(engine: Engine, dataFolder: string, others: P
   async function start(launch: Launch, folder: string): Promise<void> {
     const { name, command, args, env, limits, image, overlay = [] } = launch
     const of = await imageFor(launch, folder)
-    await run(engine, ['rm', '-f', nameOf(name)], answerMs)
+    await remove(nameOf(name))
     const mounts = [
       `${folder}:/waymark:ro`,
       ...overlay.map((path) => `${join(folder, '..', '_config', name, path)}:/${path}:ro`),
@@ -117,7 +121,7 @@ export function createOciProcesses(engine: Engine, dataFolder: string, others: P
       const ended = Number(out.trim())
       // Its log ends by itself; should it not, what it still holds is nobody's.
       setTimeout(() => logs.kill('SIGKILL'), 1000).unref()
-      await run(engine, ['rm', '-f', nameOf(name)], answerMs)
+      await remove(nameOf(name))
       return code === 0 && Number.isInteger(ended) ? `exited with code ${ended}` : 'is gone'
     })
     return {
@@ -160,7 +164,7 @@ export function createOciProcesses(engine: Engine, dataFolder: string, others: P
       const mine = ['--filter', `label=waymark.data=${whose}`, '--format']
       const keep = new Map(wanted.map(({ name, fingerprint }) => [nameOf(name), shortHash(fingerprint)]))
       for (const name of lines(await ask(['ps', '-a', ...mine, '{{.Names}}'])))
-        if (!keep.has(name)) await run(engine, ['rm', '-f', name], answerMs)
+        if (!keep.has(name)) await remove(name)
       for (const image of lines(await ask(['images', '--format', '{{.Repository}}:{{.Tag}}']))) {
         const [, name = '', tag] = /^localhost\/(.+):([0-9a-f]+)$/.exec(image) ?? []
         if (!name.startsWith(`waymark-${whose}-`)) continue
@@ -185,7 +189,8 @@ async function limitFlags(limits: Limits): Promise<string[]> {
   }
   const ulimits = {
     nofile: least(limits.open_files, ours(/Max open files/)),
-    nproc: ours(/Max processes/),
+    // Engines keep less for themselves than they were given, and cannot give more than they kept.
+    nproc: least(processesMax, ours(/Max processes/)),
     fsize: limits.file_bytes,
     cpu: limits.cpu_seconds,
   }
@@ -227,6 +232,8 @@ function run(
 }
 
 const saidMax = 1024 * 1024
+/** Processes that a user may have within a container, when its manifest asks for less or nothing. */
+const processesMax = 16_384
 const sinceNow = (): string => new Date().toISOString()
 const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16)
 const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '')
