@@ -38,8 +38,12 @@ export async function startChild<T>(script: string, args: readonly string[]): Pr
  * `waymark up` as `npm start` and the systemd unit start it: the built program, a small young generation, two malloc
  * arenas, on a free port.
  */
-export async function startWaymark(data: string): Promise<{
+export async function startWaymark(
+  data: string,
+  flags: readonly string[] = [],
+): Promise<{
   port: number
+  pid: number
   /** Largest resident memory so far, bytes; undefined where the system does not tell. */
   peakMemory(): number | undefined
   stop(): Promise<void>
@@ -57,6 +61,7 @@ export async function startWaymark(data: string): Promise<{
     '0',
     '--log-level',
     'warn',
+    ...flags,
   ]
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -69,6 +74,7 @@ export async function startWaymark(data: string): Promise<{
   }
   return {
     port,
+    pid: child.pid ?? 0,
     peakMemory() {
       if (!existsSync(`/proc/${child.pid}/status`)) return undefined
       const told = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))

@@ -9,9 +9,10 @@ import { poll } from './poll.ts'
 import { reports } from './reports.ts'
 import { rooms } from './rooms.ts'
 import { scale } from './scale.ts'
+import { sim } from './sim.ts'
 import { transfer } from './transfer.ts'
 
-const benches: readonly Bench[] = [poll, reports, transfer, scale, exoport, ...rooms]
+const benches: readonly Bench[] = [poll, reports, transfer, scale, exoport, sim, ...rooms]
 
 const asked = process.argv.slice(2)
 const unknown = asked.find((name) => !benches.some((bench) => bench.name === name))
