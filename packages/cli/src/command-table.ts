@@ -92,6 +92,11 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./commands/sim.ts'),
   },
   {
+    name: 'ctl',
+    summary: 'see and steer the agent of this machine',
+    load: () => import('./commands/ctl.ts'),
+  },
+  {
     name: 'yang',
     summary: 'check YANG modules, validate documents, show trees, schemas, types and forms',
     load: () => import('./commands/yang.ts'),
