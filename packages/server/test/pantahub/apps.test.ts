@@ -360,7 +360,7 @@ describe('logins with a code challenge', () => {
       'x y',
     ])
     expect(cookies.map((one) => one.split('=')[0])).toEqual(['pkce_auth_code', 'pkce_redirect_uri'])
-    for (const one of cookies) expect(one).toMatch(/; Path=\/auth\/; Max-Age=300; HttpOnly; SameSite=Lax$/)
+    for (const one of cookies) expect(one).toMatch(/; Path=\/; Max-Age=300; HttpOnly; SameSite=Lax$/)
     const given = await consent(app.prn, cookie)
     const code = at(given.json, 'code')
     const done = await finish(code)

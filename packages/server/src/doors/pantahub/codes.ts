@@ -131,7 +131,7 @@ export function codeHandlers(
 
     async beginPkce({ query, peer }) {
       const { client_id, redirect_uri = '', code_challenge = '', code_challenge_method } = query
-      const app = await appMeant(client_id)
+      const app = await appNamed(house, client_id)
       if (!app || app.type === 'confidential')
         return badValue('client_id', 'an app without a secret', described(client_id))
       if (!isLoopback(redirect_uri))
@@ -172,7 +172,8 @@ export function codeHandlers(
         if (value !== undefined) front.searchParams.set(name, value.slice(0, 1024))
       }
       const secure = front.protocol === 'https:' ? '; Secure' : ''
-      const kept = `; Path=/auth/; Max-Age=${cookieSeconds}; HttpOnly; SameSite=Lax${secure}`
+      // Of the page of consent, and of whatever else asks `/auth/code` for it.
+      const kept = `; Path=/; Max-Age=${cookieSeconds}; HttpOnly; SameSite=Lax${secure}`
       return ok({
         status: 307,
         headers: {
@@ -232,23 +233,13 @@ export function codeHandlers(
     const { service, scopes: words, redirect_uri = '', state = '', response_type } = texts.value
     if (response_type !== undefined && response_type !== wanted)
       return badValue('response_type', wanted, response_type)
-    const app = await appMeant(service)
+    const app = await appNamed(house, service)
     if (!app) return badValue('service', 'the prn of an app', described(service))
     const among = scopesOf(app, words)
     if (!among.ok) return among
     const scopes = handedOn(caller, among.value)
     if (!scopes.ok) return scopes
     return ok({ app, redirectUri: redirect_uri, scopes: scopes.value, state })
-  }
-
-  /** The app behind a prn, an id or a nick. */
-  async function appMeant(named: string | undefined): Promise<App | undefined> {
-    if (named === undefined) return undefined
-    const reader = house.store.readHouse()
-    const id = AppId.parse(named)
-    const prn = parsePrn(named)
-    if (id) return reader.get(apps, { id })
-    return appByNick(reader, prn?.kind === 'app' ? prn.name : named)
   }
 
   /** The code challenge of the request a cookie names, if it was for this app and redirect; the request is used up. */
@@ -277,6 +268,19 @@ export function codeHandlers(
   }
 }
 
+/** The app behind a prn, an id or a nick. */
+export async function appNamed(
+  { store }: Pick<House, 'store'>,
+  named: string | undefined,
+): Promise<App | undefined> {
+  if (named === undefined) return undefined
+  const reader = store.readHouse()
+  const id = AppId.parse(named)
+  const prn = parsePrn(named)
+  if (id) return reader.get(apps, { id })
+  return appByNick(reader, prn?.kind === 'app' ? prn.name : named)
+}
+
 interface Redeemed {
   readonly app: App
   readonly principal: Principal
@@ -292,7 +296,7 @@ function wrongRedirect(app: App, got: string) {
 }
 
 /** The scopes that are asked for among an app's; all of them when none is named. */
-function scopesOf(app: App, words: string | undefined): Result<readonly string[], Refusal> {
+export function scopesOf(app: App, words: string | undefined): Result<readonly string[], Refusal> {
   const has = app.scopes.map(scopePrn)
   const asked = (words ?? '').split(/\s+/).filter((word) => word !== '')
   if (asked.length === 0) return ok([...new Set(has)])

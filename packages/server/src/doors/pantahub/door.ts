@@ -14,6 +14,7 @@ import { appHandlers } from './apps.ts'
 import { certificateHandlers } from './certificates.ts'
 import { changeHandlers } from './changes.ts'
 import { codeHandlers } from './codes.ts'
+import { consentHandlers } from './consent.ts'
 import { dashHandlers } from './dash.ts'
 import { deviceChangeHandlers } from './device-changes.ts'
 import { deviceReadHandlers } from './device-reads.ts'
@@ -49,13 +50,15 @@ export const pantahubDoor: Door = async (http, house) => {
   })
   const memo = createPollMemo(house, house.config.database?.startsWith('postgres') ?? false)
   http.answerFirst(memo.answer)
+  const codes = codeHandlers(house)
   const handlers: Handlers = {
     ...loginHandlers(house),
     ...accountHandlers(house),
     ...recoveryHandlers(house),
     ...accessTokenHandlers(house),
     ...appHandlers(house),
-    ...codeHandlers(house),
+    ...codes,
+    ...consentHandlers(house, codes),
     ...profileHandlers(house),
     ...certificateHandlers(house),
     ...openidHandlers(house, providersOf(house.config.openidProviders)),

@@ -43,6 +43,7 @@ export interface Mount {
 
 export const mounts = {
   '/auth/': { format: 'indented', jsonOnly: true },
+  '/oauth2/': { format: 'plain' },
   '/tokens/': { format: 'plain' },
   '/apps/': { format: 'plain' },
   '/profiles/': { format: 'plain' },
@@ -90,6 +91,9 @@ export const routes = [
   { method: 'GET', path: '/auth/oauth/callback/:service', who: nobody, handler: 'finishOpenid', says: 'takes it back: a token for whom the provider vouches for' },
   { method: 'POST', path: '/auth/x509/login', who: nobody, handler: 'loginByCertificate', says: 'a device’s token for its client certificate' },
   { method: 'POST', path: '/auth/sessions', who: nobody, handler: 'createSession', says: 'a token of a new account without a password' },
+
+  { method: 'GET', path: '/oauth2/authorize', who: nobody, handler: 'askConsent', says: 'for browsers: the page where a person lets an app in' },
+  { method: 'POST', path: '/oauth2/authorize', who: nobody, handler: 'takeConsent', says: 'the answer from that page: 303 back to the app' },
 
   { method: 'GET', path: '/tokens/', who: userOnly, handler: 'listAccessTokens', says: 'own personal tokens' },
   { method: 'POST', path: '/tokens/', who: userOnly, handler: 'createAccessToken', says: 'a new personal token, its secret shown once' },
