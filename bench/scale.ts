@@ -66,7 +66,7 @@ async function crowd(data: string, count: number) {
 async function starts(folder: string): Promise<Figure[]> {
   const program = fileURLToPath(new URL('../packages/cli/bin/waymark.mjs', import.meta.url))
   const bare = fileURLToPath(new URL('bare-fastify.mjs', import.meta.url))
-  const up = (data: string) => untilReady(program, ['up', '--data', data, '--http', '0'])
+  const up = (data: string) => untilReady(program, ['up', '--data', data, '--http', '0', '--exoport', '0'])
   let fresh = 0
   const onEmpty = () => {
     const data = join(folder, `empty-${fresh++}`)
