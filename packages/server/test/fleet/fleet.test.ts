@@ -422,6 +422,7 @@ const exampleBody: Record<string, object> = {
   createUser: { nick: 'somebody', password: 'a long password', roles: ['viewer'] },
   inviteUser: { nick: 'somebody', email: 'a@example.com', roles: ['viewer'] },
   setUserRoles: { roles: ['viewer'] },
+  setTenantLimits: { devicesMax: null },
   setUserPassword: { password: 'a long password' },
   importDevice: { nick: 'x', public: false, createdAt: '2020-01-01T00:00:00Z' },
   importStep: { state: {}, createdAt: '2020-01-01T00:00:00Z' },
