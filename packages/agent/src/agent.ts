@@ -9,7 +9,7 @@ import { type Book, createBook } from './control/book.ts'
 import { isUpdating, type Order } from './control/orders.ts'
 import { type AgentEvent, describeEvent } from './events.ts'
 import { createFilesDriver } from './files-driver.ts'
-import { type Answer, createHub, type HubFailure } from './hub.ts'
+import { type Answer, type CredentialHelper, createHub, type HubFailure } from './hub.ts'
 import { linkedController } from './linked.ts'
 import { createLogSpool } from './logs.ts'
 import { aboutOf, advance, newMachine } from './machine.ts'
@@ -38,6 +38,7 @@ import type {
   SystemFacts,
   Transport,
 } from './ports.ts'
+import { suspendMark } from './try-mark.ts'
 import { createDebugFiles } from './walk/debug-files.ts'
 import { walkLogin } from './walk/forms.ts'
 import { createWalkHub } from './walk/hub.ts'
@@ -60,6 +61,8 @@ export interface AgentConfig extends Omit<MachineSettings, 'judge'>, Omit<CarryS
 /** What an agent acts through. */
 export interface AgentPorts {
   readonly transport: Transport
+  /** Registers and logs in by means of its own (`creds.type=ext-…`). */
+  readonly helper?: CredentialHelper
   readonly disk: Disk
   readonly factory?: FactoryFolder
   readonly clock: Clock
@@ -148,6 +151,7 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
     transport: ports.transport,
     clock,
     ...(config.forms === 'walkthrough' ? { loginForm: walkLogin } : {}),
+    ...(ports.helper ? { helper: ports.helper } : {}),
     onContact: (reached, detail) => post({ kind: 'contact', reached, detail }),
   })
   const hub =
@@ -326,6 +330,9 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
   tell({ event: 'stopped', why: describeOutcome(ended) })
   await control?.close()
   while (working.size > 0) await Promise.allSettled(working)
+  // A trial that is going well is gone on with by the next start.
+  const goes = machine.trial !== undefined && machine.trial.step !== 'falling' && !driver.trials?.fault()
+  if (ended.kind === 'stopped' && goes) await suspendMark(disk).catch(() => undefined)
   await driver.trials?.stop()
   return ended
 }

@@ -21,6 +21,8 @@ export interface AgentSetting {
   /** A time that may be zero. */
   readonly zero?: boolean
   readonly choices?: readonly string[]
+  /** What a text has to be like, and that in words. */
+  readonly pattern?: readonly [RegExp, string]
   readonly fallback?: string
   readonly about: string
 }
@@ -92,9 +94,41 @@ export const agentSettings: readonly AgentSetting[] = [
     key: 'creds.type',
     names: ['PH_CREDS_TYPE'],
     kind: 'text',
-    choices: ['builtin'],
+    pattern: [/^(builtin|ext-[A-Za-z0-9_][A-Za-z0-9._-]*)$/, 'builtin or ext-<name of a helper>'],
     fallback: 'builtin',
-    about: 'how the device gets its credentials',
+    about: 'how the device gets its credentials: from the hub, or by a helper that registers and logs in (ext-<name>)',
+  },
+  {
+    key: 'creds.helpers',
+    kind: 'text',
+    fallback: '/usr/lib/waymark/creds',
+    about: 'the folder of the helpers',
+  },
+  {
+    key: 'creds.proxy.host',
+    names: ['PH_CREDS_PROXY_HOST'],
+    kind: 'text',
+    about: 'a proxy on the way to the hub and its stores',
+  },
+  {
+    key: 'creds.proxy.port',
+    names: ['PH_CREDS_PROXY_PORT'],
+    kind: 'count',
+    fallback: '3218',
+    about: "the proxy's port",
+  },
+  {
+    key: 'creds.proxy.noproxyconnect',
+    names: ['PH_CREDS_PROXY_NOPROXYCONNECT'],
+    kind: 'switch',
+    fallback: '0',
+    about: 'ask the proxy for https addresses too, without a tunnel through it',
+  },
+  {
+    key: 'creds.proxy.except',
+    names: ['NO_PROXY', 'no_proxy'],
+    kind: 'text',
+    about: 'hosts that are reached without the proxy, between commas',
   },
   {
     key: 'metadata.usrmeta.interval',
@@ -228,12 +262,6 @@ export const agentSettings: readonly AgentSetting[] = [
 /** Pantavisor's settings for what this agent does not do; they are accepted and have no effect. */
 const withoutEffect: readonly string[] = ['PH_LIBEVENT_HTTP_RETRIES']
 
-/** Settings that would change who is talked to, and therefore must not be passed over in silence. */
-const notYet: readonly string[] = [
-  ...['PH_CREDS_PROXY_HOST', 'creds.proxy.host', 'PH_CREDS_PROXY_PORT', 'creds.proxy.port'],
-  ...['PH_CREDS_PROXY_NOPROXYCONNECT', 'creds.proxy.noproxyconnect'],
-]
-
 /** What is wrong with a setting: thing, wanted, got. */
 export interface ConfigRefusal {
   readonly thing: string
@@ -250,6 +278,16 @@ export type ConfigParsed =
       readonly driver: 'files' | 'process' | 'oci'
       /** How long containers have for their goals. Milliseconds. */
       readonly goalsMs: number
+      /** A helper for credentials: its name and folder. */
+      readonly helper: { readonly name: string; readonly folder: string } | undefined
+      readonly proxy:
+        | {
+            readonly host: string
+            readonly port: number
+            readonly noConnect: boolean
+            readonly except: string
+          }
+        | undefined
       readonly signatureMode: SignatureMode
       /** A PEM file, or a folder of them. */
       readonly keys: string | undefined
@@ -281,12 +319,6 @@ export function parseAgentConfig({ file = '', env = {}, flags = {} }: ConfigSour
     const key = names.get(name)
     if (key !== undefined) given.set(key, { name, value })
     else if (withoutEffect.includes(name)) warnings.push(`${name}: has no effect here`)
-    else if (notYet.includes(name))
-      refusals.push({
-        thing: name,
-        wanted: 'a direct way to the hub (proxies are not supported)',
-        got: value,
-      })
     else {
       const nearest = nearestName(name, [...names.keys(), ...withoutEffect])
       const wanted = nearest === undefined ? 'a known setting' : `a known setting; the nearest is ${nearest}`
@@ -323,6 +355,8 @@ export function parseAgentConfig({ file = '', env = {}, flags = {} }: ConfigSour
   const ms = (key: string): number => durationMs(values.get(key) ?? '') ?? 0
   const count = (key: string): number => Number(values.get(key) ?? 0)
   const on = (key: string): boolean => isOn(values.get(key) ?? '0')
+  const helper = /^ext-(.+)$/.exec(text('creds.type') ?? '')?.[1]
+  const proxyHost = text('creds.proxy.host')
   const accountId = text('account.id')
   const trailId = text('trail.id')
   const driver = (['process', 'oci'] as const).find((each) => each === text('driver')) ?? 'files'
@@ -367,6 +401,16 @@ export function parseAgentConfig({ file = '', env = {}, flags = {} }: ConfigSour
     factoryFolder: text('factory'),
     driver,
     goalsMs: ms('updater.goals.timeout'),
+    helper: helper === undefined ? undefined : { name: helper, folder: text('creds.helpers') ?? '' },
+    proxy:
+      proxyHost === undefined
+        ? undefined
+        : {
+            host: proxyHost,
+            port: count('creds.proxy.port'),
+            noConnect: on('creds.proxy.noproxyconnect'),
+            except: text('creds.proxy.except') ?? '',
+          },
     signatureMode,
     keys: text('secureboot.keys'),
     control: text('control'),
@@ -412,6 +456,7 @@ const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${l
 
 /** What a value would have to be, when it is not. */
 function faultOf(setting: AgentSetting, value: string): string | undefined {
+  if (setting.pattern && !setting.pattern[0].test(value)) return setting.pattern[1]
   if (setting.choices && !setting.choices.includes(value)) return `one of ${setting.choices.join(', ')}`
   switch (setting.kind) {
     case 'text':

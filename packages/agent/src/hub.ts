@@ -58,6 +58,13 @@ export interface LoginForm {
   token(raw: unknown): string | undefined
 }
 
+/** Registers and logs in by means of its own. Rejects when it cannot. */
+export interface CredentialHelper {
+  register(signal: AbortSignal): Promise<Identity & { readonly challenge: string }>
+  /** The token; undefined when it has none to give. */
+  login(identity: Identity, signal: AbortSignal): Promise<string | undefined>
+}
+
 /** What a device may ask of its hub. Every call ends by itself: by an answer, its patience, or the signal. */
 export interface Hub {
   /** From now on this is who calls; an earlier token is forgotten. */
@@ -106,6 +113,8 @@ export interface HubSettings {
   readonly clock: Clock
   /** Pantahub Base's, unless given. */
   readonly loginForm?: LoginForm
+  /** Registers and logs in in place of the hub's own ways. */
+  readonly helper?: CredentialHelper
   /** Told after every call whether a reply came. */
   readonly onContact?: (reached: boolean, detail: string) => void
 }
@@ -196,6 +205,13 @@ export function createHub(settings: HubSettings): Hub {
         ok: false,
         failure: { kind: 'login-refused', status: 0, detail: 'this device has no identity' },
       }
+    if (settings.helper) {
+      const got = await settings.helper.login(identity, signal).catch((cause: unknown) => unreachable(cause))
+      if (typeof got === 'object') return got
+      if (got === undefined) return garbled('login', 'no TOKEN from the helper')
+      token = got
+      return { ok: true, value: null }
+    }
     const sent = await exchange(
       { ...loginForm.request(base, identity), headers: { 'content-type': 'application/json' } },
       signal,
@@ -276,6 +292,12 @@ export function createHub(settings: HubSettings): Hub {
       return login(signal)
     },
     async register(joinToken, signal) {
+      if (settings.helper) {
+        const made = await settings.helper.register(signal).catch((cause: unknown) => unreachable(cause))
+        if ('ok' in made) return made
+        const record = parseDeviceRecord({ ...made, owner: '', nick: '' })
+        return record ? { ok: true, value: record } : garbled('register', 'no identity from the helper')
+      }
       // Neither a body nor a bearer: a bad bearer would be a refusal, not an anonymous registration.
       const sent = await exchange(
         {

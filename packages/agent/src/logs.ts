@@ -4,7 +4,7 @@
  * Lines go into numbered files of bounded size; the oldest is read, sent and removed. A hub that cannot be
  * reached or is overwhelmed gets the same batch again; one that refuses a batch gets its lines one by one,
  * and a line it refuses is dropped (Pantavisor's rule). When the spool is full the oldest file goes, and a
- * line says so. At most one batch is sent twice after a crash.
+ * line of the agent's own says so in its place. At most one batch is sent twice after a crash.
  */
 import type { HubFailure } from './hub.ts'
 import type { Disk } from './ports.ts'
@@ -86,10 +86,16 @@ export function createLogSpool(disk: Disk): LogSpool {
       list.push((list.at(-1) ?? 0) + 1)
       size = 0
     }
-    while (list.length > logLimits.files) await disk.remove(`${folder}/${nameOf(list.shift() ?? 0)}`)
+    let lost = 0
+    while (list.length > logLimits.files) {
+      const oldest = list.shift() ?? 0
+      lost += (await read(oldest)).length
+      await disk.remove(`${folder}/${nameOf(oldest)}`)
+    }
     const msg =
       entry.msg.length > logLimits.lineBytes ? `${entry.msg.slice(0, logLimits.lineBytes)}…` : entry.msg
-    const bytes = new TextEncoder().encode(`${JSON.stringify({ ...entry, msg })}\n`)
+    const said = lost > 0 ? `${JSON.stringify(lossOf(entry, lost))}\n` : ''
+    const bytes = new TextEncoder().encode(`${said}${JSON.stringify({ ...entry, msg })}\n`)
     const file = await disk.open(`${folder}/${nameOf(list.at(-1) ?? 1)}`, { append: true })
     try {
       await file.write(bytes)
@@ -147,6 +153,12 @@ export function createLogSpool(disk: Disk): LogSpool {
     }
     await disk.rename(`${path}.new`, path)
   }
+}
+
+/** What stands in place of lines that are gone. */
+function lossOf({ tsec, tnano, rev }: LogEntry, lost: number): LogEntry {
+  const msg = `${lost} lines of log were dropped: there was no room for more until they could be sent`
+  return { src: 'agent', msg, lvl: 'WARN', tsec, tnano, rev, plat: 'waymark' }
 }
 
 /** Sends the first batch, split where it is refused. So many entries are done with. */

@@ -58,9 +58,13 @@ export function refusalOf(machine: Machine, revision: Revision): { turn: Turn; r
 }
 
 function checkSigned(machine: Machine, revision: Revision): { turn: Turn; refusal: string | undefined } {
-  const { signatures } = machine.settings
+  const { signatures: given } = machine.settings
   const parsed = parseState(JSON.parse(revision.stateText))
-  if (!signatures || !parsed.ok) return { turn: turn(machine), refusal: undefined }
+  if (!given || !parsed.ok) return { turn: turn(machine), refusal: undefined }
+  // `lenient` is Pantavisor's default and lets unsigned parts pass. A device that was given no key can judge no signature:
+  // refusing what is signed, while what is not may run, would guard nothing and stop whoever signs. It says what it saw.
+  const keyless = given.mode === 'lenient' && given.trusted.length === 0
+  const signatures = keyless ? { ...given, mode: 'audit' as const } : given
   const report = checkSignatures({ state: parsed.state, ...signatures })
   const refused = report.verdicts.flatMap((verdict) =>
     verdict.valid

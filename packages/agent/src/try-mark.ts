@@ -9,6 +9,10 @@
  *                       └──fault──▶ failed ──rolled back, ERROR kept──▶ (gone)
  *
  * What commits a revision is its last word on disk: a mark beside a DONE or UPDATED of the same state is a leftover.
+ *
+ * An agent that is asked to end while it tries puts `once` back: nothing is wrong with the revision, and the next start
+ * goes on with its trial. Pantavisor need not tell the two apart, since its end is the machine's; ours may be an upgrade
+ * of the agent.
  */
 import { removeDurably, writeDurably } from './durable.ts'
 import type { Final } from './model.ts'
@@ -52,7 +56,7 @@ export function judgeMark(
   if (said?.progress.status === 'DONE' || said?.progress.status === 'UPDATED') return { kind: 'kept' }
   if (mark.stage === 'failed') return { kind: 'roll-back', mark, why: mark.why, logs: mark.logs }
   const inForce = current?.rev === mark.rev && current.stateSha === mark.stateSha
-  if (mark.stage === 'once' && mark.passage === 'restart' && inForce) return { kind: 'try', mark }
+  if (mark.stage === 'once' && inForce) return { kind: 'try', mark }
   const why = inForce
     ? `Unexpected rollback: the agent ended while revision ${mark.rev} was tried`
     : `Unexpected rollback: interrupted while switching to revision ${mark.rev}`
@@ -71,6 +75,12 @@ export async function readMark(disk: Disk): Promise<TryMark | undefined> {
 
 export async function keepMark(disk: Disk, mark: TryMark): Promise<void> {
   await writeDurably(disk, path, `${JSON.stringify(mark)}\n`)
+}
+
+/** The agent ends as it was asked to, in the midst of a trial: the next start may go on with it. */
+export async function suspendMark(disk: Disk): Promise<void> {
+  const mark = await readMark(disk)
+  if (mark?.stage === 'trying') await keepMark(disk, { ...mark, stage: 'once' })
 }
 
 export async function forgetMark(disk: Disk): Promise<void> {

@@ -14,6 +14,8 @@ import { createProcessDriver } from '../process/driver.ts'
 import { realClock, realLuck } from './clock.ts'
 import { createRealDisk } from './disk.ts'
 import { createSystemFacts } from './facts.ts'
+import { createHelper } from './helper.ts'
+import { lockFolder } from './lock.ts'
 import { createOciProcesses, engines, findEngine } from './oci.ts'
 import { createRealProcesses, realDoors } from './processes.ts'
 import { createRealTransport } from './transport.ts'
@@ -95,9 +97,17 @@ export async function runAgentCommand(command: AgentCommand, io: AgentIo): Promi
   const own = createRealProcesses(dataFolder)
   const processes = engine === undefined ? own : createOciProcesses(engine, dataFolder, own)
 
-  const { transport, close } = createRealTransport()
+  const lock = await lockFolder(dataFolder)
+  if (!lock) {
+    io.complain(`data ${dataFolder}: wanted a folder that no other agent works in, got one that is in use`)
+    return 1
+  }
+  const { transport, close } = createRealTransport(parsed.proxy)
   const ports: AgentPorts = {
     transport,
+    ...(parsed.helper
+      ? { helper: createHelper({ ...parsed.helper, hub: config.hub, timeoutMs: config.patienceMs }) }
+      : {}),
     disk: createRealDisk(dataFolder),
     ...(factoryFolder === undefined ? {} : { factory: createRealDisk(resolve(factoryFolder)) }),
     clock: realClock,
@@ -144,6 +154,7 @@ export async function runAgentCommand(command: AgentCommand, io: AgentIo): Promi
     }
   } finally {
     close()
+    await lock.release()
   }
 }
 

@@ -1,16 +1,33 @@
 /**
  * The transport over real sockets: HTTP and HTTPS with kept-alive connections, bodies streamed both ways.
  *
- * Follows no redirect, since a device talks to the hub it was given and to the stores that hub names, no other.
+ * Follows no redirect, since a device talks to the hub it was given and to the stores that hub names, no other. With a
+ * proxy, HTTP is asked of it by whole addresses, and HTTPS goes through a tunnel (CONNECT), so that the proxy sees nothing
+ * of it; `creds.proxy.noproxyconnect` leaves the tunnel to a proxy that speaks TLS to the hub itself.
  */
 import { Agent as HttpAgent, request as httpRequest } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Transport, TransportReply } from '../ports.ts'
 
+/** A way out through somebody else. */
+export interface Proxy {
+  readonly host: string
+  readonly port: number
+  /** Ask it for whole addresses under https too, without a tunnel. */
+  readonly noConnect: boolean
+  /** Hosts that are reached directly, as NO_PROXY lists them. */
+  readonly except: string
+}
+
 /** Makes a transport with connections of its own; `close` ends those that are idle. */
-export function createRealTransport(): { transport: Transport; close: () => void } {
-  const plain = new HttpAgent({ keepAlive: true, maxSockets: 16 })
-  const secure = new HttpsAgent({ keepAlive: true, maxSockets: 16 })
+export function createRealTransport(proxy?: Proxy): { transport: Transport; close: () => void } {
+  const proxyUrl = proxy && `http://${proxy.host}:${proxy.port}`
+  const way = proxyUrl
+    ? { proxyEnv: { HTTP_PROXY: proxyUrl, HTTPS_PROXY: proxyUrl, NO_PROXY: proxy.except } }
+    : {}
+  const plain = new HttpAgent({ keepAlive: true, maxSockets: 16, ...way })
+  const secure = new HttpsAgent({ keepAlive: true, maxSockets: 16, ...way })
+  const direct = new HttpAgent({ keepAlive: true, maxSockets: 16 })
   const transport: Transport = ({ method, url, headers, body, signal }) =>
     new Promise<TransportReply>((resolve, reject) => {
       const target = new URL(url)
@@ -21,10 +38,18 @@ export function createRealTransport(): { transport: Transport; close: () => void
       }
       const length =
         body === undefined ? undefined : typeof body === 'string' ? Buffer.byteLength(body) : body.length
-      const request = (https ? httpsRequest : httpRequest)(target, {
+      const entrusted = proxy?.noConnect && https && !isExcepted(target.hostname, proxy.except)
+      const where = entrusted
+        ? { host: proxy.host, port: proxy.port, path: target.href, agent: direct, setHost: false }
+        : { agent: https ? secure : plain }
+      const request = (https && !entrusted ? httpsRequest : httpRequest)(entrusted ? {} : target, {
         method,
-        agent: https ? secure : plain,
-        headers: { ...headers, ...(length === undefined ? {} : { 'content-length': String(length) }) },
+        ...where,
+        headers: {
+          ...(entrusted ? { host: target.host } : {}),
+          ...headers,
+          ...(length === undefined ? {} : { 'content-length': String(length) }),
+        },
         signal,
       })
       request.on('response', (response) => {
@@ -43,8 +68,17 @@ export function createRealTransport(): { transport: Transport; close: () => void
     close() {
       plain.destroy()
       secure.destroy()
+      direct.destroy()
     },
   }
+}
+
+/** Whether NO_PROXY means this host: by its name, by the end of it after a dot, or by `*`. */
+export function isExcepted(host: string, except: string): boolean {
+  return except
+    .split(',')
+    .map((each) => each.trim().toLowerCase().replace(/^\*?\./, ''))
+    .some((each) => each === '*' || each === host || (each !== '' && host.endsWith(`.${each}`)))
 }
 
 async function sendBody(
