@@ -51,6 +51,7 @@ export const table = [
   { name: 'tls-cert', kind: 'path', default: null, shows: 'FILE', group: 'listeners', listener: 'https', help: 'certificate chain (PEM)' },
   { name: 'tls-key', kind: 'path', default: null, shows: 'FILE', group: 'listeners', listener: 'https', help: 'private key of the certificate (PEM)' },
   { name: 'client-ca', kind: 'path', default: null, shows: 'FILE', group: 'listeners', listener: 'https', help: 'authorities (PEM) whose client certificates log devices in' },
+  { name: 'client-crl', kind: 'path', default: null, shows: 'FILE', group: 'listeners', listener: 'https', help: 'revocation lists (PEM) of those authorities; read again when the file changes' },
 
   { name: 'data', kind: 'path', default: './data', shows: 'DIR', group: 'storage', help: 'the data folder: database, objects, logs and keys' },
   { name: 'database', kind: 'url', schemes: ['postgres', 'postgresql', 'sqlite', 'memory'], default: null, shows: 'URL', group: 'storage', help: 'PostgreSQL instead of SQLite in the data folder' },

@@ -43,7 +43,9 @@ function scene() {
       draining: http.draining,
       publicUrl: () => 'http://127.0.0.1',
       urls: () => new Map(),
-      announce: (line: string) => said.push(line),
+      announce: (line: string) => {
+        said.push(line)
+      },
     }
     const telemetry = createMemoryStore({ collections: telemetryCollections })
     const composed = await composeHouse(

@@ -35,10 +35,11 @@ function certificate(
   by = 'ca',
   extensions = 'basicConstraints=CA:FALSE',
   days = '10',
+  serial = '7',
 ) {
   openssl('req', ...newKey, '-subj', subject, '-keyout', path(`${name}.key`), '-out', path(`${name}.csr`))
   writeFileSync(path(`${name}.ext`), extensions)
-  const signer = ['-CA', path(`${by}.pem`), '-CAkey', path(`${by}.key`), '-set_serial', '7']
+  const signer = ['-CA', path(`${by}.pem`), '-CAkey', path(`${by}.key`), '-set_serial', serial]
   openssl(
     'x509',
     '-req',
@@ -196,4 +197,62 @@ describe('client certificates', () => {
     for (const file of [path('empty.pem'), path('nowhere.pem')])
       await expect(openDoor({ flags: ['--client-ca', file] })).rejects.toThrow(/client-ca .*: wanted 1 to 64/)
   })
+})
+
+describe('revocation lists', () => {
+  /** A list of the authority, of what has been revoked so far. */
+  function list(...revoked: string[]): void {
+    writeFileSync(
+      path('ca.cnf'),
+      `[ca]\ndefault_ca=d\n[d]\ndatabase=${path('index.txt')}\ncrlnumber=${path('crlnumber')}\ndefault_md=sha256\ndefault_crl_days=1\n`,
+    )
+    writeFileSync(path('index.txt'), '')
+    writeFileSync(path('crlnumber'), '01\n')
+    const signing = ['-config', path('ca.cnf'), '-cert', path('ca.pem'), '-keyfile', path('ca.key')]
+    for (const name of revoked) openssl('ca', ...signing, '-revoke', path(`${name}.pem`))
+    openssl('ca', ...signing, '-gencrl', '-out', path('crl.pem'))
+  }
+
+  test('[XC4] what a list names gets in no more, from the moment the file says so; others of the authority do', async () => {
+    list()
+    const flags = [
+      '--client-ca',
+      path('ca.pem'),
+      '--client-crl',
+      path('crl.pem'),
+      '--trusted-proxies',
+      '127.0.0.1',
+    ]
+    const strict = await openDoor({ flags, env: { WAYMARK_TLS_PROXY_TOKEN: proxyToken } })
+    const their = await strict.person()
+    const [lost, kept] = [await strict.deviceOf(their), await strict.deviceOf(their)]
+    certificate('lost', `/CN=x/serialNumber=${lost.id}`, 'ca', undefined, undefined, '0x00fedcba9876543210')
+    certificate('kept', `/CN=x/serialNumber=${kept.id}`, 'ca', undefined, undefined, '0x10')
+    const enter = (name: string) =>
+      strict.call('POST', '/auth/x509/login', {
+        headers: {
+          'pantahub-tls-proxy-token': proxyToken,
+          'pantahub-tls-client-cert': encodeURIComponent(readFileSync(path(`${name}.pem`), 'utf8')),
+        },
+      })
+    expect([(await enter('lost')).status, (await enter('kept')).status]).toEqual([200, 200])
+    list('lost')
+    expect([(await enter('lost')).status, (await enter('kept')).status]).toEqual([401, 200])
+    // A spoilt file changes nothing, and is told of.
+    writeFileSync(path('crl.pem'), 'nonsense')
+    expect([(await enter('lost')).status, (await enter('kept')).status]).toEqual([401, 200])
+    expect(strict.logged()).toContain('client-crl cannot be read')
+  })
+
+  for (const [what, text] of Object.entries({
+    'no list': 'nothing',
+    'a list cut short': '-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n',
+    'a list of another form': '-----BEGIN X509 CRL-----\nMAMCAQE=\n-----END X509 CRL-----\n',
+  }))
+    test(`[XC4] a file with ${what} stops the start with a line that names it`, async () => {
+      writeFileSync(path('bad.pem'), text)
+      await expect(
+        openDoor({ flags: ['--client-ca', path('ca.pem'), '--client-crl', path('bad.pem')] }),
+      ).rejects.toThrow(/client-crl .*bad\.pem: wanted revocation lists/)
+    })
 })

@@ -4,7 +4,8 @@
  * The certificate comes from the TLS connection itself, or in a header from a proxy that ended it; a proxy is believed
  * when its address is among the trusted ones and it knows the shared token. Either way it has to be signed by one of the
  * authorities of `--client-ca` itself (an intermediate authority is listed there like any other), be within its time,
- * and be no authority's own. Whatever is wrong is told as wrong credentials.
+ * be no authority's own, and be named by none of the lists of `--client-crl`. Whatever is wrong is told as wrong
+ * credentials.
  */
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -17,6 +18,7 @@ import { sameSecret } from '../../keys.ts'
 import { StartFailure } from '../../serve.ts'
 import type { Asked, Handlers } from './answer.ts'
 import { tokenReply } from './login.ts'
+import { openRevocations, type Revocations } from './revocations.ts'
 
 const tokenHeader = 'pantahub-tls-proxy-token'
 const certificateHeader = 'pantahub-tls-client-cert'
@@ -26,14 +28,16 @@ const authoritiesMax = 64
 const clientAuth = '1.3.6.1.5.5.7.3.2'
 
 export function certificateHandlers(house: House): Pick<Handlers, 'loginByCertificate'> {
-  const { clientCa, tlsProxyToken, trustedProxies } = house.config
+  const { clientCa, clientCrl, tlsProxyToken, trustedProxies } = house.config
   const authorities = clientCa === undefined ? [] : readAuthorities(clientCa)
+  const revocations = clientCrl === undefined ? undefined : readRevocations(house, clientCrl)
   const trusted = blockListOf(trustedProxies)
 
   return {
     async loginByCertificate(asked) {
       const shown = certificateOf(asked)
       const id = shown && deviceOf(shown, authorities, house.clock.now())
+      if (id && revocations?.revokes(shown)) return refuse({ kind: 'wrong-credentials' })
       const token = id && (await house.access.tokenForDevice(id))
       return token ? tokenReply(token) : refuse({ kind: 'wrong-credentials' })
     },
@@ -86,6 +90,17 @@ function readCertificate(text: string): X509Certificate | undefined {
     return body?.[1] === undefined ? undefined : new X509Certificate(Buffer.from(body[1], 'base64'))
   } catch {
     return undefined
+  }
+}
+
+function readRevocations(house: House, file: string): Revocations {
+  try {
+    return openRevocations(file, (error) =>
+      house.log.error({ err: error, file }, 'client-crl cannot be read'),
+    )
+  } catch (error) {
+    const got = error instanceof Error ? error.message : String(error)
+    throw new StartFailure(`client-crl ${file}: wanted revocation lists (PEM), got ${got}`)
   }
 }
 
