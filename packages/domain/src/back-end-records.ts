@@ -209,6 +209,16 @@ export type DeliveryMatter =
       /** On the message of a group's member: the group's transaction is `transaction`, this its own. */
       readonly member?: TransactionId
     }
+  /** How a package came on, on one device: one message a step. */
+  | {
+      readonly kind: 'package'
+      readonly transaction: TransactionId
+      readonly member: TransactionId
+      readonly device: DeviceId
+      readonly package: string
+      readonly status: string
+      readonly final: boolean
+    }
   /** What a device said by itself; `params` is JSON text. */
   | {
       readonly kind: 'notification'

@@ -9,6 +9,8 @@
 import { type Env, newId } from './env.ts'
 import { Instant, TransactionId } from './ids.ts'
 import { actingOn, lastingly } from './journal.ts'
+import { beginPackage } from './package-begin.ts'
+import type { AskedPackage } from './package-plan.ts'
 import type { Reader, Tx } from './port.ts'
 import {
   devices,
@@ -134,6 +136,8 @@ async function submitSlice(tx: Tx, env: Env, parent: Transaction, work: GroupWor
     })
     invariant(child.ok, 'a child is never refused')
     await leaveToTrail(tx, env, child.value)
+    if (parent.kind === 'package')
+      await beginPackage(tx, env, child.value, parent.payload as unknown as AskedPackage)
   }
   if (!more && moved.slicesEnded === moved.slices) await endParent(tx, env, parent.id, moved)
   return more

@@ -43,6 +43,14 @@ import {
   profiles,
   publishedObjects,
 } from './login-records.ts'
+import {
+  allowedPackages,
+  configurationVersions,
+  devicePackages,
+  packageConfigurations,
+  packages,
+  transfers,
+} from './package-records.ts'
 import { type Actor, type AnyCollection, collection } from './port.ts'
 import type { Role } from './roles.ts'
 
@@ -716,6 +724,12 @@ export const mainCollections: readonly AnyCollection[] = [
   trailWorks,
   deviceTypes,
   deviceFacts,
+  packages,
+  allowedPackages,
+  devicePackages,
+  transfers,
+  packageConfigurations,
+  configurationVersions,
   schemas,
   systemSchemas,
   configurationSets,

@@ -15,6 +15,7 @@ import { type Env, newId } from './env.ts'
 import { type DeviceId, type GroupId, Instant, TransactionId } from './ids.ts'
 import { actingOn, lastingly } from './journal.ts'
 import type { Json } from './json.ts'
+import { endPackage } from './package-ends.ts'
 import type { Actor, Tx } from './port.ts'
 import {
   groupSlices,
@@ -212,7 +213,10 @@ export async function finish(
     ...(ending.proof === undefined ? {} : { proof: ending.proof }),
   })
   if (ended.kind === 'configuration' && state === 'done') await keepConfirmed(tx, env, ended, by)
-  await tellOfEnd(tx, env, ended)
+  // Packages are told of step by step.
+  if (ended.kind === 'package') await endPackage(tx, env, ended, packageIn(await payloadOf(tx, ended)))
+  else await tellOfEnd(tx, env, ended)
+  await releaseGroup(tx, ended)
   if (ended.behalf !== undefined) await finish(tx, env, ended.behalf, ending, by)
   if (ended.parent !== undefined && ended.slice !== undefined)
     await childEnded(tx, env, ended.parent, ended.slice, state)
@@ -355,7 +359,7 @@ async function keepConfirmed(tx: Tx, env: Env, ended: Transaction, by: Actor): P
   actingOn(tx, env, by, device).note('configuration.confirmed', { name, push })
 }
 
-/** Who wanted to know is told of the end; a group is no longer waited for. */
+/** Who wanted to know is told of the end. */
 async function tellOfEnd(tx: Tx, env: Env, ended: Transaction): Promise<void> {
   if (ended.parent !== undefined) {
     const parent = await tx.get(transactions, { id: ended.parent })
@@ -374,10 +378,19 @@ async function tellOfEnd(tx: Tx, env: Env, ended: Transaction): Promise<void> {
       transaction: ended.id,
       final: true,
     })
-  if (ended.device === undefined && ended.group !== undefined) {
-    const group = await tx.get(groups, { id: ended.group })
-    if (group) await tx.put(groups, { ...group, open: Math.max(0, group.open - 1) })
-  }
+}
+
+/** A group is no longer waited for by what has ended. */
+async function releaseGroup(tx: Tx, ended: Transaction): Promise<void> {
+  if (ended.device !== undefined || ended.group === undefined) return
+  const group = await tx.get(groups, { id: ended.group })
+  if (group) await tx.put(groups, { ...group, open: Math.max(0, group.open - 1) })
+}
+
+/** The package that a payload is about. */
+function packageIn(payload: Json): { readonly package: string } {
+  const named = typeof payload === 'object' && payload !== null && 'package' in payload ? payload.package : ''
+  return { package: typeof named === 'string' ? named : '' }
 }
 
 async function nextSeq(tx: Tx, device: DeviceId, lane: string): Promise<number> {
