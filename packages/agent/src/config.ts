@@ -96,7 +96,8 @@ export const agentSettings: readonly AgentSetting[] = [
     kind: 'text',
     pattern: [/^(builtin|ext-[A-Za-z0-9_][A-Za-z0-9._-]*)$/, 'builtin or ext-<name of a helper>'],
     fallback: 'builtin',
-    about: 'how the device gets its credentials: from the hub, or by a helper that registers and logs in (ext-<name>)',
+    about:
+      'how the device gets its credentials: from the hub, or by a helper that registers and logs in (ext-<name>)',
   },
   {
     key: 'creds.helpers',

@@ -104,7 +104,7 @@ describe('[AG42] the spool', () => {
     expect(heard).toEqual(['a', 'b'])
   })
 
-  test('[AG43] a full spool loses its oldest lines and keeps the newest', async () => {
+  test('[AG43] a full spool loses its oldest lines, says how many, and keeps the newest', async () => {
     const disk = createMemoryDisk()
     const spool = createLogSpool(disk)
     const lines = Math.ceil((logLimits.fileBytes * (logLimits.files + 3)) / 4000)
@@ -112,11 +112,19 @@ describe('[AG42] the spool', () => {
     const files = await disk.list('logs')
     expect(files.length).toBeLessThanOrEqual(logLimits.files)
     const heard: number[] = []
+    let lost = 0
     await spool.drain(async (entries) => {
-      heard.push(...entries.map((entry) => Number.parseInt(entry.msg, 10)))
+      for (const { msg } of entries) {
+        const dropped = /^(\d+) lines of log were dropped/.exec(msg)?.[1]
+        if (dropped === undefined) heard.push(Number.parseInt(msg, 10))
+        else lost += Number(dropped)
+      }
       return undefined
     })
     expect(heard.at(-1)).toBe(lines - 1)
+    // Every line has arrived or is counted among the lost, save for counts that were lost themselves.
+    expect(lost).toBeGreaterThan(0)
+    expect(lost).toBeLessThanOrEqual(heard[0] ?? 0)
     expect(heard[0]).toBeGreaterThan(0)
     expect(heard).toEqual(heard.map((_, i) => (heard[0] ?? 0) + i))
   })

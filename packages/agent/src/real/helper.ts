@@ -46,7 +46,11 @@ export function createHelper({ name, folder, hub, timeoutMs }: HelperSettings): 
       child.once('close', (code, by) => {
         if (code === 0) return resolve(parseKeyValues(said.out))
         const why = said.err.trim().split('\n').at(-1) ?? ''
-        reject(new Error(`helper ${name} ${verb}: ${code === null ? `ended by ${by}` : `exit code ${code}`} ${why}`.trim()))
+        reject(
+          new Error(
+            `helper ${name} ${verb}: ${code === null ? `ended by ${by}` : `exit code ${code}`} ${why}`.trim(),
+          ),
+        )
       })
     })
   }

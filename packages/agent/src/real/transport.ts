@@ -7,6 +7,7 @@
  */
 import { Agent as HttpAgent, request as httpRequest } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { urlToHttpOptions } from 'node:url'
 import type { Transport, TransportReply } from '../ports.ts'
 
 /** A way out through somebody else. */
@@ -41,10 +42,10 @@ export function createRealTransport(proxy?: Proxy): { transport: Transport; clos
       const entrusted = proxy?.noConnect && https && !isExcepted(target.hostname, proxy.except)
       const where = entrusted
         ? { host: proxy.host, port: proxy.port, path: target.href, agent: direct, setHost: false }
-        : { agent: https ? secure : plain }
-      const request = (https && !entrusted ? httpsRequest : httpRequest)(entrusted ? {} : target, {
-        method,
+        : { ...urlToHttpOptions(target), agent: https ? secure : plain }
+      const request = (https && !entrusted ? httpsRequest : httpRequest)({
         ...where,
+        method,
         headers: {
           ...(entrusted ? { host: target.host } : {}),
           ...headers,
@@ -77,7 +78,12 @@ export function createRealTransport(proxy?: Proxy): { transport: Transport; clos
 export function isExcepted(host: string, except: string): boolean {
   return except
     .split(',')
-    .map((each) => each.trim().toLowerCase().replace(/^\*?\./, ''))
+    .map((each) =>
+      each
+        .trim()
+        .toLowerCase()
+        .replace(/^\*?\./, ''),
+    )
     .some((each) => each === '*' || each === host || (each !== '' && host.endsWith(`.${each}`)))
 }
 
