@@ -43,7 +43,11 @@ export async function startWaymark(
   flags: readonly string[] = [],
 ): Promise<{
   port: number
+  /** Where ExoPort devices dial in. */
+  exoport: number
   pid: number
+  /** Resident memory now, bytes; undefined where the system does not tell. */
+  memory(): number | undefined
   /** Largest resident memory so far, bytes; undefined where the system does not tell. */
   peakMemory(): number | undefined
   stop(): Promise<void>
@@ -68,18 +72,23 @@ export async function startWaymark(
     env: { MALLOC_ARENA_MAX: '2', ...process.env, WAYMARK_ADMIN_PASSWORD: 'bench' },
   })
   let port = 0
+  let exoport = 0
   for await (const line of createInterface({ input: child.stdout })) {
     port = Number(/^listening http \S+:(\d+)$/.exec(line)?.[1] ?? port)
+    exoport = Number(/^listening exoport \S+:(\d+)$/.exec(line)?.[1] ?? exoport)
     if (line === 'ready') break
+  }
+  const told = (name: string): number | undefined => {
+    if (!existsSync(`/proc/${child.pid}/status`)) return undefined
+    const found = new RegExp(`${name}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))
+    return found ? Number(found[1]) * 1024 : undefined
   }
   return {
     port,
+    exoport,
     pid: child.pid ?? 0,
-    peakMemory() {
-      if (!existsSync(`/proc/${child.pid}/status`)) return undefined
-      const told = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))
-      return told ? Number(told[1]) * 1024 : undefined
-    },
+    memory: () => told('VmRSS'),
+    peakMemory: () => told('VmHWM'),
     async stop() {
       child.kill('SIGKILL')
       await once(child, 'exit')

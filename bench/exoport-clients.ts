@@ -4,7 +4,10 @@ import { DeviceEnd, deviceCall, type Effect, FrameCutter, keyOf, operationAnswer
 
 export type ClientsAsked =
   /** So many more, all at once; answers the milliseconds until the last was served. */
-  { readonly kind: 'connect'; readonly count: number } | { readonly kind: 'leave' }
+  | { readonly kind: 'connect'; readonly count: number }
+  /** Resolves once so many calls were answered since the last time; says how long it took from the first to the last. */
+  | { readonly kind: 'served'; readonly count: number }
+  | { readonly kind: 'leave' }
 
 const { port, mode, account } = JSON.parse(process.argv[2] ?? '{}') as {
   port: number
@@ -12,6 +15,7 @@ const { port, mode, account } = JSON.parse(process.argv[2] ?? '{}') as {
   account: string
 }
 const sockets: Socket[] = []
+const calls = { count: 0, firstMs: 0, lastMs: 0 }
 const keys = { deviceKey: keyOf(7001), serverKey: keyOf(7002) }
 process.send?.({})
 process.on('message', (asked: ClientsAsked) => {
@@ -24,6 +28,12 @@ async function answer(asked: ClientsAsked): Promise<object> {
     for (const socket of sockets.splice(0)) socket.destroy()
     await Promise.all(gone)
     return {}
+  }
+  if (asked.kind === 'served') {
+    while (calls.count < asked.count) await new Promise((resolve) => setTimeout(resolve, 5))
+    const ms = calls.lastMs - calls.firstMs
+    calls.count = 0
+    return { ms }
   }
   const began = performance.now()
   const from = sockets.length
@@ -38,7 +48,7 @@ function openDevice(number: number): Promise<boolean> {
     { name: { account, device: `d${number}` }, ...keys },
     crypto.getRandomValues(new Uint8Array(4)),
   )
-  const answer = operationAnswer.notify('blink-callback', [])
+  const answer = operationAnswer.ok
   return new Promise((resolve) => {
     const socket = dial()
     const carryOut = (effects: readonly Effect[]): void => {
@@ -46,7 +56,12 @@ function openDevice(number: number): Promise<boolean> {
         if (effect.kind === 'send') socket.write(effect.bytes)
         else if (effect.kind === 'ready') carryOut(end.call({ id: 0, ...deviceCall.ping() }, 0))
         else if (effect.kind === 'answered') resolve(effect.answer.kind === 'reply')
-        else if (effect.kind === 'called') carryOut(end.answer(answer))
+        else if (effect.kind === 'called') {
+          if (calls.count === 0) calls.firstMs = performance.now()
+          calls.count += 1
+          calls.lastMs = performance.now()
+          carryOut(end.answer(answer))
+        }
       }
     }
     socket.once('connect', () => carryOut(end.start(0)))
