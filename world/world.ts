@@ -61,6 +61,10 @@ export async function playWorld(seed: string, profile?: TemperName): Promise<Tol
   const folder = mkdtempSync(join(tmpdir(), 'waymark-world-'))
   try {
     return await play(seed, profile, folder)
+  } catch (error) {
+    // The world itself gave up: also that is told by its seed.
+    const counts = { requests: 0, revisions: 0, deviceDeaths: 0, serverDeaths: 0 }
+    return { seed, moves: [], broken: [`the world ended: ${String(error)}`], counts }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

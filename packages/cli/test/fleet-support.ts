@@ -215,6 +215,7 @@ function tableWith(outside: Outside) {
     { name: 'join-token', summary: '', load: () => load(import('../src/commands/join-token.ts'))() },
     { name: 'app', summary: '', load: () => load(import('../src/commands/app.ts'))() },
     { name: 'user', summary: '', load: () => load(import('../src/commands/user.ts'))() },
+    { name: 'sim', summary: '', load: () => load(import('../src/commands/sim.ts'))() },
   ]
 }
 
