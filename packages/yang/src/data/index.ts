@@ -11,6 +11,7 @@ export {
   parseJson,
   printJson,
 } from './json.ts'
+export { fromNotation, type Notation, type NotationRefusal, toNotation } from './notation.ts'
 export { mergeDocuments, patchDocument } from './patch.ts'
 export {
   createValidator,
