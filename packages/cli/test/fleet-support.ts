@@ -214,6 +214,8 @@ function tableWith(outside: Outside) {
     { name: 'token', summary: '', load: () => load(import('../src/commands/token.ts'))() },
     { name: 'join-token', summary: '', load: () => load(import('../src/commands/join-token.ts'))() },
     { name: 'app', summary: '', load: () => load(import('../src/commands/app.ts'))() },
+    { name: 'audit', summary: '', load: () => load(import('../src/commands/audit.ts'))() },
+    { name: 'keys', summary: '', load: () => load(import('../src/commands/keys.ts'))() },
     { name: 'user', summary: '', load: () => load(import('../src/commands/user.ts'))() },
     { name: 'sim', summary: '', load: () => load(import('../src/commands/sim.ts'))() },
   ]
