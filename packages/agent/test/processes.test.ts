@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createMemoryDisk } from '../src/index.ts'
 import { createOutput, outputLimits } from '../src/process/output.ts'
@@ -76,6 +77,26 @@ describe('real processes', () => {
     launched.signal('SIGKILL')
     expect(await launched.exited).toBe('was ended by SIGKILL')
     while (await isAlive(child)) await new Promise((wait) => setTimeout(wait, 10))
+  })
+
+  test('[AG84] what an agent had started but not marked is ended too; who merely stands there is not', async () => {
+    await using at = await workshop()
+    await mkdir(join(at.path, 'revisions/1/web'), { recursive: true })
+    const cwd = 'revisions/1/web'
+    const env = { PATH: '/usr/bin:/bin' }
+    const stray = await at.processes.launch(
+      shell('exec sleep 600', { cwd, env: { ...env, WAYMARK_CONTAINER: 'web' } }),
+    )
+    const somebody = await at.processes.launch(shell('exec sleep 600', { cwd, env }))
+    const elsewhere = await at.processes.launch(
+      shell('exec sleep 600', { env: { ...env, WAYMARK_CONTAINER: 'x' } }),
+    )
+    await at.processes.endStrays?.()
+    expect(await stray.exited).toBe('was ended by SIGTERM')
+    for (const other of [somebody, elsewhere]) {
+      expect(await isAlive((JSON.parse(other.mark) as { pid: number }).pid)).toBe(true)
+      other.signal('SIGKILL')
+    }
   })
 
   test('[AG84] what an agent left behind is found by its mark and ended; a stranger with its number is not', async () => {

@@ -212,6 +212,25 @@ describe('with a restart', () => {
       expect(rig.sim.alive()).toEqual([])
     })
 
+  for (const [kind, first, last] of [
+    ['that came with a restart', () => [system(1), system(2)], 'DONE'],
+    ['that came live', () => [stateOf({ web: web(1) }), stateOf({ web: web(2) })], 'UPDATED'],
+  ] as const)
+    test(`[AG85] an end that was asked for in the midst of testing leaves a revision ${kind} to the next start, which keeps it`, async () => {
+      const [from, to] = first()
+      const { rig, step } = await offered(to, {}, from)
+      const stop = new AbortController()
+      const testing = () => step.progress.status === 'TESTING'
+      if (kind === 'that came with a restart') expect(await rig.live()).toBe('restart')
+      expect(await rig.live(undefined, undefined, { stop, when: testing })).toBe('stopped')
+      expect(rig.sim.alive()).toEqual([])
+      expect(await rig.marked()).toBe(true)
+      expect(await rig.settle()).toEqual(['idle'])
+      expect(lastOf(step)).toMatchObject({ status: last, data: { revision: 2 } })
+      expect(await rig.running()).toBe('2')
+      expect(await rig.marked()).toBe(false)
+    })
+
   test('[AG78] an INPROGRESS found at start does not loop: it is run once, concluded once', async () => {
     const { rig, step } = await offered(system(2), {}, system(1))
     await rig.live()
@@ -340,6 +359,18 @@ describe('state checks', () => {
     'in part': () => signed(keys.privateKey, ['device.json']),
     'not at all': () => stateOf({ web: web(2) }),
   }
+  for (const [mode, ends] of [
+    ['lenient', 'UPDATED'],
+    ['strict', 'WONTGO'],
+  ] as const)
+    test(`[AG80] a device without any key, in mode ${mode}: a signed state ends ${ends}, and what was seen is told`, async () => {
+      const { rig, step } = await offered(signed())
+      rig.config = { ...rig.config, signatures: { mode, trusted: [] } }
+      await rig.settle()
+      expect(lastOf(step).status).toBe(ends)
+      expect(rig.events).toContainEqual(expect.objectContaining({ event: 'signatures', valid: 0 }))
+    })
+
   for (const { mode, state, ends } of table)
     test(`[AG80] mode ${mode}: a state signed ${state} ends ${ends}`, async () => {
       const { rig, step } = await offered(states[state]())

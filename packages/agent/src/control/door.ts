@@ -174,7 +174,12 @@ export function createDoor(house: ControlHouse, uploads: Uploads, settings: Door
 
   async function run(rev: number | undefined, rebooting: boolean, as?: number): Promise<ControlReply> {
     const revision = rev === undefined ? undefined : await steps.revision(rev, as)
-    return revision ? submit({ kind: 'run', revision, rebooting }) : absent
+    if (rev === undefined || !revision) return absent
+    // An end of an earlier run must not be taken for that of this one.
+    const before = await steps.renew(revision.rev)
+    const reply = submit({ kind: 'run', revision, rebooting })
+    if (reply !== ok && before) await steps.restore(revision.rev, before)
+    return reply
   }
 
   /** What has come to its end may be collected. */

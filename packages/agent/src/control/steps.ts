@@ -48,6 +48,9 @@ export interface Steps {
   /** Keeps a state under a local name. */
   put(name: string, text: string): Promise<StepKept>
   message(rev: number, text: string): Promise<void>
+  /** Sets the progress of a local revision back to that of one not yet run; answers what it was, if it changed. */
+  renew(rev: number): Promise<LocalProgress | undefined>
+  restore(rev: number, progress: LocalProgress): Promise<void>
   /** Forgets local revisions that have ended, and neither run nor ran before. */
   forgetEnded(): Promise<void>
 }
@@ -221,6 +224,13 @@ export function createSteps(house: ControlHouse): Steps {
       const entry = { rev, name: book.nameOf(rev), at: clock.now(), progress: undefined }
       await book.put({ ...entry, ...book.of(rev), commitMessage: text })
     },
+    async renew(rev) {
+      const before = isLocal(rev) ? book.of(rev)?.progress : undefined
+      if (!before || before.status === ready.status) return undefined
+      await book.note(rev, ready, clock.now())
+      return before
+    },
+    restore: (rev, before) => book.note(rev, before, clock.now()),
     async forgetEnded() {
       const kept = await needed()
       await forget(

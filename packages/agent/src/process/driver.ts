@@ -246,6 +246,7 @@ export function createProcessDriver(
         await processes.endLeftover((await disk.readText(`${marksFolder}/${name}`)) ?? '')
         await disk.remove(`${marksFolder}/${name}`)
       }
+      await processes.endStrays?.()
       // What is in force but cannot be run (a factory folder written for another driver) is said; updates go on.
       await applyCurrent().catch((cause: unknown) =>
         ports.tell({ event: 'trouble', during: 'start', detail: messageOf(cause), againInMs: 0 }),

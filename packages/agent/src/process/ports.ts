@@ -39,6 +39,8 @@ export interface Processes {
   launch(launch: Launch): Promise<Launched>
   /** Ends what an earlier agent left running; one that is gone, or is somebody else by now, is left alone. */
   endLeftover(mark: string): Promise<void>
+  /** Ends what an earlier agent started and had not marked yet when it died. */
+  endStrays?(): Promise<void>
   /** Ends what is kept over from earlier runs and wanted no more, and forgets what only it needed. */
   tidy?(wanted: readonly { readonly name: string; readonly fingerprint: string }[]): Promise<void>
 }

@@ -22,6 +22,8 @@ export type Engine = (typeof engines)[number]
 /** How long the engine may take for an answer, and to bring up a container (an image may have to be fetched). */
 const answerMs = 20_000
 const runMs = 600_000
+/** How long the log of a container that has ended may take to be read to its end. */
+const logEndMs = 5000
 
 /** The first engine that answers; undefined when none does. */
 export async function findEngine(among: readonly Engine[] = engines): Promise<Engine | undefined> {
@@ -116,11 +118,16 @@ export function createOciProcesses(engine: Engine, dataFolder: string, others: P
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     )
-    logs.on('error', () => undefined)
+    const read = new Promise<void>((done) => {
+      logs.once('close', () => done())
+      logs.once('error', () => done())
+    })
     const exited = run(engine, ['wait', nameOf(name)], 0).then(async ({ code, out }) => {
       const ended = Number(out.trim())
-      // Its log ends by itself; should it not, what it still holds is nobody's.
-      setTimeout(() => logs.kill('SIGKILL'), 1000).unref()
+      // Its log ends by itself, and goes with it: it is read to its end first, for as long as that makes sense.
+      const late = setTimeout(() => logs.kill('SIGKILL'), logEndMs)
+      await read
+      clearTimeout(late)
       await remove(nameOf(name))
       return code === 0 && Number.isInteger(ended) ? `exited with code ${ended}` : 'is gone'
     })

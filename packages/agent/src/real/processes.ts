@@ -3,11 +3,12 @@
  *
  * Limits are set by `prlimit` (util-linux) around the program, where there is one; without it a container with limits is
  * not started, rather than started without them. A mark is the process id with its start time and the machine's boot id
- * as `/proc` tells them: an id that was given to somebody else since is never signalled.
+ * as `/proc` tells them: an id that was given to somebody else since is never signalled. A container that an agent had
+ * started but not marked when it was killed is known by where it stands and what it is called.
  */
 import { spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile, readlink, realpath } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { Limits } from '../process/manifest.ts'
@@ -63,13 +64,20 @@ export function createRealProcesses(dataFolder: string): Processes {
     },
     async endLeftover(mark) {
       const found = parseMark(mark)
-      if (!found || (await birthOf(found.pid)) !== found.born) return
-      signalGroup(found.pid, 'SIGTERM')
-      for (let left = 20; left > 0; left--) {
-        await new Promise((wait) => setTimeout(wait, 100))
-        if ((await birthOf(found.pid)) !== found.born) return
+      if (found && (await birthOf(found.pid)) === found.born) await endGroup(found.pid, found.born)
+    },
+    async endStrays() {
+      const root = join(await realpath(dataFolder).catch(() => dataFolder), 'revisions', '/')
+      for (const name of await readdir('/proc').catch(() => [])) {
+        const pid = Number(name)
+        if (!Number.isInteger(pid) || pid === process.pid) continue
+        const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '')
+        if (!cwd.startsWith(root)) continue
+        // Somebody who merely looks around there is no container.
+        const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+        const born = await birthOf(pid)
+        if (/(^|\0)WAYMARK_CONTAINER=/.test(environment) && born !== undefined) await endGroup(pid, born)
       }
-      signalGroup(found.pid, 'SIGKILL')
     },
   }
 }
@@ -93,6 +101,16 @@ export const realDoors: Doors = {
       socket.once('timeout', () => end(new Error(`no answer within ${timeoutMs} ms`)))
       socket.once('error', end)
     }),
+}
+
+/** Asks a process and its group to end, and after two seconds makes them. */
+async function endGroup(pid: number, born: string): Promise<void> {
+  signalGroup(pid, 'SIGTERM')
+  for (let left = 20; left > 0; left--) {
+    await new Promise((wait) => setTimeout(wait, 100))
+    if ((await birthOf(pid)) !== born) return
+  }
+  signalGroup(pid, 'SIGKILL')
 }
 
 function signalGroup(pid: number, signal: NodeJS.Signals): void {

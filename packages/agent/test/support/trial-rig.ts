@@ -106,8 +106,13 @@ export async function createTrialRig(
      * One life on a disk: until it is idle, wants a restart, or an hour has passed; or until it is killed, by its disk or
      * because `until` holds after a request. A killed one leaves its processes behind and does nothing more.
      */
-    async live(makeDisk: (kill: () => void) => Disk = () => disk, until = () => false): Promise<string> {
-      const stop = new AbortController()
+    async live(
+      makeDisk: (kill: () => void) => Disk = () => disk,
+      until = () => false,
+      /** Asks it to end, politely, once so. */
+      polite?: { readonly stop: AbortController; readonly when: () => boolean },
+    ): Promise<string> {
+      const stop = polite?.stop ?? new AbortController()
       let killed = false
       const itsDisk = makeDisk(() => {
         killed = true
@@ -116,6 +121,7 @@ export async function createTrialRig(
         transport: async (request) => {
           if (killed) throw new Error('gone')
           const reply = await hub.transport(request)
+          if (polite?.when()) polite.stop.abort()
           if (!until()) return reply
           // The process dies where it stands: nothing it still does may count.
           killed = true
