@@ -107,6 +107,8 @@ export async function openHomes(config: Config, services: Pick<Services, 'log'>)
     }
   const folder =
     config.objects === undefined ? join(config.data, 'objects') : new URL(config.objects).pathname
+  const unfinished = await unfinishedRestore(folder)
+  if (unfinished !== undefined) throw new StartFailure(unfinished)
   // Processes of one PostgreSQL share their objects; a SQLite file has one process.
   const shared = isShared(config)
   const bytes = await createObjectBytes({ folder, shared })
@@ -199,6 +201,7 @@ export async function composeHouse(
     store,
     keys,
     presence,
+    bytes,
     clock,
     env,
     draining: services.draining,

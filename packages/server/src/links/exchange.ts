@@ -18,6 +18,7 @@ import {
   workOn,
   worksToDo,
 } from '@waymark/domain'
+import type { ObjectBytes } from '@waymark/store'
 import type { Config } from '../config.ts'
 import { createPost } from '../deliveries/post.ts'
 import { createRenderer } from '../deliveries/render.ts'
@@ -34,6 +35,7 @@ import { createLinkHouse } from './link-house.ts'
 import { mergeTexts } from './merge.ts'
 import { createDeviceModules, type FoundOperation } from './modules.ts'
 import { createSessions, type KnownDevice } from './sessions.ts'
+import { initialValues, readPart } from './software.ts'
 import { createTrailCarrier } from './trail-carrier.ts'
 import { createUpward } from './upward.ts'
 
@@ -44,6 +46,7 @@ export interface ExchangeNeeds {
   readonly store: Store
   readonly keys: Keys
   readonly presence: Presence
+  readonly bytes: ObjectBytes
   readonly clock: { now(): Instant }
   env(): Env
   readonly draining: AbortSignal
@@ -82,6 +85,8 @@ export function createExchange(needs: ExchangeNeeds) {
       return judged?.ok ? judged.value : undefined
     },
     call: (device, up) => upward.call(device, up),
+    initialValues: (tenant, of, given) => initialValues(schemas, tenant, of, given),
+    bytes: { read: (sha, offset, length) => readPart(needs.bytes, sha, offset, length) },
   })
   const renderer = createRenderer({ store, schemas })
   const sender = createSender({

@@ -105,10 +105,23 @@ export interface OpenSession {
    * only gives what another lane holds, so several calls may wait at once.
    */
   next(waitMs?: number): Promise<Carried | undefined>
+  /** The same for links that carry packages too; `next` answers for those that do not, by saying so. */
+  nextOfAll(waitMs?: number): Promise<Carried | CarriedSoftware | undefined>
   /** What came of it, on disk when this resolves. One that ended meanwhile (timed out, cancelled) is ignored. */
-  settle(carried: Carried, outcome: Outcome): Promise<void>
+  settle(carried: Carried | CarriedSoftware, outcome: Outcome): Promise<void>
   /** How far the device is, in percent. */
-  progressed(carried: Carried, percent: number): Promise<void>
+  progressed(carried: Carried | CarriedSoftware, percent: number): Promise<void>
+  /** Part of the image of a step: at most `length` bytes from `offset` on, fewer at its end. */
+  image(carried: CarriedPackages, step: number, offset: number, length: number): Promise<Uint8Array>
+  /**
+   * The device has stored a step's image up to so many bytes: they are not asked for again, also after a cut or a restart.
+   * What it can not have (more than there is) is refused.
+   */
+  confirmed(carried: CarriedPackages, step: number, bytes: number): Promise<boolean>
+  /** The image is to be sent again from its beginning: its checksum was not right. */
+  restart(carried: CarriedPackages, step: number): Promise<void>
+  /** A step has ended on the device; a failed one ends the whole. */
+  stepped(carried: CarriedPackages, step: number, done: boolean, reason?: string): Promise<void>
   /** The parameters of an operation or notification that the device's modules define; undefined: none of them does. */
   describe(module: string, name: string): Promise<Described | undefined>
   /** What the device says by itself. */
@@ -154,6 +167,45 @@ export interface CarriedConfiguration extends CarriedBase {
   readonly kind: 'configuration'
   readonly name: string
   readonly values: JsonObject
+}
+
+/** Packages, and configuration of packages: for links that know them. */
+export type CarriedSoftware = CarriedPackages | CarriedPackageConfiguration
+
+/** Steps to take in order: prerequisites first, what is no longer needed last. */
+export interface CarriedPackages extends CarriedBase {
+  readonly kind: 'packages'
+  readonly steps: readonly CarriedStep[]
+}
+
+export interface CarriedStep {
+  readonly operation: 'transmit' | 'install' | 'upgrade' | 'uninstall'
+  readonly package: string
+  /** What an upgrade replaces. */
+  readonly from?: string
+  /** What the device's installer is told. */
+  readonly arguments?: string
+  /** What is transferred; an uninstall has none. */
+  readonly image?: {
+    readonly size: number
+    readonly sha256: string
+    /** Bytes that the device has confirmed before: begin behind them. */
+    readonly confirmed: number
+  }
+  /** The configuration that the package begins with; absent where it has none. */
+  readonly values?: JsonObject
+}
+
+/** Configuration of one or more packages, to be taken as a whole or not at all. */
+export interface CarriedPackageConfiguration extends CarriedBase {
+  readonly kind: 'package-configuration'
+  readonly packages: readonly {
+    readonly package: string
+    /** All of it, as it is to be. */
+    readonly values: JsonObject
+    /** Only what was edited, for devices that merge by themselves. */
+    readonly edits: JsonObject
+  }[]
 }
 
 /** What came of something carried. */

@@ -1,9 +1,11 @@
 /**
- * Which modules a device has, and what they define. A device has the modules of the sets of configuration that it is a
- * member of; it may be asked, and may say, what these define and nothing else.
+ * Which modules a device has, and what they define. A device has the modules of the packages that are installed on it and
+ * of the sets of configuration that it is a member of; it may be asked, and may say, what these define and nothing else.
  */
 import {
   type DeviceId,
+  packages,
+  packagesOf,
   parseSchemaName,
   type Reader,
   type Store,
@@ -12,10 +14,10 @@ import {
 } from '@waymark/domain'
 import type { OpenSchema, Operation, SchemaRoom } from '../schemas/schema-room.ts'
 
-/** A module of a device, and the set of configuration that gives it. */
+/** A module of a device, and the set of configuration that gives it, where none of its packages does. */
 export interface DeviceModule {
   readonly schema: OpenSchema
-  readonly set: string
+  readonly set?: string
 }
 
 export interface FoundOperation extends DeviceModule {
@@ -38,6 +40,13 @@ export function createDeviceModules({
     name: string,
     reader: Reader = store.read(tenant),
   ): Promise<DeviceModule | undefined> {
+    for (const row of await packagesOf(reader, device)) {
+      if (!row.installed) continue
+      const file = (await reader.get(packages, { name: row.package }))?.file
+      if (file === undefined || parseSchemaName(file).name !== name) continue
+      const schema = await schemas.open(tenant, parseSchemaName(file))
+      if (schema) return { schema }
+    }
     for (const set of await setsOfDevice(reader, device)) {
       if (set.schema !== name) continue
       const schema = await schemas.open(tenant, parseSchemaName(set.file))

@@ -7,19 +7,34 @@
  * name the devices they touch, and whoever waits for one of them looks again.
  */
 import {
+  type AskedPackage,
+  confirmedOf,
+  confirmTransfer,
   type DeviceId,
+  describePlanRefusal,
   devices,
   type Ending,
   type Env,
+  effectiveConfiguration,
+  endPackageStep,
   finish,
+  keepConfiguration,
   linkLost,
   ok,
+  type Package,
   type PushedConfiguration,
+  type PushedPackages,
+  packagesOf as packagesOfDevice,
   payloadOf,
+  planFor,
   progress,
+  pushedPackages,
+  type Reader,
+  restartTransfer,
   type Store,
   settleConfigurationSet,
   settled,
+  settlePackageConfigurations,
   type TenantId,
   type Transaction,
   takeNext,
@@ -29,7 +44,20 @@ import {
 import { type JsonObject, parseJson, printJson } from '@waymark/yang'
 import type { Log } from '../log.ts'
 import type { Presence } from '../presence.ts'
-import type { Carried, Described, Known, OpenSession, Outcome, Session, UpAnswer, UpCall } from './link.ts'
+import type {
+  Carried,
+  CarriedPackageConfiguration,
+  CarriedPackages,
+  CarriedSoftware,
+  CarriedStep,
+  Described,
+  Known,
+  OpenSession,
+  Outcome,
+  Session,
+  UpAnswer,
+  UpCall,
+} from './link.ts'
 import { mergeTexts } from './merge.ts'
 
 /** What an RPC's transaction asks: its input and the caller's name for it are JSON texts, so that no number is rounded. */
@@ -67,6 +95,15 @@ export interface SessionsNeeds {
   ): Promise<JsonObject | undefined>
   /** What a device says by itself. */
   call(device: KnownDevice, up: UpCall): Promise<UpAnswer>
+  /** The configuration that a package begins with, defaults filled in; undefined where it has none. */
+  initialValues(tenant: TenantId, of: Package, given: string | undefined): Promise<string | undefined>
+  /** Bytes of an image. */
+  bytes: ImageBytes
+}
+
+/** Where bytes of images are read. */
+export interface ImageBytes {
+  read(sha: string, offset: number, length: number): Promise<Uint8Array>
 }
 
 /** Lanes that links carry, in the order in which they are looked at. */
@@ -126,7 +163,12 @@ export function createSessions(needs: SessionsNeeds) {
     await requeue(known)
     presence.heard(known.device, session.address)
     return {
-      next: (waitMs) => next(live, waitMs),
+      next: (waitMs) => nextCall(live, waitMs),
+      nextOfAll: (waitMs) => next(live, waitMs),
+      image: (carried, step, offset, length) => image(carried, step, offset, length),
+      confirmed: (carried, step, bytes) => confirmed(live, carried, step, bytes),
+      restart: (carried, step) => restart(live, carried, step),
+      stepped: (carried, step, done, reason) => stepped(live, carried, step, done, reason),
       settle: (carried, outcome) => settle(live, carried, outcome),
       progressed: (carried, percent) => progressed(live, carried, percent),
       describe: (module, name) => needs.describe(known, module, name),
@@ -163,7 +205,19 @@ export function createSessions(needs: SessionsNeeds) {
     await store.transact(tenant, async (tx) => ok(await linkLost(tx, needs.env(), device)))
   }
 
-  async function next(live: Live, waitMs?: number): Promise<Carried | undefined> {
+  /** For links that carry calls alone: what they can not carry is answered for them. */
+  async function nextCall(live: Live, waitMs?: number): Promise<Carried | undefined> {
+    for (;;) {
+      const carried = await next(live, waitMs)
+      if (carried?.kind !== 'packages' && carried?.kind !== 'package-configuration') return carried
+      await settle(live, carried, {
+        kind: 'unsupported',
+        reason: `${live.known.protocol} carries no packages`,
+      })
+    }
+  }
+
+  async function next(live: Live, waitMs?: number): Promise<Carried | CarriedSoftware | undefined> {
     const until = waitMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + waitMs
     while (live.open) {
       const seen = live.news
@@ -199,7 +253,7 @@ export function createSessions(needs: SessionsNeeds) {
     })
   }
 
-  async function take(live: Live): Promise<Carried | undefined> {
+  async function take(live: Live): Promise<Carried | CarriedSoftware | undefined> {
     const { tenant, device } = live.known
     for (const lane of carriedLanes) {
       if (live.underWay.has(lane) || live.taking.has(lane)) continue
@@ -219,11 +273,8 @@ export function createSessions(needs: SessionsNeeds) {
         live.underWay.set(lane, taken.sent.id)
         const carried = await carriedOf(live.known, taken.sent, taken.payload)
         if (carried && live.open) return carried
-        if (!carried)
-          await end(live.known, taken.sent.id, {
-            state: 'failed',
-            reason: 'format-error: none of the device’s modules defines it any more',
-          })
+        // Nothing to carry: packages that are as they are asked to be, or what no module defines any more.
+        if (!carried) await endUncarried(live.known, taken.sent)
         live.underWay.delete(lane)
         wake(live)
       } finally {
@@ -233,16 +284,38 @@ export function createSessions(needs: SessionsNeeds) {
     return undefined
   }
 
+  async function endUncarried(known: KnownDevice, sent: Transaction): Promise<void> {
+    const gone = 'format-error: none of the device’s modules defines it any more'
+    const plan =
+      sent.kind === 'package'
+        ? await planFor(store.read(known.tenant), known.device, await askedPackage(known, sent))
+        : undefined
+    const ending: Ending =
+      plan === undefined
+        ? { state: 'failed', reason: gone }
+        : plan.ok
+          ? { state: 'done', proof: 'claimed' }
+          : { state: 'failed', reason: describePlanRefusal(plan.refusal) }
+    await end(known, sent.id, ending)
+  }
+
+  async function askedPackage({ tenant }: KnownDevice, sent: Transaction): Promise<AskedPackage> {
+    return (await payloadOf(store.read(tenant), sent)) as unknown as AskedPackage
+  }
+
   async function carriedOf(
     known: KnownDevice,
     sent: Transaction,
     payload: unknown,
-  ): Promise<Carried | undefined> {
+  ): Promise<Carried | CarriedSoftware | undefined> {
     const base = {
       transaction: sent.id,
       attempt: sent.attempts - 1,
       ...(sent.expiresAt === undefined ? {} : { expiresAt: sent.expiresAt }),
     }
+    if (sent.kind === 'package') return packagesOf(known, sent, payload as AskedPackage, base)
+    const pushed = sent.kind === 'configuration' && (await pushedPackages(store.read(known.tenant), sent))
+    if (pushed) return packageConfiguration(known, pushed, base)
     if (sent.kind === 'configuration') {
       const { name, values, callId } = payload as PushedConfiguration
       return { kind: 'configuration', ...base, name, values: objectOf(values), callId: jsonOf(callId) }
@@ -262,14 +335,144 @@ export function createSessions(needs: SessionsNeeds) {
     )
   }
 
-  async function settle(live: Live, carried: Carried, outcome: Outcome): Promise<void> {
+  async function packagesOf(
+    { tenant, device }: KnownDevice,
+    sent: Transaction,
+    asked: AskedPackage,
+    base: Omit<CarriedPackages, 'kind' | 'steps' | 'callId'>,
+  ): Promise<CarriedPackages | undefined> {
+    const reader = store.read(tenant)
+    // As things are now: what was done meanwhile is not done again.
+    const plan = await planFor(reader, device, asked)
+    if (!plan.ok || plan.value.length === 0) return undefined
+    const steps: CarriedStep[] = []
+    for (const { operation, package: of, from, arguments: told } of plan.value) {
+      const begins = operation === 'install' || operation === 'upgrade'
+      const values = begins
+        ? await needs.initialValues(tenant, of, of.name === asked.package ? asked.values : undefined)
+        : undefined
+      steps.push({
+        operation,
+        package: of.name,
+        ...(from === undefined ? {} : { from }),
+        ...(told === undefined ? {} : { arguments: told }),
+        ...(operation === 'uninstall'
+          ? {}
+          : {
+              image: {
+                size: of.size,
+                sha256: of.image,
+                confirmed: await confirmedOf(reader, sent.id, of.name),
+              },
+            }),
+        ...(values === undefined ? {} : { values: objectOf(values) }),
+      })
+    }
+    return { kind: 'packages', ...base, callId: jsonOf(asked.callId), steps }
+  }
+
+  async function packageConfiguration(
+    { tenant, device }: KnownDevice,
+    pushed: PushedPackages,
+    base: Omit<CarriedPackageConfiguration, 'kind' | 'packages' | 'callId'>,
+  ): Promise<CarriedPackageConfiguration> {
+    const reader = store.read(tenant)
+    const packages: { package: string; values: JsonObject; edits: JsonObject }[] = []
+    for (const edit of pushed.packages) {
+      // A member of a group that has not got the package is not told of it.
+      const has = (await installedOn(reader, device)).includes(edit.package)
+      if (!has) continue
+      const values = objectOf(await effectiveConfiguration(reader, device, edit, mergeTexts))
+      packages.push({ package: edit.package, values, edits: objectOf(edit.values) })
+    }
+    return { kind: 'package-configuration', ...base, callId: jsonOf(pushed.callId), packages }
+  }
+
+  function stepOf(carried: CarriedPackages, step: number): CarriedStep {
+    const found = carried.steps[step]
+    if (!found) throw new RangeError(`there is no step ${step}`)
+    return found
+  }
+
+  async function image(
+    carried: CarriedPackages,
+    step: number,
+    offset: number,
+    length: number,
+  ): Promise<Uint8Array> {
+    const { image: of } = stepOf(carried, step)
+    if (!of || offset < 0 || offset >= of.size || length <= 0) return new Uint8Array()
+    return needs.bytes.read(of.sha256, offset, Math.min(length, of.size - offset))
+  }
+
+  async function confirmed(
+    { known }: Live,
+    carried: CarriedPackages,
+    step: number,
+    bytes: number,
+  ): Promise<boolean> {
+    const { image: of, package: name } = stepOf(carried, step)
+    const done = await store.transact(known.tenant, async (tx) => {
+      const transaction = await tx.get(transactions, { id: carried.transaction })
+      if (!transaction?.open || !of) return ok(0)
+      return confirmTransfer(tx, { transaction, package: name, size: of.size, bytes })
+    })
+    return done.ok
+  }
+
+  async function restart({ known }: Live, carried: CarriedPackages, step: number): Promise<void> {
+    const { package: name } = stepOf(carried, step)
+    await store.transact(known.tenant, async (tx) => ok(await restartTransfer(tx, carried.transaction, name)))
+  }
+
+  async function stepped(
+    { known }: Live,
+    carried: CarriedPackages,
+    step: number,
+    done: boolean,
+    reason?: string,
+  ): Promise<void> {
+    const { operation, package: name, from, values } = stepOf(carried, step)
+    await store.transact(known.tenant, async (tx) => {
+      const env = needs.env()
+      const asked = await tx.get(transactions, { id: carried.transaction })
+      if (!asked?.open) return ok(undefined)
+      const what = { operation, package: { name }, ...(from === undefined ? {} : { from }) }
+      const last = step === carried.steps.length - 1
+      await endPackageStep(tx, env, asked, what, { done, last })
+      if (done && values !== undefined)
+        await keepConfiguration(tx, env, {
+          device: known.device,
+          package: name,
+          values: printJson(values),
+          transaction: asked.id,
+        })
+      if (!done) {
+        const why = `device-error: ${operation} of ${name}: ${reason ?? 'the device could not'}`
+        await finish(
+          tx,
+          env,
+          asked.id,
+          { state: 'failed', reason: why },
+          { kind: 'device', id: known.device },
+        )
+      }
+      return ok(undefined)
+    })
+  }
+
+  async function settle(live: Live, carried: Carried | CarriedSoftware, outcome: Outcome): Promise<void> {
     const ending = await endingOf(live.known, carried, outcome)
     await end(live.known, carried.transaction, ending, carried)
     for (const [lane, id] of live.underWay) if (id === carried.transaction) live.underWay.delete(lane)
     wake(live)
   }
 
-  async function endingOf(known: KnownDevice, carried: Carried, outcome: Outcome): Promise<Ending> {
+  async function endingOf(
+    known: KnownDevice,
+    carried: Carried | CarriedSoftware,
+    outcome: Outcome,
+  ): Promise<Ending> {
     const fit = (what: 'output' | 'notification', name: string, params: JsonObject) =>
       carried.kind === 'rpc'
         ? needs.fit(known, carried.module, what, name, params)
@@ -297,7 +500,7 @@ export function createSessions(needs: SessionsNeeds) {
     { tenant, device }: KnownDevice,
     id: Transaction['id'],
     ending: Ending,
-    carried?: Carried,
+    carried?: Carried | CarriedSoftware,
   ): Promise<void> {
     const by = { kind: 'device', id: device } as const
     // One that has ended meanwhile (timed out, called off) stays as it is: what the device says is then ignored.
@@ -305,14 +508,19 @@ export function createSessions(needs: SessionsNeeds) {
       const env = needs.env()
       const ended = await finish(tx, env, id, ending, by)
       if (!ended.ok) return ok(undefined)
-      if (carried?.kind === 'configuration') {
+      if (carried?.kind === 'configuration')
         await settleConfigurationSet(tx, env, { name: carried.name, merge: mergeTexts })
-      }
+      if (carried?.kind === 'package-configuration')
+        await settlePackageConfigurations(tx, env, ended.value, mergeTexts)
       return ok(undefined)
     })
   }
 
-  async function progressed({ known }: Live, carried: Carried, percent: number): Promise<void> {
+  async function progressed(
+    { known }: Live,
+    carried: Carried | CarriedSoftware,
+    percent: number,
+  ): Promise<void> {
     const by = { kind: 'device', id: known.device } as const
     await store.transact(known.tenant, (tx) =>
       progress(tx, needs.env(), carried.transaction, Math.max(0, Math.min(100, Math.trunc(percent))), by),
@@ -349,6 +557,10 @@ export function createSessions(needs: SessionsNeeds) {
       await Promise.all(all.map(close))
     },
   }
+}
+
+async function installedOn(reader: Reader, device: DeviceId): Promise<readonly string[]> {
+  return (await packagesOfDevice(reader, device)).filter((row) => row.installed).map((row) => row.package)
 }
 
 /** An answer that fits is kept with the transaction; one that does not is the device's fault. */

@@ -137,7 +137,8 @@ export function createUpward(needs: UpwardNeeds) {
 
   async function audienceOf(reader: Reader, device: DeviceId, { set }: FoundOperation): Promise<Audience> {
     const own =
-      (await targetOfSet(reader, set, device)) ?? (await reader.get(deviceFacts, { device }))?.target
+      (set === undefined ? undefined : await targetOfSet(reader, set, device)) ??
+      (await reader.get(deviceFacts, { device }))?.target
     const groups = await groupTargets(reader, device)
     const byLane = new Map<string, Target>()
     for (const target of [...(own ? [own] : []), ...groups.map((group) => group.target)])

@@ -42,6 +42,8 @@ export interface Port {
   hold(bytes: number): boolean
   /** The handshake of one is through. */
   admitted(): void
+  /** Something of ours did not work. */
+  failed(error: unknown): void
   /** It is over; `why` for the counters. */
   left(connection: Connection, why: string): void
 }
@@ -338,7 +340,7 @@ export class Connection {
   /** Work that nobody waits for: a defect in it ends the connection and is told. */
   #started(work: Promise<unknown>): void {
     work.catch((error: unknown) => {
-      if (!this.#isOver) this.#port.house.log.error({ err: error }, 'an ExoPort connection failed')
+      if (!this.#isOver) this.#port.failed(error)
       this.#leave('failed')
     })
   }
@@ -363,7 +365,7 @@ export class Connection {
       await session?.close()
     }
     close()
-      .catch((error: unknown) => this.#port.house.log.error({ err: error }, 'a session could not be closed'))
+      .catch((error: unknown) => this.#port.failed(error))
       .finally(() => this.#port.left(this, why))
   }
 }

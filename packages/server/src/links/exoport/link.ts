@@ -39,6 +39,8 @@ function openPort(house: LinkHouse, limits: PortLimits): OpenLink {
   let strangers = 0
   let heldBytes = 0
   let isClosed = false
+  let failures = 0
+  let silentUntil = 0
 
   const endings = new Map<string, (by?: number) => void>()
   const countEnding = (why: string): void => {
@@ -81,6 +83,14 @@ function openPort(house: LinkHouse, limits: PortLimits): OpenLink {
     admitted() {
       strangers -= 1
       countAdmitted()
+    },
+    failed(error) {
+      // What fails for one fails for thousands: one line a second says it.
+      failures += 1
+      if (port.now() < silentUntil) return
+      silentUntil = port.now() + 1000
+      house.log.error({ err: error, failures }, 'an ExoPort connection failed')
+      failures = 0
     },
     left(connection, why) {
       if (!connections.delete(connection)) return

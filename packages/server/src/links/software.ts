@@ -1,0 +1,64 @@
+/** What packages need from their surroundings: the configuration they begin with, and the bytes of their images. */
+import { type Package, parseSchemaName, type TenantId } from '@waymark/domain'
+import type { ObjectBytes } from '@waymark/store'
+import { type JsonObject, type JsonValue, parseJson, printJson } from '@waymark/yang'
+import type { OpenSchema, SchemaRoom } from '../schemas/schema-room.ts'
+
+/** What stands at the top of a package's configuration: its container, or the whole module. */
+export interface PackageSchema {
+  readonly schema: OpenSchema
+  /** Values as the module has them, from values as the package has them; and back. */
+  wrap(values: JsonObject): JsonObject
+  unwrap(document: JsonObject): JsonObject
+}
+
+/** The schema of a package's configuration; undefined where it has none. */
+export async function schemaOfPackage(
+  schemas: SchemaRoom,
+  tenant: TenantId,
+  { file, container }: Pick<Package, 'file' | 'container'>,
+): Promise<PackageSchema | undefined> {
+  if (file === undefined) return undefined
+  const schema = await schemas.open(tenant, parseSchemaName(file))
+  if (!schema || schema.data.length === 0) return undefined
+  return {
+    schema,
+    wrap: (values) => (container === undefined ? values : { [container]: values }),
+    unwrap: (document) => (container === undefined ? document : objectOf(document[container])),
+  }
+}
+
+/** The configuration a package begins with: what was given, with the schema's defaults. What does not fit is left as given. */
+export async function initialValues(
+  schemas: SchemaRoom,
+  tenant: TenantId,
+  of: Package,
+  given: string | undefined,
+): Promise<string | undefined> {
+  const found = await schemaOfPackage(schemas, tenant, of)
+  const parsed = given === undefined ? undefined : parseJson(given)
+  const values = parsed?.ok ? objectOf(parsed.value) : {}
+  if (!found) return given
+  const judged = found.schema.judge({ as: 'config' }, found.wrap(values))
+  return printJson(judged.ok ? found.unwrap(judged.value) : values)
+}
+
+/** Bytes of an object: as many as there are of those asked for. */
+export async function readPart(
+  bytes: ObjectBytes,
+  sha: string,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
+  const opened = await bytes.open(sha, { start: offset, end: offset + length - 1 })
+  if (!opened) throw new Error(`the image ${sha} is not there`)
+  const parts: Uint8Array[] = []
+  for await (const part of opened.stream) parts.push(part)
+  return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts)
+}
+
+function objectOf(value: JsonValue | undefined): JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !('text' in value)
+    ? value
+    : {}
+}
