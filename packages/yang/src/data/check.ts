@@ -83,7 +83,7 @@ function compileLeaf(plan: LeafPlan): Checker | undefined {
   const mandatory = plan.mandatory && !plan.isKey
   if (!refers && !mandatory && musts.length === 0) return undefined
   return (parent, run) => {
-    const node = parent.slots?.[index]
+    const node = parent.slot(index)
     if (node instanceof DataTreeNode) {
       if (refers) checkReference(plan.codec, node, run)
       if (musts.length > 0) checkMusts(musts, node, run)
@@ -188,7 +188,7 @@ function compileList(plan: ListPlan): Checker {
 /** Every entry has all its keys. */
 export function checkKeysPresent(plan: ListPlan, entry: DataTreeNode, faults: FaultList): void {
   for (const key of plan.keys)
-    if (entry.slots?.[key.index] === undefined)
+    if (entry.slot(key.index) === undefined)
       faults.add(
         'missing-key',
         { parent: entry, plan: key },
@@ -202,7 +202,7 @@ export function checkKeysPresent(plan: ListPlan, entry: DataTreeNode, faults: Fa
 export function keyText(plan: ListPlan, entry: DataTreeNode): string | undefined {
   let text = ''
   for (const key of plan.keys) {
-    const node = entry.slots?.[key.index]
+    const node = entry.slot(key.index)
     if (!(node instanceof DataTreeNode) || !node.codec) return undefined
     text = text === '' ? node.text : `${text}\0${node.text}`
   }

@@ -47,7 +47,7 @@ export function compileCompleter(plan: ParentPlan): Completer | undefined {
     steps.push((node, run) => {
       if (run.configOnly && !child.config) return
       if (isConditional) run.conditional.push({ parent: node, plan: child, inner, holds: true })
-      const slot = node.slots?.[index]
+      const slot = node.slot(index)
       if (slot === undefined) {
         if (canFill && !isConditional && caseAllows(child, node)) fill(node, child, inner, run)
       } else if (inner) {
@@ -119,7 +119,7 @@ function settleOne(one: Conditional, run: CompleteRun): boolean {
     : mayExist(parent, plan, run.budget)
   if (first?.isDefault && !one.holds) {
     for (const node of present) node.state = 'removed'
-    if (parent.slots) parent.slots[plan.index] = undefined
+    parent.setSlot(plan.index, undefined)
     return true
   }
   if (!first && one.holds && isFillable(plan) && caseAllows(plan, parent)) {
@@ -151,14 +151,18 @@ function fill(parent: DataTreeNode, plan: Plan, inner: Completer | undefined, ru
   if (!parent.slots) return
   run.defaultsLeft -= plan.kind === 'leaf-list' ? plan.defaults.length : 1
   if (run.defaultsLeft < 0) throw new TooManyDefaults('defaults add more nodes than allowed')
-  if (plan.kind === 'leaf' && plan.default) parent.slots[plan.index] = defaultNode(parent, plan, plan.default)
+  if (plan.kind === 'leaf' && plan.default)
+    parent.setSlot(plan.index, defaultNode(parent, plan, plan.default))
   else if (plan.kind === 'leaf-list')
-    parent.slots[plan.index] = plan.defaults.map((value) => defaultNode(parent, plan, value))
+    parent.setSlot(
+      plan.index,
+      plan.defaults.map((value) => defaultNode(parent, plan, value)),
+    )
   else if (plan.kind === 'container') {
     const node = new DataTreeNode(plan, parent)
     node.state = 'default'
     node.order = orderBelow(parent)
-    parent.slots[plan.index] = node
+    parent.setSlot(plan.index, node)
     inner?.(node, run)
   }
 }
@@ -203,7 +207,7 @@ export function isActive(one: CasePlan, parent: DataTreeNode): boolean {
 }
 
 function hasExplicit(parent: DataTreeNode, plan: Plan): boolean {
-  const slot = parent.slots?.[plan.index]
+  const slot = parent.slot(plan.index)
   if (slot === undefined) return false
   return slot instanceof DataTreeNode ? isSaid(slot) : slot.some((node) => !node.isDefault)
 }

@@ -48,7 +48,7 @@ function diffChildren(from: DataTreeNode, to: DataTreeNode, edits: Edit[]): void
 
 /** The child if the document said it. */
 function said(parent: DataTreeNode, plan: Plan): DataTreeNode | undefined {
-  const slot = parent.slots?.[plan.index]
+  const slot = parent.slot(plan.index)
   return slot instanceof DataTreeNode && isSaid(slot) ? slot : undefined
 }
 

@@ -263,7 +263,7 @@ function mergeChildren(json: JsonObject, over: DataTreeNode, indexes: Indexes): 
   const { plan } = over
   if (!('children' in plan)) return
   for (const child of plan.children) {
-    const slot = over.slots?.[child.index]
+    const slot = over.slot(child.index)
     if (slot === undefined) continue
     const nodes = (slot instanceof DataTreeNode ? [slot] : slot).filter((node) => !node.isDefault)
     if (nodes.length === 0) continue

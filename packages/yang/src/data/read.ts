@@ -147,7 +147,7 @@ function compilePlan(plan: Plan): Reader {
       run.faults.add('not-config', { parent, plan }, 'state', 'configuration only', 'RFC 7950 7.21.1')
       return
     }
-    if (parent.slots?.[index] !== undefined) {
+    if (parent.slot(index) !== undefined) {
       const expected = 'each member once, with or without its module'
       run.faults.add('duplicate-member', { parent, plan }, 'the member again', expected, 'RFC 7951 4')
       return
@@ -172,7 +172,7 @@ function compileKind(plan: Plan): Reader {
 }
 
 function place(parent: DataTreeNode, plan: Plan, node: DataTreeNode | DataTreeNode[]): void {
-  if (parent.slots) parent.slots[plan.index] = node
+  parent.setSlot(plan.index, node)
 }
 
 /** A union that holds a reference may have to be read again once the whole document is known. */

@@ -31,8 +31,11 @@ export class DataTreeNode {
   readonly plan: AnyNodePlan
   readonly parent: DataTreeNode | undefined
   value: NodeValue = noValue
-  /** By the index of the child's plan; undefined for leafs. */
-  slots: Slot[] | undefined
+  /**
+   * By the index of the child's plan; undefined for leafs. A map where the schema gives many children: an entry that
+   * names one of a thousand pays for one.
+   */
+  slots: Slot[] | Map<number, Slot> | undefined
   /**
    * Whether the document said it, a default added it (or it is only structure for one), or it was taken
    * out again because its `when` is false.
@@ -46,6 +49,28 @@ export class DataTreeNode {
     this.plan = plan
     this.parent = parent
     this.slots = 'children' in plan ? emptySlots(plan.children.length) : undefined
+  }
+
+  /** What stands in the place of the child of that index. */
+  slot(index: number): Slot {
+    const { slots } = this
+    return slots === undefined ? undefined : Array.isArray(slots) ? slots[index] : slots.get(index)
+  }
+
+  /** Leafs have no places, and take none. */
+  setSlot(index: number, slot: Slot): void {
+    const { slots } = this
+    if (slots === undefined) return
+    if (Array.isArray(slots)) slots[index] = slot
+    else if (slots !== untouched) slots.set(index, slot)
+    else this.slots = new Map([[index, slot]])
+  }
+
+  /** The places that hold something, by index, in the order of the schema. */
+  filledSlots(): [index: number, slot: Exclude<Slot, undefined>][] {
+    const filled: [number, Exclude<Slot, undefined>][] = []
+    for (const [index, slot] of this.slots?.entries() ?? []) if (slot) filled.push([index, slot])
+    return Array.isArray(this.slots) ? filled : filled.sort(([a], [b]) => a - b)
   }
 
   /** Canonical text of a leaf or leaf-list entry. */
@@ -86,7 +111,7 @@ export class DataTreeNode {
 
   /** The nodes in the place of a child plan. */
   at(plan: Plan): readonly DataTreeNode[] {
-    const slot = this.slots?.[plan.index]
+    const slot = this.slot(plan.index)
     return slot === undefined ? none : Array.isArray(slot) ? slot : [slot]
   }
 
@@ -98,7 +123,7 @@ export class DataTreeNode {
     if (!index) {
       index = new Map()
       for (const entry of this.at(list)) {
-        const slot = entry.slots?.[key.index]
+        const slot = entry.slot(key.index)
         if (!(slot instanceof DataTreeNode)) continue
         const same = index.get(slot.text)
         if (same) same.push(entry)
@@ -113,8 +138,11 @@ export class DataTreeNode {
 /** Nodes of wide schemas mostly have few children: places are made as they are taken there. */
 const widestPrepared = 16
 
-function emptySlots(count: number): Slot[] {
-  if (count > widestPrepared) return []
+/** The places of a wide node in which nothing stands yet: one for all, never written to. */
+const untouched: Map<number, Slot> = new Map()
+
+function emptySlots(count: number): Slot[] | Map<number, Slot> {
+  if (count > widestPrepared) return untouched
   const slots: Slot[] = new Array(count)
   return slots.fill(undefined)
 }
@@ -141,7 +169,7 @@ function predicates(node: DataTreeNode): string {
   if (plan.kind !== 'list') return ''
   const parts: string[] = []
   for (const key of plan.keys) {
-    const slot = node.slots?.[key.index]
+    const slot = node.slot(key.index)
     if (!(slot instanceof DataTreeNode)) return `[${positionOf(node)}]`
     parts.push(`[${key.jsonName}=${quoteText(slot.text)}]`)
   }
@@ -150,16 +178,19 @@ function predicates(node: DataTreeNode): string {
 
 /** From 1, among the entries of its list. */
 function positionOf(node: DataTreeNode): number {
-  const slot = node.parent?.slots?.[node.plan.index]
+  const slot = node.parent?.slot(node.plan.index)
   return Array.isArray(slot) ? slot.indexOf(node) + 1 : 1
 }
 
 export function childrenOf(node: DataTreeNode): readonly DataTreeNode[] {
   const all: DataTreeNode[] = []
-  for (const slot of node.slots ?? none) {
+  const gather = (slot: Slot): void => {
     if (slot instanceof DataTreeNode) all.push(slot)
     else if (slot) for (const entry of slot) all.push(entry)
   }
+  // Arrays are walked as they are: this is where expressions spend their time.
+  if (Array.isArray(node.slots)) for (const slot of node.slots) gather(slot)
+  else for (const [, slot] of node.filledSlots()) gather(slot)
   if (node.operation) all.push(node.operation.node)
   return all
 }
@@ -172,9 +203,11 @@ export function isSaid(node: DataTreeNode): boolean {
   const { plan } = node
   if (plan.kind !== 'container' || plan.presence) return !node.isDefault
   if (node.operation) return true
-  return (node.slots ?? none).some((slot) =>
-    slot instanceof DataTreeNode ? isSaid(slot) : slot?.some((entry) => !entry.isDefault),
-  )
+  return node
+    .filledSlots()
+    .some(([, slot]) =>
+      slot instanceof DataTreeNode ? isSaid(slot) : slot.some((entry) => !entry.isDefault),
+    )
 }
 
 function rootOf(node: DataTreeNode): DataTreeNode {

@@ -309,10 +309,10 @@ function surround(operation: DataTreeNode, datastore: DataTreeNode): void {
     const below: readonly DataTreeNode[] =
       next && 'index' in next.plan && next.plan.kind !== 'root' ? stored.at(next.plan) : []
     const same: DataTreeNode | undefined = next && below.find((entry) => isSameEntry(entry, next))
-    for (const [index, slot] of (stored.slots ?? []).entries()) {
+    for (const [index, slot] of stored?.filledSlots() ?? []) {
       if (next && index === next.plan.index) {
-        if (next.plan.kind === 'list') node.slots[index] = [next, ...below.filter((entry) => entry !== same)]
-      } else node.slots[index] ??= slot
+        if (next.plan.kind === 'list') node.setSlot(index, [next, ...below.filter((entry) => entry !== same)])
+      } else if (node.slot(index) === undefined) node.setSlot(index, slot)
     }
     stored = same
   }

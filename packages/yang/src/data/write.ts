@@ -50,7 +50,7 @@ function memberName(plan: Plan, parent: DataTreeNode, options: WriteOptions): st
 }
 
 function writeSlot(node: DataTreeNode, plan: Plan, options: WriteOptions): JsonValue | undefined {
-  const slot = node.slots?.[plan.index]
+  const slot = node.slot(plan.index)
   const isMany = plan.kind === 'list' || plan.kind === 'leaf-list'
   if (slot === undefined || (Array.isArray(slot) && slot.length === 0))
     return isMany && options.form === 'bare' && options.emptyLists ? [] : undefined
