@@ -39,6 +39,7 @@ export function createBerpReader(options: DecodeOptions = {}): BerpReader {
   return {
     feed(chunk) {
       const { frames, broken } = reader.feed(chunk)
+      if (frames.length === 0 && broken === undefined) return []
       const events = frames.map(read)
       if (broken !== undefined && !told) {
         told = true

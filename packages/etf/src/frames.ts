@@ -8,7 +8,7 @@
 import type { Refusal } from './refusal.ts'
 
 /** What feeding bytes brought: whole frames, and after them perhaps the reason why there will be no more. */
-export type Frames = { readonly frames: Uint8Array[]; readonly broken: Refusal | undefined }
+export type Frames = { readonly frames: readonly Uint8Array[]; readonly broken: Refusal | undefined }
 
 export type FrameReader = {
   /** Takes the next bytes of the stream. Frames are copies: the chunk may be used again. */
@@ -18,6 +18,9 @@ export type FrameReader = {
 }
 
 const headBytes = 4
+
+/** What most pieces of a long frame bring. */
+const nothingYet: Frames = { frames: [], broken: undefined }
 
 /** The bytes of one frame: a 32-bit length, highest byte first, and the body. */
 export function frame(body: Uint8Array): Uint8Array {
@@ -47,7 +50,18 @@ export function createFrameReader({ mostBytes }: { mostBytes: number }): FrameRe
     return to
   }
 
+  /** How many bytes must be held before anything more is known. */
+  function missingTo(): number {
+    return held < headBytes ? headBytes : headBytes + u32(pending)
+  }
+
   function feed(chunk: Uint8Array): Frames {
+    // A piece that fits into what is waited for anyway needs nothing decided.
+    if (broken === undefined && held + chunk.length < missingTo() && held + chunk.length <= pending.length) {
+      pending.set(chunk, held)
+      held += chunk.length
+      return nothingYet
+    }
     const frames: Uint8Array[] = []
     let at = 0
     while (broken === undefined && at < chunk.length) {
@@ -77,7 +91,7 @@ export function createFrameReader({ mostBytes }: { mostBytes: number }): FrameRe
   function end(): Refusal | undefined {
     if (broken !== undefined) return broken
     if (held === 0) return undefined
-    const wanted = held < headBytes ? headBytes : headBytes + u32(pending)
+    const wanted = missingTo()
     return { kind: 'truncated', thing: 'frame', wanted: `${wanted} bytes`, got: `${held}` }
   }
 

@@ -91,13 +91,12 @@ function identity(term: Term): string {
 
 function objectIdentity(term: Exclude<Term, number | bigint | string | boolean>): string {
   if (term instanceof Atom) return named('a', term.name)
-  if (Array.isArray(term)) return `l${term.length}(${term.map(identity).join('')})`
-  if (term instanceof Tuple) return `t${term.length}(${term.elements.map(identity).join('')})`
+  if (Array.isArray(term)) return sequence('l', term)
+  if (term instanceof Tuple) return sequence('t', term.elements)
   if (term instanceof Uint8Array) return bytesIdentity('b', term)
   if (term instanceof Map) return mapIdentity(term)
   if (term instanceof Float) return `f${Object.is(term.value, -0) ? '-0' : term.value};`
-  if (term instanceof ImproperList)
-    return `L${term.elements.length}(${term.elements.map(identity).join('')}${identity(term.tail)})`
+  if (term instanceof ImproperList) return sequence('L', term.elements) + identity(term.tail)
   if (term instanceof BitBinary) return `${term.bits}${bytesIdentity('B', term.bytes)}`
   if (term instanceof Export) return `${named('x', term.module)}${named('x', term.name)}${term.arity};`
   if (term instanceof Pid) return `${named('p', term.node)}${term.id},${term.serial},${term.creation};`
@@ -108,6 +107,13 @@ function objectIdentity(term: Exclude<Term, number | bigint | string | boolean>)
   if (term instanceof Fun) return bytesIdentity('F', term.encoded)
   if (term instanceof LocalTerm) return bytesIdentity('M', term.encoded)
   return unreachable(term)
+}
+
+/** Added up rather than joined: the runtime keeps sums as they are until they are compared. */
+function sequence(letter: string, terms: readonly Term[]): string {
+  let spelled = `${letter}${terms.length}:`
+  for (const term of terms) spelled += identity(term)
+  return spelled
 }
 
 function mapIdentity(map: ReadonlyMap<Term, Term>): string {
