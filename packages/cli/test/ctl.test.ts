@@ -59,7 +59,7 @@ beforeAll(async () => {
     },
   )
   for (let n = 0; n < 400; n++) {
-    if ((await waymark('containers')).out.includes('STARTED')) return
+    if (/ STARTED +STARTED /.test((await waymark('containers')).out)) return
     await new Promise((wait) => setTimeout(wait, 20))
   }
   throw new Error('the agent does not answer')
