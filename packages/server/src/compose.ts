@@ -39,6 +39,7 @@ import {
 } from '@waymark/store'
 import { type Claims, createAccess } from './access.ts'
 import { type Chore, startChores } from './chores.ts'
+import { unfinishedRestore } from './backup/unfinished.ts'
 import type { Config } from './config.ts'
 import { exosenseDoor } from './doors/exosense/door.ts'
 import { fleetDoor } from './doors/fleet/door.ts'

@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,6 +30,7 @@ import { type Config, parseConfig } from '../src/config.ts'
 import { collectGarbage } from '../src/gc.ts'
 import { createLog } from '../src/log.ts'
 import { createObjectRoom } from '../src/object-room.ts'
+import { tarOf } from '../src/tar.ts'
 
 const postgres = await startPostgres()
 afterAll(() => postgres?.stop())
@@ -237,6 +240,86 @@ describe('what is wrong', () => {
       )
     }
     expect(existsSync(target.data)).toBe(false)
+  })
+
+  /** A whole backup in all but what it says: members of our own, rightly summed. */
+  async function forged(folder: string, members: Record<string, string>, form = 1): Promise<string> {
+    const made = Object.entries(members).map(([name, text]) => ({
+      name,
+      content: Buffer.from(text),
+      sha256: createHash('sha256').update(text).digest('hex'),
+    }))
+    const sums = made.map(({ name, content, sha256 }) => ({ name, size: content.length, sha256 }))
+    const manifest = Buffer.from(JSON.stringify({ form, members: sums, counts: {}, key: {} }))
+    const file = join(folder, 'forged.tar')
+    writeFileSync(file, '')
+    const archive = tarOf(
+      [...made, { name: 'manifest.json', content: manifest }].map(({ name, content }) => ({
+        name,
+        content,
+        size: content.length,
+        mtime: 0,
+      })),
+    )
+    for await (const piece of archive) writeFileSync(file, piece, { flag: 'a' })
+    return file
+  }
+
+  for (const name of [
+    'objects/../../escaped',
+    '/objects/escaped',
+    'main/../escaped',
+    'elsewhere',
+    'objects/ab',
+  ])
+    test(`[BK3] a member called ${name} is refused before anything is restored`, async () => {
+      const folder = temporary()
+      const target = configOf(join(folder, 'target'))
+      const file = await forged(folder, { [name]: 'x' })
+      await expect(restoreBackup(target, file, { log })).rejects.toThrow(
+        'wanted the name of a backup’s member',
+      )
+      expect(readdirSync(folder)).toEqual(['forged.tar'])
+    })
+
+  test('[BK3] a backup of a later form is refused by its number', async () => {
+    const folder = temporary()
+    const file = await forged(folder, { 'about.json': '{}' }, 2)
+    const target = configOf(join(folder, 'target'))
+    await expect(restoreBackup(target, file, { log })).rejects.toThrow('wanted form 1, got 2')
+    expect(existsSync(target.data)).toBe(false)
+  })
+
+  test('[BK7] a restore that fails midway leaves what nobody opens', async () => {
+    const folder = temporary()
+    const file = await forged(folder, { 'main/records-000001.jsonl': '["dragons",null,{}]' })
+    const target = configOf(join(folder, 'target'))
+    await expect(restoreBackup(target, file, { log })).rejects.toThrow('got dragons')
+    await expect(openHomes(target, { log })).rejects.toThrow(`a restore from ${file} was not finished`)
+    await expect(restoreBackup(target, file, { log })).rejects.toThrow('was not finished')
+  })
+
+  test('[BK7] SIGKILL during a restore leaves what nobody opens; the backup restores elsewhere', async () => {
+    const { file, folder, homes } = await backup()
+    const target = configOf(join(folder, 'target'))
+    const here = (path: string) => new URL(path, import.meta.url).href
+    // Asked for the time at every commit of records; dies there at the first.
+    const script = `
+      const { restoreBackup } = await import(${JSON.stringify(here('../src/backup/restore.ts'))})
+      const { parseConfig } = await import(${JSON.stringify(here('../src/config.ts'))})
+      const { createLog } = await import(${JSON.stringify(here('../src/log.ts'))})
+      const config = parseConfig({ flags: ['--data', ${JSON.stringify(target.data)}], env: {} }).value
+      const now = () => process.kill(process.pid, 'SIGKILL')
+      await restoreBackup(config, ${JSON.stringify(file)}, { log: createLog({ logLevel: 'silent' }) }, { now })`
+    const child = spawn(process.execPath, ['--conditions=source', '--input-type=module', '-e', script])
+    const [, signal] = await once(child, 'exit')
+    expect(signal).toBe('SIGKILL')
+    await expect(openHomes(target, { log })).rejects.toThrow(`a restore from ${file} was not finished`)
+    await expect(createBackup(target, join(folder, 'half.tar'))).rejects.toThrow('was not finished')
+    const elsewhere = configOf(join(folder, 'elsewhere'))
+    await restoreBackup(elsewhere, file, { log })
+    const there = await contents((await openAt(elsewhere)).store, mainCollections)
+    expect(there).toEqual(await contents(homes.store, mainCollections))
   })
 
   test('[BK4] a target that holds anything is left alone, and a file that is there is not replaced', async () => {

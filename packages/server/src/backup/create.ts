@@ -33,6 +33,7 @@ import {
   parts,
 } from './format.ts'
 import { placesOf } from './places.ts'
+import { unfinishedRestore } from './unfinished.ts'
 
 const pageSize = 500
 
@@ -43,6 +44,8 @@ export async function createBackup(
   clock: { now(): number } = Date,
 ): Promise<Manifest> {
   const places = placesOf(config)
+  const unfinished = await unfinishedRestore(places.objects)
+  if (unfinished !== undefined) throw new BackupFault(unfinished)
   const begunAt = new Date(clock.now()).toISOString()
   const partial = `${file}.partial`
   const opened: Partial<Record<Part, Snapshot>> = {}

@@ -62,6 +62,13 @@ export class BackupFault extends Error {
   override readonly name = 'BackupFault'
 }
 
+/** Whether a member may be called so: names are looked up, never taken for paths, and none leads out of its folder. */
+export function isMemberName(name: string): boolean {
+  return /^(about\.json|manifest\.json|(main|telemetry)\/(records|journal)-\d{6,}\.jsonl|objects\/[0-9a-f]{64})$/.test(
+    name,
+  )
+}
+
 /** Knows a master key again without telling anything of it. */
 export function markOf(key: Uint8Array): string {
   return createHmac('sha256', key).update('waymark backup').digest('hex').slice(0, 16)

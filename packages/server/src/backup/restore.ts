@@ -3,7 +3,8 @@
  *
  * The backup is read through before anything is written. What is already there is never touched: a target that holds
  * anything is refused. Records and entries go in by the store's port, in commits of one member each, so what a restore
- * writes is what the server itself could have written. Cursors are new: followers begin again from the journal's start.
+ * writes is what the server itself could have written. Until all of it is on disk the target bears a sign that keeps
+ * everybody from opening it (unfinished.ts). Cursors are new: followers begin again from the journal's start.
  */
 import { createReadStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
@@ -30,6 +31,7 @@ import type { Services } from '../serve.ts'
 import { tarMembers } from '../tar.ts'
 import { asFault, BackupFault, type Manifest, type Part, parts, wholeOf } from './format.ts'
 import { placesOf } from './places.ts'
+import { beginRestore } from './unfinished.ts'
 import { verifyBackup } from './verify.ts'
 
 /** Restores a backup into what the settings name, which has to be empty; answers its manifest. */
@@ -39,17 +41,18 @@ export async function restoreBackup(
   services: Pick<Services, 'log'>,
   clock: { now(): number } = Date,
 ): Promise<Manifest> {
-  placesOf(config)
+  const { objects } = placesOf(config)
   const manifest = await verifyBackup(file)
   await mkdir(config.data, { recursive: true, mode: 0o700 })
   const homes = await openHomes(config, services)
+  let finish: () => Promise<void>
   try {
     const stores = { main: homes.store, telemetry: homes.telemetry }
     if ((await homes.store.readHouse().count(tenants, {})) > 0)
       throw new BackupFault('the target: wanted an empty store, got one that holds tenants')
     for await (const _object of homes.bytes.list())
       throw new BackupFault('the target: wanted an empty store of objects, got some')
-    const now = Instant.of(clock.now())
+    finish = await beginRestore(objects, file)
     for await (const member of tarMembers(createReadStream(file, { highWaterMark: 1024 * 1024 }))) {
       const [folder = '', name = ''] = member.name.split('/')
       if (folder === 'objects') {
@@ -58,16 +61,21 @@ export async function restoreBackup(
       } else if (isPart(folder)) {
         const lines = (await wholeOf(member)).toString('utf8').trimEnd().split('\n')
         if (name.startsWith('records-'))
-          await putRecords(stores[folder], folder, lines, { member: member.name, now })
+          await putRecords(stores[folder], folder, lines, {
+            member: member.name,
+            now: Instant.of(clock.now()),
+          })
         else await putEntries(stores[folder], lines)
       }
     }
-    return manifest
   } catch (error) {
     throw asFault(file, error)
   } finally {
     await Promise.all([homes.store.close(), homes.telemetry.close()])
   }
+  // Only now: what a store still held back until it was closed is on disk too.
+  await finish()
+  return manifest
 }
 
 function isPart(folder: string): folder is Part {

@@ -4,6 +4,7 @@ import { type ReadMember, tarMembers } from '../tar.ts'
 import {
   asFault,
   BackupFault,
+  isMemberName,
   type Manifest,
   type MemberSum,
   readManifest,
@@ -17,6 +18,10 @@ export async function verifyBackup(file: string): Promise<Manifest> {
   let manifest: Manifest | undefined
   try {
     for await (const member of membersOf(file)) {
+      if (!isMemberName(member.name))
+        throw new BackupFault(
+          `${JSON.stringify(member.name.slice(0, 200))}: wanted the name of a backup’s member`,
+        )
       if (manifest) throw new BackupFault(`${member.name}: wanted nothing behind the manifest`)
       if (member.name === 'manifest.json') manifest = readManifest((await wholeOf(member)).toString('utf8'))
       else found.push(await sumOf(member))
