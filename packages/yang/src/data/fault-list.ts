@@ -40,6 +40,11 @@ export class FaultList {
     this.entries.push({ place, fault: { code, found, expected, rfc, errorAppTag, errorMessage } })
   }
 
+  /** Whether further faults are only counted: their words are then not worth finding. */
+  get isFull(): boolean {
+    return this.entries.length >= this.limit
+  }
+
   addType(place: FaultPlace, fault: TypeFault): void {
     this.add('type', place, fault.found, fault.expected, fault.rfc, fault)
   }

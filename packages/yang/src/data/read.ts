@@ -7,7 +7,7 @@
  */
 import type { FaultList } from './fault-list.ts'
 import { describeJson, isJsonObject, type JsonObject, type JsonValue } from './json.ts'
-import { isTypeFault, type LeafCodec } from './leaf-codec.ts'
+import { isTypeFault, type LeafCodec, type LeafValue, type TypeFault } from './leaf-codec.ts'
 import type {
   AnyPlan,
   ContainerPlan,
@@ -183,13 +183,22 @@ function mayReadAgain(codec: LeafCodec): boolean {
   )
 }
 
+/** Stands for the words of faults that are counted and not told. */
+const untold: TypeFault = { found: '', expected: '', rfc: '' }
+
+/** Finding the words costs more than the verdict, so a list that is full is not given any. */
+function readValue(codec: LeafCodec, json: JsonValue, run: ReadRun): LeafValue | TypeFault {
+  if (run.faults.isFull && !run.loose && !codec.fits(json)) return untold
+  return codec.read(json, run.loose)
+}
+
 function leafReader(plan: LeafPlan): Reader {
   const { codec } = plan
   const keepsJson = mayReadAgain(codec)
   return (parent, json, run) => {
     const node = new DataTreeNode(plan, parent)
     place(parent, plan, node)
-    const result = codec.read(json, run.loose)
+    const result = readValue(codec, json, run)
     if (isTypeFault(result)) {
       run.faults.addType(node, result)
       node.value = { text: describeJson(json), codec: undefined }
@@ -212,7 +221,7 @@ function leafListReader(plan: LeafListPlan): Reader {
     const entries: DataTreeNode[] = []
     for (const item of json) {
       const node = new DataTreeNode(plan, parent)
-      const result = codec.read(item, run.loose)
+      const result = readValue(codec, item, run)
       entries.push(node)
       if (isTypeFault(result)) {
         run.faults.addType(node, result)
