@@ -71,6 +71,7 @@ export const table = [
   { name: 'master-key-file', kind: 'path', default: null, shows: 'FILE', group: 'identity', help: 'the master key; default: keys/master.key in the data folder. Processes of one fleet share it' },
   { name: 'openid-providers', kind: 'path', default: null, shows: 'FILE', group: 'identity', help: 'JSON: providers of logins (google, github, gitlab, entraid, others) with their client ids and secrets' },
   { name: 'master-from', kind: 'choice', choices: ['anywhere', 'local'], default: 'anywhere', shows: 'WHERE', group: 'identity', help: "from where Exosense's master commands are taken: local means this machine alone" },
+  { name: 'sign-up', kind: 'choice', choices: ['open', 'closed'], default: 'open', shows: 'WHICH', group: 'identity', help: 'whether anybody may make an account; closed: only members are made, by owners and administrators' },
   { name: 'token-epoch', kind: 'count', min: 1, max: 1_000_000, default: '1', shows: 'N', group: 'identity', help: 'raise it to make every token issued before worthless' },
   { name: 'token-life', kind: 'count', min: 1, max: 525_600, default: '60', shows: 'MINUTES', group: 'identity', help: 'how long a login token is good' },
   { name: 'token-refresh', kind: 'count', min: 1, max: 525_600, default: '1440', shows: 'MINUTES', group: 'identity', help: 'how long after the login a token can be renewed' },

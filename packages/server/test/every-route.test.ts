@@ -425,7 +425,7 @@ describe('the audit', () => {
   for (const row of changing) {
     const what = `${row.method} ${row.path}`
     if (what in unaudited) continue
-    test(`[AU1] ${what} leaves an entry with who and from where, and no secret`, async () => {
+    test(`[AD1] ${what} leaves an entry with who and from where, and no secret`, async () => {
       const own = await things()
       const {
         path = pathOf(row, own),
@@ -460,7 +460,7 @@ describe('the audit', () => {
     })
   }
 
-  test('[AU2] owners read it of their tenant, administrators of any and of the house, and devices’ reports are not in it', async () => {
+  test('[AD2] owners read it of their tenant, administrators of any and of the house, and devices’ reports are not in it', async () => {
     const own = await things()
     await door.progress(own.device, own.rev, 'INPROGRESS')
     const audit = async (bearer: string, query = '') => {
@@ -485,7 +485,7 @@ describe('the audit', () => {
     expect(at(next.json, 'items', 0, 'cursor')).not.toBe(at(first.json, 'items', 0, 'cursor'))
   })
 
-  test('[AU3] what an administrator does as somebody else stands in their journal under the administrator’s name', async () => {
+  test('[AD3] what an administrator does as somebody else stands in their journal under the administrator’s name', async () => {
     const as = await door.enter(`admin==>${stranger.nick}`, adminPassword)
     await door.must('POST', '/devices/tokens', { token: as, body: { nick: 'by the administrator' } })
     const read = await door.must('GET', '/fleet/v1/audit?limit=500', { token: stranger.token })

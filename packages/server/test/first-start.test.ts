@@ -39,7 +39,7 @@ function scene() {
       log,
       metrics,
       http,
-      version: { name: 'waymark', version: '0.0.0-test', node: process.versions.node },
+      version: { name: 'waymark' as const, version: '0.0.0-test', node: process.versions.node },
       draining: http.draining,
       publicUrl: () => 'http://127.0.0.1',
       urls: () => new Map(),

@@ -9,7 +9,8 @@ import {
   tenants,
 } from '@waymark/domain'
 import { createMemoryStore } from '@waymark/store'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { dropLogs } from '../src/log-room.ts'
 import { createMetrics } from '../src/metrics.ts'
 import { createTraffic } from '../src/traffic.ts'
 import { at, listOf, openDoor } from './pantahub/support.ts'
@@ -196,7 +197,6 @@ test('[TF6] BANDWIDTH of a plan is told, counted and held: up and down, and noth
 
 test('[LR1] a device’s oldest lines go when they add up to more than its quota, and nobody else’s', async () => {
   const door = await openDoor({ flags: ['--log-quota', '64KiB'] })
-  onTestFinished(() => {})
   const owner = await door.person()
   const [loud, quiet] = [await door.deviceOf(owner), await door.deviceOf(owner)]
   const post = (token: string, msg: string) =>
@@ -225,4 +225,27 @@ test('[LR1] a device’s oldest lines go when they add up to more than its quota
   expect(answer.text).toContain('9 11 x')
   expect(answer.text).not.toContain('0 0 x')
   expect(listOf({ ...answer, json: at(answer.json, 'entries') ?? null }).length).toBe(kept)
+})
+
+test('[LR1] lines older than the retention go, and are counted no more; younger ones stay', async () => {
+  const door = await openDoor()
+  const owner = await door.person()
+  const device = await door.deviceOf(owner)
+  const post = async (msg: string) => {
+    const token = await door.enter(device.prn, device.secret)
+    await door.must('POST', '/logs/', { token, body: [{ src: 'a', msg }] })
+  }
+  await post('old')
+  door.pass(31 * 24 * 3600 * 1000)
+  await post('young')
+  const { telemetry, access, clock } = door.house
+  const known = await access.callerOf(await door.enter(owner.nick, owner.password))
+  if (!known.ok || known.value.kind !== 'user') throw new Error('the owner is known')
+  const { tenant } = known.value
+  const before = Instant.of(clock.now() - 30 * 24 * 3600 * 1000)
+  expect(await dropLogs(telemetry, tenant, before)).toBe(1)
+  expect(await dropLogs(telemetry, tenant, before)).toBe(0)
+  const [line, ...others] = await telemetry.read(tenant).find(logEntries, {})
+  expect([line?.message, others.length]).toEqual(['young', 0])
+  expect((await telemetry.read(tenant).find(logVolumes, {})).map(({ bytes }) => bytes)).toEqual([line?.bytes])
 })

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { enterByIdentity, identities } from '@waymark/domain'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseProviders } from '../../src/doors/pantahub/openid-providers.ts'
 import { at, openDoor } from './support.ts'
@@ -72,7 +73,7 @@ async function fakeProvider() {
   }
 }
 
-async function withProvider() {
+async function withProvider(flags: readonly string[] = []) {
   const provider = await fakeProvider()
   const described = (service: string) => ({
     service,
@@ -86,7 +87,7 @@ async function withProvider() {
   writeFileSync(file, JSON.stringify([described('ours'), described('theirs')]))
   const { rmSync } = await import('node:fs')
   onTestFinished(() => rmSync(file, { force: true }))
-  const door = await openDoor({ flags: ['--openid-providers', file] })
+  const door = await openDoor({ flags: ['--openid-providers', file, ...flags] })
 
   async function leave(service = 'ours') {
     const answer = await door.call('GET', `/auth/oauth/login/${service}`)
@@ -131,6 +132,23 @@ describe('logging in by another provider', () => {
     expect([at(other, 'nick'), at(other, 'email')]).toEqual(['petra-2', ''])
     expect(at(other, 'prn')).not.toBe(at(account, 'prn'))
     expect(door.logged()).not.toContain('between us')
+  })
+
+  test('[AU20] where sign-up is closed nobody makes an account, and those who have one get in', async () => {
+    const { door, enter } = await withProvider(['--sign-up', 'closed'])
+    const facts = { nick: 'newcomer', email: 'new@example.com', password: 'secret of newcomer' }
+    expect((await door.call('POST', '/auth/accounts', { body: facts })).status).toBe(403)
+    expect((await door.call('POST', '/auth/sessions')).status).toBe(403)
+    expect((await enter(person)).status).toBe(403)
+    const { store, env, passwords } = door.house
+    const passwordHash = await passwords.hash('of nobody')
+    await store.transactHouse((tx) =>
+      enterByIdentity(tx, env(), { provider: 'ours', subject: 'p-1', nick: 'petra', passwordHash }),
+    )
+    expect((await enter(person)).status).toBe(200)
+    expect(await door.enter('admin', 'correct horse battery')).toMatch(/^ey/)
+    // Devices come in as ever.
+    expect((await door.call('POST', '/devices/')).status).toBe(200)
   })
 
   test('[OI2] state and cookie belong together, for one provider and ten minutes', async () => {
@@ -229,8 +247,7 @@ describe('logging in by another provider', () => {
         502,
       ])
     }
-    const { principals } = await import('@waymark/domain')
-    expect(await door.house.store.readHouse().count(principals, {})).toBe(1)
+    expect(await door.house.store.readHouse().count(identities, {})).toBe(0)
   })
 })
 

@@ -40,6 +40,8 @@ export function accountHandlers(
     },
 
     async createAccount({ body, peer }) {
+      const closed = signUpClosed(house)
+      if (closed) return refuse(closed)
       const asked = objectOf(body, 'account')
       if (!asked.ok) return asked
       const nick = textAt(asked.value, 'nick')
@@ -76,6 +78,8 @@ export function accountHandlers(
     },
 
     async createSession({ peer }) {
+      const closed = signUpClosed(house)
+      if (closed) return refuse(closed)
       const retryAfterMs = house.registrations.take(networkOf(peer))
       if (retryAfterMs > 0) return refuse({ kind: 'too-many-registrations', retryAfterMs })
       const made = await house.store.transactHouse((tx) => createSession(tx, house.env()))
@@ -88,6 +92,12 @@ export function accountHandlers(
     for await (const page of pages(house.store.readHouse(), principals, { order: ['id'] }))
       for (const principal of page) yield JSON.stringify(account(principal), null, 2)
   }
+}
+
+/** The refusal of whoever would make an account where nobody may; undefined: they may. */
+export function signUpClosed({ config }: Pick<House, 'config'>): DoorRefusal | undefined {
+  if (config.signUp === 'open') return undefined
+  return { kind: 'not-allowed', thing: 'sign-up', wanted: 'an account that an owner made', got: 'a new one' }
 }
 
 /** An account as it is told. Credentials are kept apart from principals: there is nothing here to blank. */

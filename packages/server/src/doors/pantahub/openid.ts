@@ -10,18 +10,21 @@
 import { createHash } from 'node:crypto'
 import {
   enterByIdentity,
+  identities,
   isJsonObject,
   type JsonObject,
   letters,
   ok,
+  type Principal,
   type Result,
   refuse,
 } from '@waymark/domain'
 import type { House } from '../../house.ts'
 import { networkOf } from '../../throttle.ts'
+import { signUpClosed } from './accounts.ts'
 import type { Handlers } from './answer.ts'
 import { cookieOf } from './codes.ts'
-import type { DoorRefusal } from './errors.ts'
+import type { DoorRefusal, Refusal } from './errors.ts'
 import type { OpenidProvider } from './openid-providers.ts'
 
 const place = 'openid-state'
@@ -92,9 +95,13 @@ export function openidHandlers(
       const retryAfterMs = house.registrations.take(networkOf(peer))
       if (retryAfterMs > 0) return refuse({ kind: 'too-many-registrations', retryAfterMs })
       const passwordHash = await house.passwords.hash(newSecret())
-      const entered = await house.store.transactHouse((tx) =>
-        enterByIdentity(tx, house.env(), { provider: provider.service, passwordHash, ...who.value }),
-      )
+      const closed = signUpClosed(house)
+      const entered = await house.store.transactHouse<Principal, Refusal>(async (tx) => {
+        const { service } = provider
+        const known = closed && (await tx.get(identities, { provider: service, subject: who.value.subject }))
+        if (closed && !known) return refuse(closed)
+        return enterByIdentity(tx, house.env(), { provider: service, passwordHash, ...who.value })
+      })
       if (!entered.ok) return entered
       if (entered.value.disabled) return refuse({ kind: 'wrong-credentials' })
       return ok({
