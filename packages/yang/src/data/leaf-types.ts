@@ -184,11 +184,23 @@ function readBits(
   positions: ReadonlyMap<string, number>,
   expected: string,
 ): string | TypeFault {
+  if (isCanonicalBits(text, positions)) return text
   const names = text.split(/[ \t\r\n]+/).filter((name) => name !== '')
   const seen = new Set(names)
   if (seen.size < names.length || names.some((name) => !positions.has(name)))
     return fault(text, expected, 'RFC 7950 9.7.4')
   return names.sort((a, b) => (positions.get(a) ?? 0) - (positions.get(b) ?? 0)).join(' ')
+}
+
+/** Most values come as they are kept: ascending names, one blank between them. */
+function isCanonicalBits(text: string, positions: ReadonlyMap<string, number>): boolean {
+  let last = -1
+  for (const name of text.split(' ')) {
+    const position = positions.get(name) ?? -1
+    if (position <= last) return false
+    last = position
+  }
+  return true
 }
 
 function readBinary(text: string, length: Length | undefined): string | TypeFault {
