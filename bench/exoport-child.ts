@@ -82,7 +82,13 @@ async function openLink(): Promise<Side> {
       }
       sessions.set(device, live)
       let open = true
+      const noPackages = () => Promise.reject(new Error('this house has no packages'))
       return Promise.resolve({
+        nextOfAll: noPackages,
+        image: noPackages,
+        confirmed: noPackages,
+        restart: noPackages,
+        stepped: noPackages,
         async next() {
           while (open && live.queued === undefined)
             await new Promise<void>((resolve) => {

@@ -11,8 +11,9 @@ import { rooms } from './rooms.ts'
 import { scale } from './scale.ts'
 import { sim } from './sim.ts'
 import { transfer } from './transfer.ts'
+import { upkeep } from './upkeep.ts'
 
-const benches: readonly Bench[] = [poll, reports, transfer, scale, exoport, sim, ...rooms]
+const benches: readonly Bench[] = [poll, reports, transfer, scale, exoport, sim, upkeep, ...rooms]
 
 const asked = process.argv.slice(2)
 const unknown = asked.find((name) => !benches.some((bench) => bench.name === name))

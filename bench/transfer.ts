@@ -8,7 +8,7 @@ import { startChild, startWaymark } from './child.ts'
 import { type Bench, type Figure, paired } from './figure.ts'
 import type { HouseReady } from './house-child.ts'
 
-const MiB = 2 ** 20
+export const MiB = 2 ** 20
 const size = 256 * MiB
 const hugeSize = 4096 * MiB
 const rounds = 5
@@ -101,12 +101,12 @@ async function huge(folder: string): Promise<{ figures: Figure[]; skipped: strin
   }
 }
 
-interface Hub {
+export interface Hub {
   readonly url: string
   readonly token: string
 }
 
-async function login(port: number): Promise<Hub> {
+export async function login(port: number): Promise<Hub> {
   const url = `http://127.0.0.1:${port}`
   const answer = await fetch(`${url}/auth/login`, {
     method: 'POST',
@@ -118,7 +118,11 @@ async function login(port: number): Promise<Hub> {
 }
 
 /** Registers an object of so many bytes that begin with a number of their own; answers where its bytes go and come from. */
-async function objectUrls(hub: Hub, bytes: number, number: number): Promise<{ put: string; get: string }> {
+export async function objectUrls(
+  hub: Hub,
+  bytes: number,
+  number: number,
+): Promise<{ put: string; get: string }> {
   const hash = createHash('sha256')
   for (const part of parts(bytes, number)) hash.update(part)
   const answer = await fetch(`${hub.url}/objects/`, {
@@ -143,7 +147,7 @@ function* parts(bytes: number, number: number): Iterable<Buffer> {
 }
 
 /** Sends the bytes; answers milliseconds. */
-async function put(url: string, bytes: number, number: number): Promise<number> {
+export async function put(url: string, bytes: number, number: number): Promise<number> {
   const started = performance.now()
   await exchange(url, 'PUT', bytes, async (sending) => {
     for (const part of parts(bytes, number))

@@ -136,7 +136,13 @@ export function createMemoryHouse(
     opened += 1
     const live: Live = { session, inFlight: undefined, wake: undefined, open: true }
     kept.current = live
+    const noPackages = () => Promise.reject(new Error('this house has no packages'))
     return Promise.resolve({
+      nextOfAll: noPackages,
+      image: noPackages,
+      confirmed: noPackages,
+      restart: noPackages,
+      stepped: noPackages,
       async next(waitMs) {
         while (live.open && (live.inFlight || kept.queue.length === 0)) {
           if (waitMs === 0) return undefined
@@ -153,8 +159,8 @@ export function createMemoryHouse(
         return live.inFlight
       },
       settle(carried, outcome) {
-        if (live.open && live.inFlight === carried) {
-          settled.push({ device: known.name.device, carried, outcome })
+        if (live.open && live.inFlight !== undefined && live.inFlight === carried) {
+          settled.push({ device: known.name.device, carried: live.inFlight, outcome })
           live.inFlight = undefined
           live.wake?.()
         }

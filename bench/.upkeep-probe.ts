@@ -1,0 +1,148 @@
+/** What operators do: asking why, exporting a step, restoring a backup; each against the plainest program for it. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { startChild } from './child.ts'
+import { type Bench, type Figure, paired } from './figure.ts'
+import type { HouseReady } from './house-child.ts'
+import { requestsPerSecond } from './http-load.ts'
+import { type Hub, login, MiB, objectUrls, put } from './transfer.ts'
+
+const rounds = 3
+const roundMs = 1000
+const objectCount = 8
+const objectBytes = 16 * MiB
+const deviceCount = 2000
+
+export const upkeep: Bench = {
+  name: 'upkeep',
+  about: 'why, export and restore, as operators ask for them',
+  async run() {
+    const folder = mkdtempSync(join(tmpdir(), 'waymark-bench-'))
+    const data = join(folder, 'house')
+    const house = await startChild<HouseReady>('house-child.ts', [JSON.stringify({ data })])
+    try {
+      await house.ask({ kind: 'seed', count: deviceCount, open: true })
+      const hub = await login(house.first.port)
+      for (let at = 0; at < objectCount; at++)
+        await put((await objectUrls(hub, objectBytes, at)).put, objectBytes, at)
+      const w = await whyFigure(house, hub); console.log(w); const e = await exportFigure(hub, join(data, "objects")); console.log(e); const figures = [w, e]
+      await house.stop()
+      return { figures: [...figures, await restoreFigure(folder, data)] }
+    } finally {
+      await house.stop()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  },
+}
+
+async function whyFigure(
+  house: Awaited<ReturnType<typeof startChild<HouseReady>>>,
+  hub: Hub,
+): Promise<Figure> {
+  const { devices } = await house.ask<{ devices: { id: string }[] }>({ kind: 'tokens', count: 200 })
+  const rate = (tail: string) => () => {
+    let turn = 0
+    const next = () =>
+      `GET /fleet/v1/devices/${devices[turn++ % devices.length]?.id}${tail} HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer ${hub.token}\r\n\r\n`
+    return requestsPerSecond({ port: house.first.port, connections: 16, durationMs: roundMs, next })
+  }
+  await rate('/why')()
+  await rate('')()
+  // Costs, not rates: a read's rate over why's.
+  const { ratio, ours, theirs } = await paired(rounds, rate(''), rate('/why'))
+  return {
+    name: 'cost of why / cost of a device read',
+    ratio,
+    goal: { atMost: 2 },
+    detail: `${Math.round(theirs)} why/s against ${Math.round(ours)} reads/s, a step waiting`,
+  }
+}
+
+/** A step of all objects as a tar over HTTP, against `tar | cat` over the same files. */
+async function exportFigure(hub: Hub, objects: string): Promise<Figure> {
+  const files = readdirSync(objects, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    /[0-9a-f]{64}$/.test(path),
+  )
+  const state = Object.fromEntries(files.map((path, at) => [`app/${at}.img`, path.slice(-64)]))
+  const made = await ask<{ id: string; nick: string; secret: string }>(`${hub.url}/devices/`, hub.token, {
+    secret: 'bench',
+  })
+  const device = await ask<{ token: string }>(`${hub.url}/auth/login`, undefined, {
+    username: `prn:::devices:/${made.id}`,
+    password: 'bench',
+  })
+  await ask(`${hub.url}/trails/`, device.token, { '#spec': 'pantavisor-service-system@1', ...state })
+  const url = `${hub.url}/exports/admin/${made.nick}/latest/step.tar`
+  const read = async () => {
+    const started = performance.now()
+    const answer = await fetch(url, { headers: { authorization: `Bearer ${hub.token}` } })
+    let bytes = 0
+    for await (const piece of answer.body ?? []) bytes += piece.length
+    if (answer.status !== 200 || bytes < objectCount * objectBytes)
+      throw new Error(`export: ${answer.status}, ${bytes} bytes`)
+    return 1 / (performance.now() - started)
+  }
+  const tar = async () => {
+    const started = performance.now()
+    must('sh', ['-c', 'tar -cf - -C "$0" "$@" | cat > /dev/null', objects, ...files])
+    return 1 / (performance.now() - started)
+  }
+  await read()
+  await tar()
+  const { ratio, ours, theirs } = await paired(rounds, read, tar)
+  const size = (objectCount * objectBytes) / MiB
+  return {
+    name: 'export of a step over HTTP / tar of the same files into a pipe',
+    ratio,
+    goal: { atLeast: 0.7 },
+    detail: `${Math.round(size * 1000 * ours)} against ${Math.round(size * 1000 * theirs)} MiB/s, ${objectCount} objects, page cache warm`,
+  }
+}
+
+async function ask<T>(url: string, token: string | undefined, body: object): Promise<T> {
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
+    body: JSON.stringify(body),
+  })
+  const text = await answer.text()
+  if (!answer.ok) throw new Error(`${url}: ${answer.status} ${text}`)
+  return JSON.parse(text) as T
+}
+
+/** A whole `waymark backup restore`, sums checked and everything synced, against `cp -r` and `sync` of what it restores. */
+async function restoreFigure(folder: string, data: string): Promise<Figure> {
+  const program = fileURLToPath(new URL('../packages/cli/bin/waymark.mjs', import.meta.url))
+  const file = join(folder, 'backup.tar')
+  must(process.execPath, [program, 'backup', 'create', file, '--data', data])
+  const target = join(folder, 'target')
+  const timed = async (command: string, args: readonly string[]) => {
+    const started = performance.now()
+    must(command, args)
+    const took = performance.now() - started
+    rmSync(target, { recursive: true, force: true })
+    return 1 / took
+  }
+  const { ratio, ours, theirs } = await paired(
+    rounds,
+    () => timed(process.execPath, [program, 'backup', 'restore', file, '--data', target]),
+    () => timed('sh', ['-c', 'cp -r "$0" "$1" && find "$1" -type f -exec sync {} +', data, target]),
+  )
+  return {
+    name: 'restore / cp -r and sync of the same data',
+    ratio,
+    goal: { atLeast: 0.7 },
+    detail: `${(1 / ours / 1000).toFixed(2)} against ${(1 / theirs / 1000).toFixed(2)} s, ${(objectCount * objectBytes) / MiB} MiB of objects and ${deviceCount} devices with their trails`,
+  }
+}
+
+function must(command: string, args: readonly string[]): void {
+  const { status, stderr } = spawnSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  if (status !== 0) throw new Error(`${command} ended with ${status}: ${stderr.toString().slice(0, 500)}`)
+}
