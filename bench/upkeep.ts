@@ -1,9 +1,8 @@
-/** What operators do: asking why, exporting a step, restoring a backup; each against the plainest program for it. */
+/** What operators do: asking why, and exporting a step; against a device's read, and against `tar`. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { startChild } from './child.ts'
 import { type Bench, type Figure, paired } from './figure.ts'
 import type { HouseReady } from './house-child.ts'
@@ -18,7 +17,7 @@ const deviceCount = 2000
 
 export const upkeep: Bench = {
   name: 'upkeep',
-  about: 'why, export and restore, as operators ask for them',
+  about: 'why and export, as operators ask for them',
   async run() {
     const folder = mkdtempSync(join(tmpdir(), 'waymark-bench-'))
     const data = join(folder, 'house')
@@ -28,9 +27,7 @@ export const upkeep: Bench = {
       const hub = await login(house.first.port)
       for (let at = 0; at < objectCount; at++)
         await put((await objectUrls(hub, objectBytes, at)).put, objectBytes, at)
-      const figures = [await whyFigure(house, hub), await exportFigure(hub, join(data, 'objects'))]
-      await house.stop()
-      return { figures: [...figures, await restoreFigure(folder, data)] }
+      return { figures: [await whyFigure(house, hub), await exportFigure(hub, join(data, 'objects'))] }
     } finally {
       await house.stop()
       rmSync(folder, { recursive: true, force: true })
@@ -114,32 +111,6 @@ async function ask<T>(url: string, token: string | undefined, body: object): Pro
   const text = await answer.text()
   if (!answer.ok) throw new Error(`${url}: ${answer.status} ${text}`)
   return JSON.parse(text) as T
-}
-
-/** A whole `waymark backup restore`, sums checked and everything synced, against `cp -r` and `sync` of what it restores. */
-async function restoreFigure(folder: string, data: string): Promise<Figure> {
-  const program = fileURLToPath(new URL('../packages/cli/bin/waymark.mjs', import.meta.url))
-  const file = join(folder, 'backup.tar')
-  must(process.execPath, [program, 'backup', 'create', file, '--data', data])
-  const target = join(folder, 'target')
-  const timed = async (command: string, args: readonly string[]) => {
-    const started = performance.now()
-    must(command, args)
-    const took = performance.now() - started
-    rmSync(target, { recursive: true, force: true })
-    return 1 / took
-  }
-  const { ratio, ours, theirs } = await paired(
-    rounds,
-    () => timed(process.execPath, [program, 'backup', 'restore', file, '--data', target]),
-    () => timed('sh', ['-c', 'cp -r "$0" "$1" && find "$1" -type f -exec sync {} +', data, target]),
-  )
-  return {
-    name: 'restore / cp -r and sync of the same data',
-    ratio,
-    goal: { atLeast: 0.7 },
-    detail: `${(1 / ours / 1000).toFixed(2)} against ${(1 / theirs / 1000).toFixed(2)} s, ${(objectCount * objectBytes) / MiB} MiB of objects and ${deviceCount} devices with their trails`,
-  }
 }
 
 function must(command: string, args: readonly string[]): void {
