@@ -8,6 +8,7 @@
 import type { Env } from './env.ts'
 import type { Instant, ObjectSha, TenantId } from './ids.ts'
 import { actingOn } from './journal.ts'
+import { packages } from './package-records.ts'
 import type { Actor, HouseTx, Tx } from './port.ts'
 import { blobs, type ObjectRecord, objects, objectUses, type Usage, usages } from './records.ts'
 import { invariant, ok, type Result, refuse } from './result.ts'
@@ -23,6 +24,7 @@ export type ObjectRefusal =
       readonly got: number
     }
   | { readonly kind: 'in-use'; readonly sha: ObjectSha; readonly device: string; readonly rev: number }
+  | { readonly kind: 'image-of-package'; readonly sha: ObjectSha; readonly package: string }
 
 /** Bytes and count of what a tenant has registered. */
 export async function objectUsage(tx: Pick<Tx, 'get'>): Promise<Usage> {
@@ -108,6 +110,8 @@ export async function removeObject(
   if (!held) return refuse({ kind: 'no-such-object', got: asked.sha })
   const [use] = await tx.find(objectUses, { where: { sha: asked.sha }, limit: 1 })
   if (use) return refuse({ kind: 'in-use', sha: asked.sha, device: use.device, rev: use.rev })
+  const [image] = await tx.find(packages, { where: { image: asked.sha }, limit: 1 })
+  if (image) return refuse({ kind: 'image-of-package', sha: asked.sha, package: image.name })
   await tx.remove(objects, { sha: asked.sha })
   const usage = await objectUsage(tx)
   await tx.put(usages, { what: 'objects', bytes: usage.bytes - held.size, count: usage.count - 1 })

@@ -20,6 +20,7 @@ import {
   ok,
   openAccount,
   principals,
+  registerObject,
   type Store,
   setMembership,
   settled,
@@ -38,8 +39,8 @@ import {
   openSqliteStore,
 } from '@waymark/store'
 import { type Claims, createAccess } from './access.ts'
-import { type Chore, startChores } from './chores.ts'
 import { unfinishedRestore } from './backup/unfinished.ts'
+import { type Chore, startChores } from './chores.ts'
 import type { Config } from './config.ts'
 import { exosenseDoor } from './doors/exosense/door.ts'
 import { fleetDoor } from './doors/fleet/door.ts'
@@ -195,7 +196,21 @@ export async function composeHouse(
     refreshWindowSeconds: config.tokenRefresh * 60,
   })
   const presence = createPresence(telemetry, clock)
+  const objects = createObjectRoom({ store, bytes, env, moved: traffic.moved })
   const exchange = createExchange({
+    async keepImage(tenant, { sha, bytes: content, name, by }) {
+      const about = { sha, size: content.length, name, mimeType: 'application/octet-stream', by }
+      const own = (await store.readHouse().get(tenants, { id: tenant }))?.objectBytesMax
+      const quotaBytes = own ?? (config.objectQuota === 'off' ? Number.MAX_SAFE_INTEGER : config.objectQuota)
+      const registered = await store.transact(tenant, (tx) =>
+        registerObject(tx, env(), { ...about, quotaBytes }),
+      )
+      if (!registered.ok) return registered.refusal.kind === 'already-stored'
+      const source = (async function* () {
+        yield content
+      })()
+      return (await objects.receive({ tenant, sha, size: content.length, source, by })).ok
+    },
     config,
     log: services.log,
     metrics: services.metrics,
@@ -215,7 +230,7 @@ export async function composeHouse(
     store,
     telemetry,
     bytes,
-    objects: createObjectRoom({ store, bytes, env, moved: traffic.moved }),
+    objects,
     access,
     presence,
     exchange,

@@ -43,12 +43,33 @@ export function statusOf({ state, reason }: Pick<Transaction, 'state' | 'reason'
   return state === 'cancelled' ? 'device-error' : 'accepted'
 }
 
+/** How a package's operation went, in the words for operations in general. */
+function packageStatusOf(status: string): StatusCode {
+  if (status === 'timeout') return 'time-out'
+  return /^(transmitted|installed|upgraded|uninstalled)$/.test(status) ? 'complete' : 'device-error'
+}
+
 export function createRenderer({ store, schemas }: { readonly store: Store; readonly schemas: SchemaRoom }) {
   async function render(tenant: TenantId, about: DeliveryMatter): Promise<string | undefined> {
     if (about.kind === 'notification')
       return printJson({ jsonrpc: '2.0', method: about.method, params: jsonOf(about.params) })
     const reader = store.read(tenant)
     const asked = await reader.get(transactions, { id: about.transaction })
+    if (about.kind === 'package') {
+      const device = await reader.get(devices, { id: about.device })
+      if (!asked?.notify || !device) return undefined
+      const status = packageStatusOf(about.status)
+      const params: JsonObject = {
+        'device-id': await backEndNameOf(reader, device),
+        'package-name': about.package,
+        'package-status': about.status,
+        'transaction-id': jsonOf(asked.notify.callId),
+        'rpc-status': status,
+        'rpc-status-string': statusTexts[status],
+        final: about.final,
+      }
+      return printJson({ jsonrpc: '2.0', method: asked.notify.method, params })
+    }
     const told = about.member === undefined ? asked : await reader.get(transactions, { id: about.member })
     if (!asked?.notify || !told) return undefined
     const common: JsonObject = {
@@ -72,8 +93,8 @@ export function createRenderer({ store, schemas }: { readonly store: Store; read
     const payload = await payloadOf(store.read(tenant), asked)
     const named = asked.notify?.method ?? ''
     if (asked.kind === 'configuration') {
-      const { name } = payload as unknown as PushedConfiguration
-      return { method: named, params: { name, ...common } }
+      const { name } = payload as unknown as Partial<PushedConfiguration>
+      return { method: named, params: name === undefined ? common : { name, ...common } }
     }
     const { module } = payload as unknown as AskedRpc
     const answer = told.answer as unknown as KeptAnswer | undefined

@@ -3,8 +3,10 @@
  * what they need to ask devices for something; links find the house through it; chores keep it moving.
  */
 import {
+  type Actor,
   type Env,
   type Instant,
+  type ObjectSha,
   ok,
   type Result,
   type Store,
@@ -47,6 +49,10 @@ export interface ExchangeNeeds {
   readonly keys: Keys
   readonly presence: Presence
   readonly bytes: ObjectBytes
+  keepImage(
+    tenant: TenantId,
+    image: { readonly sha: ObjectSha; readonly bytes: Uint8Array; readonly name: string; readonly by: Actor },
+  ): Promise<boolean>
   readonly clock: { now(): Instant }
   env(): Env
   readonly draining: AbortSignal
@@ -165,6 +171,18 @@ export function createExchange(needs: ExchangeNeeds) {
     keepTarget: (tenant: TenantId, text: string): Result<Target, TargetRefusal> =>
       keepTarget(keys, tenant, text),
     openTarget: (tenant: TenantId, target: Target): string => openTarget(keys, tenant, target),
+    /** Keeps an image as an object of a tenant; false when there is no room for it. */
+    async keepImage(
+      tenant: TenantId,
+      image: {
+        readonly sha: ObjectSha
+        readonly bytes: Uint8Array
+        readonly name: string
+        readonly by: Actor
+      },
+    ): Promise<boolean> {
+      return needs.keepImage(tenant, image)
+    },
     signatureKey: (tenant: TenantId): string => signatureKey(keys, tenant),
     /** What is left to do for a tenant; called now and then, also for what another process left behind. */
     async tend(tenant: TenantId): Promise<void> {

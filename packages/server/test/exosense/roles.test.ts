@@ -33,6 +33,11 @@ remove-device-group-members  MAD
 create-yang-module           MA
 delete-yang-module           MA
 list-yang-modules            MAV
+create-package               MA
+add-package-members          MAD
+push-package                 MAD
+list-packages                MAVD
+get-package-status           MAVD
 create-config-set            MADC
 update-config-set            MADC
 delete-config-set            MADC
@@ -72,6 +77,22 @@ lookup-device-attributes     MAVD
 list-devices-attributes      MAVD
 lookup-yang-module           MAV
 read-config-set-data         MAVDC
+delete-package               MA
+add-package-to-device-type         MAD
+remove-package-from-device-type    MAD
+list-device-types-with-package     MAVD
+list-packages-on-device-type       MAVD
+list-devices-with-package          MAVD
+install-package              MAD
+upgrade-package              MAD
+uninstall-package            MAD
+remove-package-members       MAD
+list-package-members         MAVD
+update-config                MADC
+push-config-data             MADC
+update-package-config        MADC
+read-package-config          MAVDC
+rollback-package-config      MADC
 add-notification-urls        MAC
 delete-notification-urls     MAC
 `
@@ -155,6 +176,27 @@ const params: Record<string, JsonObject> = {
   'delete-yang-module': { name: 'none' },
   'lookup-yang-module': { name: 'none' },
   'list-yang-modules': page,
+  'create-package': { 'package-name': 'p' },
+  'delete-package': { 'package-name': 'none' },
+  'list-packages': page,
+  'add-package-to-device-type': { 'package-name': 'none', 'device-type': 'none' },
+  'remove-package-from-device-type': { 'package-name': 'none', 'device-type': 'none' },
+  'list-device-types-with-package': { 'package-name': 'none' },
+  'list-packages-on-device-type': { 'device-type': 'none' },
+  'list-devices-with-package': { 'package-name': 'none' },
+  'install-package': { 'package-name': 'none', targets: 'none' },
+  'upgrade-package': { 'from-package-name': 'none', 'to-package-name': 'none', targets: 'none' },
+  'uninstall-package': { 'package-name': 'none', targets: 'none' },
+  'add-package-members': { 'package-name': 'none', 'device-id': 'none' },
+  'remove-package-members': { 'package-name': 'none', 'device-id': 'none' },
+  'list-package-members': { 'package-name': 'none' },
+  'push-package': { 'package-name': 'none', operation: 'install' },
+  'get-package-status': { 'package-name': 'none' },
+  'update-config': { 'device-id': 'none', 'package-name': 'none', values: {} },
+  'push-config-data': { 'device-id': 'none' },
+  'update-package-config': { targets: 'none', 'package-name': 'none', values: {} },
+  'read-package-config': { target: 'none', 'package-name': 'none' },
+  'rollback-package-config': { 'device-id': 'none', 'package-name': 'none', version: 1 },
   'create-config-set': { name: 's', yang: 'none' },
   'update-config-set': { name: 'none' },
   'delete-config-set': { name: 'none' },

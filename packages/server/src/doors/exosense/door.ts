@@ -98,7 +98,7 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
     { method, params }: RpcRequest,
     files: ReadonlyMap<string, string>,
   ): Promise<RpcOutcome> {
-    const named = commandOf(method)
+    const named = commandOf(method, params)
     if (named) return runCommand(caller, named, params, files)
     const directory = house.store.readHouse()
     const account = params.account

@@ -108,6 +108,7 @@ export const statusOf = {
   'unlawful-move': 409,
   'device-offline': 409,
   'in-use': 409,
+  'image-of-package': 409,
   'size-differs': 409,
   'key-reused': 409,
   'cursor-too-old': 410,

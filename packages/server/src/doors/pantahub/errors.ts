@@ -236,6 +236,10 @@ const onTheWire: Teller = {
     status: 409,
     msg: `object ${sha}: step ${device}-${rev} needs it`,
   }),
+  'image-of-package': ({ sha, package: name }) => ({
+    status: 409,
+    msg: `object ${sha}: package ${name} is made of it`,
+  }),
 
   // A body that ends early says nothing of the sender's intent: Base's 500 makes clients try again.
   'too-short': ({ wanted, got }) => ({ status: 500, msg: `object: wanted ${wanted} bytes, got ${got}` }),

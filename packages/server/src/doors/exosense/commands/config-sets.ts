@@ -178,7 +178,6 @@ export const configSetCommands = {
   },
   'push-config-set': {
     roles: change,
-    aliases: ['push-config-data'],
     spellings,
     async run(context, params) {
       const { house, tenant, actor } = context
