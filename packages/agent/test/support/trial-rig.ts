@@ -102,6 +102,10 @@ export async function createTrialRig(
     events,
     /** A test may change it between lives. */
     config: given,
+    /** What stands for the control socket in the next life. */
+    control: undefined as AgentPorts['control'],
+    /** The longest a life may be. */
+    lifeMs: 3_600_000,
     /**
      * One life on a disk: until it is idle, wants a restart, or an hour has passed; or until it is killed, by its disk or
      * because `until` holds after a request. A killed one leaves its processes behind and does nothing more.
@@ -135,6 +139,7 @@ export async function createTrialRig(
         onEvent: (event) => {
           if (!killed) events.push(event)
         },
+        ...(rig.control ? { control: rig.control } : {}),
         ...(driver === 'process'
           ? {
               driver: (house) =>
@@ -151,7 +156,7 @@ export async function createTrialRig(
         .then((outcome) => {
           ended = outcome.kind
         })
-      await clock.play(() => ended !== undefined || killed, 3_600_000)
+      await clock.play(() => ended !== undefined || killed, rig.lifeMs)
       if (!killed && ended !== undefined) return ended
       const how = killed ? 'killed' : 'still busy after an hour'
       killed = true
