@@ -5,24 +5,14 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import {
-  type AccountRefusal,
-  accountByName,
-  createAccount,
-  createUser,
-  type DirectoryRefusal,
   type Env,
   expireDue,
-  houseAccount,
   Instant,
   idempotentReplies,
-  letters,
   mainCollections,
   ok,
-  openAccount,
-  principals,
   registerObject,
   type Store,
-  setMembership,
   settled,
   sweepCodes,
   sweepUnclaimed,
@@ -46,6 +36,7 @@ import { exosenseDoor } from './doors/exosense/door.ts'
 import { fleetDoor } from './doors/fleet/door.ts'
 import { pantahubDoor } from './doors/pantahub/door.ts'
 import { walkthroughDoor } from './doors/pantahub/walkthrough/door.ts'
+import { firstStart } from './first-start.ts'
 import { type Door, devicePlace, type House } from './house.ts'
 import { createKeys, describeKeyFileRefusal, openMasterKey, sameSecret } from './keys.ts'
 import { createExchange } from './links/exchange.ts'
@@ -290,50 +281,6 @@ export const allLinks: readonly Link[] = [exoportLink(), exoportHttpLink()]
 export async function openHouse(config: Config, services: Services): Promise<Opened> {
   const homes = await openHomes(config, services)
   return (await composeHouse(config, services, homes, allDoors)).opened
-}
-
-/**
- * On an empty house: the tenant `main` and its `admin`; and the account `exodm` with `exodm-admin` and `sysadm`, also on a
- * house from before there were back ends. All have one password, which is given or made and shown once.
- */
-async function firstStart(house: House, services: Pick<Services, 'announce'>): Promise<void> {
-  const directory = house.store.readHouse()
-  const empty = (await directory.count(principals, {})) === 0
-  if (!empty && (await accountByName(directory, houseAccount))) return
-  const given = house.config.adminPassword
-  const password =
-    given ?? letters(house.env(), 'abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789', 20)
-  const passwordHash = await house.passwords.hash(password)
-  const by = { kind: 'system', id: 'first-start' } as const
-  // Told before it counts: whoever is cut off between the two has a password that is void and is given another at the
-  // next start, and nobody has one that was never told.
-  if (given === undefined)
-    services.announce(`${empty ? 'admin' : 'exodm-admin and sysadm'} password ${password}`)
-  const made = await house.store.transactHouse<undefined, DirectoryRefusal | AccountRefusal>(async (tx) => {
-    const env = house.env()
-    if (empty) {
-      const main = await createAccount(tx, env, {
-        nick: 'admin',
-        tenantName: 'main',
-        passwordHash,
-        verified: true,
-        houseAdmin: true,
-      })
-      if (!main.ok) return main
-    }
-    const asked = { passwordHash, facts: {}, houseAdmin: true, by }
-    const account = await openAccount(tx, env, { ...asked, account: houseAccount, name: 'exodm-admin' })
-    if (!account.ok) return account
-    const { id } = account.value.tenant
-    const sysadm = await createUser(tx, env, { ...asked, name: 'sysadm', home: id })
-    if (!sysadm.ok) return sysadm
-    const member = { principal: sysadm.value.id, tenant: id, roles: ['owner'], by } as const
-    const joined = await setMembership(tx, env, member)
-    return joined.ok ? ok(undefined) : joined
-  })
-  // Of two processes that start at once on one database the other was first.
-  if (!made.ok && given === undefined)
-    services.announce('that password is void: another process was first, and told the one that counts')
 }
 
 /** What is done now and then. */
