@@ -13,7 +13,15 @@ import { type Answer, type CredentialHelper, createHub, type HubFailure } from '
 import { linkedController } from './linked.ts'
 import { createLogSpool } from './logs.ts'
 import { aboutOf, advance, newMachine } from './machine.ts'
-import { deviceMeta, keepUserMeta, type Meta, metaFingerprint, presentKeys, readOwnMeta } from './meta.ts'
+import {
+  deviceMeta,
+  keepUserMeta,
+  type Meta,
+  metaFingerprint,
+  presentKeys,
+  readOwnMeta,
+  userMetaPath,
+} from './meta.ts'
 import type {
   AboutDevice,
   Chore,
@@ -38,6 +46,7 @@ import type {
   SystemFacts,
   Transport,
 } from './ports.ts'
+import { runLevelOf } from './run-level.ts'
 import { suspendMark } from './try-mark.ts'
 import { createDebugFiles } from './walk/debug-files.ts'
 import { walkLogin } from './walk/forms.ts'
@@ -172,10 +181,21 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
   const startId = ports.newId()
   let machine = newMachine(config, startId)
 
+  let pushes = config.logPush
+  /** The owner's overrides of settings, in place of those before. */
+  function override(meta: Meta): void {
+    const { machine: own, logPush = config.logPush, refused } = runLevelOf(meta)
+    const { pollMs, userMetaMs, deviceMetaMs, progressMs, revisionRetries, commitDelayMs = 0 } = config
+    const first = { pollMs, userMetaMs, deviceMetaMs, progressMs, revisionRetries, commitDelayMs }
+    post({ kind: 'settings', settings: { ...first, ...own } })
+    pushes = logPush
+    for (const detail of refused) tell({ event: 'trouble', during: 'user-meta', detail, againInMs: 0 })
+  }
+
   function log(level: LogLevel, message: string, facts?: Readonly<Record<string, Json>>): void {
     ports.logger?.(level, message, facts)
     const rev = String(machine.running?.rev ?? '')
-    if (config.logPush)
+    if (pushes)
       during(spool.add({ src: 'agent', msg: message, lvl: level, tsec: 0, tnano: 0, rev, plat: 'waymark' }))
   }
   const listeners = new Set<(event: AgentEvent) => void>()
@@ -215,7 +235,7 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
       mode: machine.remote ? 'remote' : 'local',
       ...(ports.control ? { own: await readOwnMeta(disk) } : {}),
     })
-  const chores = createChores(metaNow, ports, hub, tell)
+  const chores = createChores(metaNow, ports, hub, tell, override)
   const timers = new Map<TimerName, AbortController>()
 
   function wake(timer: TimerName, afterMs: number): void {
@@ -267,18 +287,19 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
   }
 
   const ship = async (): Promise<boolean> =>
-    machine.me?.claimed && machine.remote
+    pushes && machine.me?.claimed && machine.remote
       ? spool.drain(async (entries) => failureOf(await hub.postLogs(entries, signal)))
       : false
-  if (config.logPush)
-    during(
-      (async () => {
-        while (!signal.aborted) {
-          await clock.sleep(config.logMs, signal)
-          if (!signal.aborted) await ship().catch(() => false)
-        }
-      })(),
-    )
+  during(
+    (async () => {
+      while (!signal.aborted) {
+        await clock.sleep(config.logMs, signal)
+        if (!signal.aborted) await ship().catch(() => false)
+      }
+    })(),
+  )
+  // What the owner had overridden before counts from the first moment.
+  override(await readOwnMeta(disk, userMetaPath).catch(() => ({})))
 
   try {
     control = await ports.control?.({
@@ -322,7 +343,7 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
     machine = turn.machine
     for (const wish of turn.wishes) fulfil(wish)
   }
-  if (outcome?.kind === 'idle' && config.logPush) await ship().catch(() => false)
+  if (outcome?.kind === 'idle') await ship().catch(() => false)
   outer.removeEventListener('abort', onAbort)
   unlink()
   const ended: Outcome = outcome ?? { kind: 'stopped' }
@@ -343,6 +364,7 @@ function createChores(
   { disk }: AgentPorts,
   hub: ReturnType<typeof createHub>,
   tell: (event: AgentEvent) => void,
+  override: (userMeta: Meta) => void,
 ) {
   let shown: string | undefined
   let unchanged = 0
@@ -352,8 +374,10 @@ function createChores(
       case 'user-meta': {
         const answer = await hub.userMeta(chore.id, signal)
         if (!answer.ok) return answer.failure
-        if (await keepUserMeta(disk, answer.value))
+        if (await keepUserMeta(disk, answer.value)) {
           tell({ event: 'user-meta', keys: Object.keys(presentKeys(answer.value)) })
+          override(answer.value)
+        }
         return undefined
       }
       case 'device-meta': {

@@ -456,7 +456,7 @@ function namesOf(setting: AgentSetting, key: string): (readonly [string, string]
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 /** What a value would have to be, when it is not. */
-function faultOf(setting: AgentSetting, value: string): string | undefined {
+export function faultOf(setting: AgentSetting, value: string): string | undefined {
   if (setting.pattern && !setting.pattern[0].test(value)) return setting.pattern[1]
   if (setting.choices && !setting.choices.includes(value)) return `one of ${setting.choices.join(', ')}`
   switch (setting.kind) {
@@ -473,10 +473,11 @@ function faultOf(setting: AgentSetting, value: string): string | undefined {
   }
 }
 
-const isOn = (value: string): boolean => /^(1|true|on|yes)$/i.test(value)
+/** Whether a switch's value means on. */
+export const isOn = (value: string): boolean => /^(1|true|on|yes)$/i.test(value)
 
 /** `5` and `5s` are seconds; `500ms`, `2m`, `1h` say their unit. Undefined for anything else, and below `least`. */
-function durationMs(value: string, least = 1): number | undefined {
+export function durationMs(value: string, least = 1): number | undefined {
   const found = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(value)
   if (!found) return undefined
   const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[found[2] ?? 's'] ?? 1000

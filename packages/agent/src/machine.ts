@@ -102,6 +102,8 @@ function happened(machine: Machine, input: Input, moment: Moment): Turn {
       return figuresMoved(machine, input, moment)
     case 'contact':
       return contact(machine, input)
+    case 'settings':
+      return turn({ ...machine, settings: { ...machine.settings, ...input.settings } })
     case 'order':
       return ordered(machine, input.order)
   }

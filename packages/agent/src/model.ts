@@ -205,6 +205,8 @@ export type Input =
   | { readonly kind: 'moved'; readonly bytes: number; readonly total: number }
   | { readonly kind: 'contact'; readonly reached: boolean; readonly detail: string }
   | { readonly kind: 'order'; readonly order: Order }
+  /** Some settings are others from now on. */
+  | { readonly kind: 'settings'; readonly settings: Partial<MachineSettings> }
 
 /** A setting that the hub contradicts. */
 export interface Refusal {
