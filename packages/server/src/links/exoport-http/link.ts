@@ -9,7 +9,7 @@ import { parseExternalName } from '@waymark/exoport'
 import type { JsonObject, JsonValue } from '@waymark/yang'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { createHttpApp, readTls } from '../../http.ts'
-import type { Listener } from '../../serve.ts'
+import { type Listener, StartFailure } from '../../serve.ts'
 import type { Carried, Known, Link, LinkHouse, OpenLink } from '../link.ts'
 import { badParameter, type DeviceCall, readBody, type Said, saidOf, writeBody } from './calls.ts'
 import { type Batch, DeviceSession } from './session.ts'
@@ -52,6 +52,7 @@ interface Present {
 
 function openDoor(house: LinkHouse, limits: HttpLinkLimits): OpenLink {
   const { config, log, metrics } = house
+  const tls = certificateOf(config)
   const http = createHttpApp({ config, log, metrics, listener: 'exoport-http' })
   const present = new Map<string, Present>()
   const names = protocols.map(({ name }) => name)
@@ -171,12 +172,7 @@ function openDoor(house: LinkHouse, limits: HttpLinkLimits): OpenLink {
 
   const listener: Listener = {
     name: 'exoport-http',
-    listen: ({ host, port }) => {
-      const { tlsCert, tlsKey } = config
-      const tls =
-        tlsCert === undefined || tlsKey === undefined ? {} : { tls: readTls({ cert: tlsCert, key: tlsKey }) }
-      return http.listen({ host, port, ...tls })
-    },
+    listen: ({ host, port }) => http.listen({ host, port, ...(tls === undefined ? {} : { tls }) }),
     async drain(timeoutMs) {
       await http.drain(timeoutMs)
     },
@@ -189,6 +185,17 @@ function openDoor(house: LinkHouse, limits: HttpLinkLimits): OpenLink {
       await http.drain(0)
       await Promise.all([...present.values()].map(leave))
     },
+  }
+}
+
+/** The server's certificate and key, where it has them. */
+function certificateOf({ exoportHttp, tlsCert, tlsKey }: LinkHouse['config']) {
+  if (exoportHttp === 'off' || tlsCert === undefined || tlsKey === undefined) return undefined
+  try {
+    return readTls({ cert: tlsCert, key: tlsKey })
+  } catch (error) {
+    const got = error instanceof Error ? error.message : String(error)
+    throw new StartFailure(`tls-cert and tls-key: wanted readable files, got ${got}`)
   }
 }
 

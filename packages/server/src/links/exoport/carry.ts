@@ -21,8 +21,17 @@ import {
 import { JsonDecimal, type JsonObject, type JsonValue } from '@waymark/yang'
 import type { Carried, Described, Outcome, UpAnswer } from '../link.ts'
 
-/** The call that carries it. */
-export function callOf(carried: Carried): Omit<OutgoingCall, 'id'> {
+/** The call that carries it, or why none can: nested deeper than any term may be. */
+export function callOf(carried: Carried): Omit<OutgoingCall, 'id'> | { readonly unsendable: string } {
+  try {
+    return written(carried)
+  } catch (error) {
+    if (error instanceof RangeError) return { unsendable: error.message }
+    throw error
+  }
+}
+
+function written(carried: Carried): Omit<OutgoingCall, 'id'> {
   if (carried.kind === 'configuration')
     return pushCall({ name: carried.name, values: plainObject(carried.values) })
   const { module, method, input, described } = carried
@@ -86,6 +95,15 @@ function fitted(read: ValueResult<ValueObject>, then: (value: JsonObject) => Out
 
 /** What the device hears of its own notification or RPC. */
 export function answerOf(answer: UpAnswer): Result {
+  try {
+    return writtenAnswer(answer)
+  } catch (error) {
+    if (error instanceof RangeError) return serverAnswer.failed(error.message)
+    throw error
+  }
+}
+
+function writtenAnswer(answer: UpAnswer): Result {
   switch (answer.kind) {
     case 'taken':
       return serverAnswer.ok

@@ -82,7 +82,8 @@ export class Connection {
     const now = port.now()
     this.#port = port
     this.#socket = socket
-    this.#address = socket.remoteAddress ?? ''
+    // IPv4 within IPv6 is told as IPv4, as everywhere else in the house.
+    this.#address = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, '')
     this.#end = new ServerEnd(now, port.limits)
     this.#heardAt = this.#framesAt = now
     this.#frames = port.limits.frameBurst
@@ -284,6 +285,11 @@ export class Connection {
         this.#leaveIfQuiet()
         return
       }
+      const call = callOf(carried)
+      if ('unsendable' in call) {
+        await session.settle(carried, { kind: 'failed', reason: call.unsendable })
+        continue
+      }
       const { limits, house } = this.#port
       const leftMs =
         carried.expiresAt === undefined ? Number.POSITIVE_INFINITY : carried.expiresAt - house.clock.now()
@@ -291,7 +297,7 @@ export class Connection {
       const answered = new Promise<Answer | undefined>((resolve) => {
         this.#awaiting = resolve
       })
-      this.#carryOut(this.#end.call({ id: 0, ...callOf(carried), timeoutMs }, this.#port.now()))
+      this.#carryOut(this.#end.call({ id: 0, ...call, timeoutMs }, this.#port.now()))
       const answer = await answered
       if (answer === undefined) return
       if (answer.kind === 'timed-out' && timeoutMs >= limits.answerMs) {

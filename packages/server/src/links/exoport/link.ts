@@ -9,7 +9,7 @@ import { createServer, isIPv6, type Socket } from 'node:net'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { readTls } from '../../http.ts'
 import { createRecent } from '../../recent.ts'
-import type { Listener } from '../../serve.ts'
+import { type Listener, StartFailure } from '../../serve.ts'
 import type { Link, LinkHouse, OpenLink } from '../link.ts'
 import { Connection, type Port } from './connection.ts'
 import { defaultPortLimits, type PortLimits } from './limits.ts'
@@ -167,7 +167,12 @@ function openPort(house: LinkHouse, limits: PortLimits): OpenLink {
 
 /** TLS where there is a certificate; a device that wants it and a server without one do not find together. */
 function secureContext({ config }: LinkHouse): SecureContext | undefined {
-  const { tlsCert, tlsKey } = config
-  if (tlsCert === undefined || tlsKey === undefined) return undefined
-  return createSecureContext({ ...readTls({ cert: tlsCert, key: tlsKey }), minVersion: 'TLSv1.2' })
+  const { exoport, tlsCert, tlsKey } = config
+  if (exoport === 'off' || tlsCert === undefined || tlsKey === undefined) return undefined
+  try {
+    return createSecureContext({ ...readTls({ cert: tlsCert, key: tlsKey }), minVersion: 'TLSv1.2' })
+  } catch (error) {
+    const got = error instanceof Error ? error.message : String(error)
+    throw new StartFailure(`tls-cert and tls-key: wanted a certificate and its key (PEM), got ${got}`)
+  }
 }

@@ -109,7 +109,7 @@ describe('who is let in', () => {
     execFileSync('openssl', ['req', ...kind, ...subject, '-out', files[1], '-keyout', files[3]], {
       stdio: 'ignore',
     })
-    const { url, house } = await openLink({ flags: [...files] })
+    const { url, house } = await openLink({ flags: ['--exoport-http', '0', ...files] })
     house.add({ ...truck, tlsOnly: true })
     expect(url).toMatch(/^https:/)
     const status = await new Promise((resolve, reject) => {

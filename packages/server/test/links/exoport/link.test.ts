@@ -11,6 +11,7 @@ import {
   readConfTree,
   Seal,
 } from '@waymark/exoport'
+import type { JsonObject } from '@waymark/yang'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { PortLimits } from '../../../src/links/exoport/limits.ts'
 import { exoportLink } from '../../../src/links/exoport/link.ts'
@@ -211,6 +212,19 @@ describe('down', () => {
       expect(outcomes(house)).toEqual([is])
     })
 
+  test('[XL7] what no term can carry has failed, and the next is carried', async () => {
+    const { house, device } = await openPort()
+    let deep: JsonObject = {}
+    for (let level = 0; level < 500; level++) deep = { deep }
+    house.queueRpc('truck-9', 'blink', deep)
+    house.queueConfiguration('truck-9', 'net', deep)
+    house.queueRpc('truck-9', 'blink', { times: 1 })
+    const truck = device()
+    await until(() => house.settled.length === 3)
+    expect(outcomes(house).map(({ kind }) => kind)).toEqual(['failed', 'failed', 'done'])
+    expect(truck.calls).toHaveLength(1)
+  })
+
   test('[XL7] a configuration is pushed as one tree and confirmed by the protocol’s own notification', async () => {
     const { house, device } = await openPort()
     house.queueConfiguration('truck-9', 'net', { ip: '10.0.0.1', ports: [80, 443] })
@@ -385,6 +399,11 @@ describe('limits and ends', () => {
     await idle.ready
     await idle.gone
     await until(() => !house.isThere('truck-9'))
+  })
+
+  test('[XL4] a certificate that is none keeps the server from starting, and says so', () => {
+    const house = createMemoryHouse(['--tls-cert', '/nonexistent', '--tls-key', '/nonexistent'])
+    expect(() => exoportLink().open(house)).toThrow(/tls-cert and tls-key/)
   })
 
   test('[XL12] a stranger that says nothing is let go of', async () => {
