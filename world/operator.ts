@@ -138,8 +138,9 @@ export function createOperator(needs: OperatorNeeds): Operator {
   const ownDevices = (): WorldDevice[] =>
     needs.devices.filter((device) => device.id !== undefined && claimed.has(device.id))
 
-  async function claimLabels(): Promise<void> {
-    await flashDeleted()
+  /** Claims what has come; answers whether it is known of all devices whether they are still there. */
+  async function claimLabels(): Promise<boolean> {
+    const known = await flashDeleted()
     for (const { label, name, id: registered, owned } of needs.devices) {
       if (owned && registered !== undefined) claimed.add(registered)
       if (!label || claimed.has(label.id)) continue
@@ -154,17 +155,25 @@ export function createOperator(needs: OperatorNeeds): Operator {
       tell(`${line.name} has claimed ${name}`)
       claimed.add(id)
     }
+    return known
   }
 
-  /** Whoever deletes a device for good has it flashed, else it would ask for ever to be let in. */
-  async function flashDeleted(): Promise<void> {
+  /**
+   * Whoever deletes a device for good has it flashed, else it would ask for ever to be let in. Answers whether it is
+   * known of all that were to go; one that is still there may go later, when the request was on its way yet.
+   */
+  async function flashDeleted(): Promise<boolean> {
+    let known = true
     for (const id of [...needs.removing]) {
-      const said = await ask('GET', `/fleet/v1/devices/${id}`)
-      if (said?.status !== 200 && said?.status !== 404) continue
+      const status = (await ask('GET', `/fleet/v1/devices/${id}`))?.status
+      if (status !== 404) {
+        known &&= status === 200
+        continue
+      }
       needs.removing.delete(id)
-      const device = needs.devices.find((each) => each.id === id)
-      if (said.status === 404) device?.flash()
+      needs.devices.find((each) => each.id === id)?.flash()
     }
+    return known
   }
 
   /** Where a trail stands, as the server says. */
@@ -277,7 +286,8 @@ export function createOperator(needs: OperatorNeeds): Operator {
       case 'remove': {
         needs.removing.add(id)
         await ask('DELETE', luck.pick([`/devices/${id}`, `/fleet/v1/devices/${id}`]))
-        return flashDeleted()
+        await flashDeleted()
+        return
       }
       case 'read':
         await ask(
@@ -355,8 +365,9 @@ export function createOperator(needs: OperatorNeeds): Operator {
       }
     },
     async claimAll(signal) {
-      while (ownDevices().length < needs.devices.length && !signal.aborted) {
-        await claimLabels()
+      while (!signal.aborted) {
+        const known = await claimLabels()
+        if (known && ownDevices().length === needs.devices.length) return
         await clock.sleep(needs.patienceMs / 4, signal)
       }
     },

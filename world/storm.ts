@@ -91,6 +91,8 @@ export interface StormNeeds {
 }
 
 const sleepMs = 60 * day
+/** Longer than that, and what tries every minute to run fills the story. */
+const fullMsMax = 2 * day
 
 /** Partitions, deaths, full disks, clocks that jump and long sleeps, as its temperament has it, until the signal. */
 export async function stormOverDevice(
@@ -122,7 +124,7 @@ export async function stormOverDevice(
         break
       case 'full':
         device.disk.full = true
-        await clock.sleep(luck.pause(pace.lastsMs / 40), signal)
+        await clock.sleep(Math.min(luck.pause(pace.lastsMs / 40), fullMsMax), signal)
         device.disk.full = false
         break
       case 'sleep':

@@ -1,4 +1,4 @@
 import { playSeeds } from './seeds.ts'
 
-// In two files, so that two cores share them.
+// In several files, so that all cores share them.
 playSeeds(1, 50)

@@ -50,6 +50,9 @@ interface Party {
   readonly devices: WorldDevice[]
 }
 
+/** Room that devices leave for what they write about an update themselves; without it a full disk is the end of them. */
+const ownRoomBytes = 16_384
+
 /** After so many polls everybody has come to rest: a dozen steps may wait, each to be tried for a while. */
 const pollsToRest = 120
 
@@ -368,7 +371,7 @@ function agentConfig(pace: Pace, tries: boolean, luck: Luck): Omit<AgentConfig, 
     revisionRetries: 10,
     offlineAfter: 0,
     parallel: luck.between(1, 5),
-    spareBytes: 0,
+    spareBytes: ownRoomBytes,
     logPush: luck.chance(0.7),
     logMs: 2 * pace.pollMs,
     lookUpTries: 10,
