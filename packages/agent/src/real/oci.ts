@@ -11,7 +11,7 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { Limits, StopSignal } from '../process/manifest.ts'
 import type { Launch, Launched, Processes } from '../process/ports.ts'
 import { merge } from './processes.ts'
@@ -78,12 +78,14 @@ export function createOciProcesses(engine: Engine, dataFolder: string, others: P
   }
 
   async function start(launch: Launch, folder: string): Promise<void> {
-    const { name, command, args, env, limits, image, overlay = [] } = launch
+    const { name, command, args, limits, image, overlay = [] } = launch
+    const { env, doors } = doorsOf(launch.env)
     const of = await imageFor(launch, folder)
     await remove(nameOf(name))
     const mounts = [
       `${folder}:/waymark:ro`,
       ...overlay.map((path) => `${join(folder, '..', '_config', name, path)}:/${path}:ro`),
+      ...doors,
     ]
     const labels = {
       'waymark.data': whose,
@@ -245,3 +247,15 @@ const sinceNow = (): string => new Date().toISOString()
 const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16)
 const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '')
 const firstLine = (text: string): string => text.trim().split('\n').at(-1) ?? ''
+
+/**
+ * A container's own doors to the agent lie where Pantavisor has them, in `/pantavisor`: its folder of sockets alone is
+ * mounted, so it reaches no other container's.
+ */
+function doorsOf(env: Launch['env']): { readonly env: Launch['env']; readonly doors: readonly string[] } {
+  const { WAYMARK_CONTROL: control, WAYMARK_CONTROL_LOG: log } = env
+  if (!control) return { env, doors: [] }
+  const inside = { WAYMARK_CONTROL: `/pantavisor/${basename(control)}` }
+  const logInside = log ? { WAYMARK_CONTROL_LOG: `/pantavisor/${basename(log)}` } : {}
+  return { env: { ...env, ...inside, ...logInside }, doors: [`${dirname(control)}:/pantavisor`] }
+}
