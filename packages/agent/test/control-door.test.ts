@@ -8,9 +8,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { controlDocument } from '../src/control/document.ts'
 import { parseLogMessage } from '../src/control/log-socket.ts'
 import { findRoute, routes } from '../src/control/routes.ts'
-import { socketLimits } from '../src/control/server.ts'
+import { openControlSocket, socketLimits } from '../src/control/server.ts'
 import { ask, groups, sleeper, startControlRig, until } from './support/control-rig.ts'
 import { sha256, spec } from './support/fake-hub.ts'
+import { temporaryFolder } from './support/rig.ts'
 
 const factory = {
   'device.json': groups,
@@ -182,6 +183,64 @@ describe('[LC12] [LC13] [LC14] hostile callers', () => {
     for (const op of ['ENABLE_SSH', 'DISABLE_SSH', 'DEFER_REBOOT'])
       expect((await rig.command(op)).status).toBe(409)
   })
+})
+
+describe('[LC12] [LC13] slow callers', () => {
+  const limits = { ...socketLimits, headerMs: 200, idleMs: 400, closeMs: 100 }
+  async function slow(say: (socket: Socket) => void): Promise<string> {
+    await using folder = await temporaryFolder()
+    const open = await openControlSocket(
+      join(folder.path, 'door'),
+      { kind: 'host' },
+      async ({ body }) => {
+        for await (const _ of body);
+        return { status: 200 }
+      },
+      limits,
+    )
+    const got = await new Promise<string>((resolve) => {
+      const socket = connect(open.path)
+      let text = ''
+      socket.on('data', (bytes) => {
+        text += bytes
+      })
+      socket.on('error', () => undefined)
+      socket.on('close', () => resolve(text))
+      say(socket)
+    })
+    await open.close()
+    return got
+  }
+
+  test('a head that never ends is 408', async () => {
+    const dripping = (socket: Socket) => {
+      socket.write('GET / HTTP/1.1\r\n')
+      const drip = setInterval(() => socket.write('x: y\r\n'), 50)
+      socket.on('close', () => clearInterval(drip))
+    }
+    expect(await slow(dripping)).toMatch(/^HTTP\/1\.1 408 [\s\S]*Request was not sent in time/)
+  })
+
+  test('a connection without a byte is closed', async () => {
+    expect(await slow(() => undefined)).toMatch(/^(HTTP\/1\.1 408 [\s\S]*)?$/)
+    expect(await slow((socket) => socket.write('PUT /x HTTP/1.1\r\nContent-Length: 5\r\n\r\nab'))).toBe('')
+  })
+
+  test('a small body that drips is 408 after its time, whatever its pace', async () => {
+    const told = await raw('PUT /user-meta/slow HTTP/1.1\r\nContent-Length: 4000\r\n\r\n', (socket) => {
+      const drip = setInterval(() => socket.write('x'), 200)
+      socket.on('close', () => clearInterval(drip))
+    })
+    expect(told).toMatch(/^HTTP\/1\.1 408 /)
+    await well()
+  }, 25_000)
+})
+
+test('a path that is too long for a socket is refused in words', async () => {
+  const folder = `/tmp/${'x'.repeat(120)}`
+  await expect(openControlSocket(folder, { kind: 'host' }, async () => ({ status: 200 }))).rejects.toThrow(
+    'wanted a path of at most 107 bytes',
+  )
 })
 
 test('whatever is sent as a path is routed at most once, and never throws', () => {

@@ -224,6 +224,39 @@ describe('local revisions', () => {
   })
 })
 
+test('[LC31] while a revision is tried no other is; steps of the hub are shown with their message and progress', async () => {
+  await using rig = await startControlRig({ factory, ...slowly })
+  await rig.synced()
+  const step = rig.hub.addStep(rig.hub.device(), state({ 'web/run.json': sleeper('1') }), 'from the hub')
+  await until(() => step.progress.status === 'TESTING')
+  const busy = await rig.command('LOCAL_RUN', '0')
+  expect([busy.status, busy.headers['retry-after']]).toEqual([503, '600'])
+  expect((await rig.ask('GET', '/steps/1/progress')).json).toMatchObject({ status: 'TESTING', progress: 75 })
+  expect((await rig.ask('POST', '/storage/gc')).status).toBe(503)
+  await until(() => step.progress.status === 'UPDATED')
+  const { json } = await rig.ask('GET', '/steps')
+  expect(json.at(-1)).toMatchObject({
+    name: '1',
+    commitmsg: 'from the hub',
+    progress: { status: 'UPDATED', 'status-msg': 'Update finished', progress: 100 },
+  })
+})
+
+test('[LC31] an update that only waits for a lost hub gives way to the device itself', async () => {
+  await using rig = await startControlRig({ factory })
+  await rig.synced()
+  // The hub hears no report any more.
+  rig.hub.onRequest((request) => (request.path.endsWith('/progress') ? { status: 503 } : undefined))
+  const step = rig.hub.addStep(rig.hub.device(), state({ 'web/run.json': sleeper('1') }))
+  await until(() => rig.events.some((event) => event.event === 'trouble' && event.during === 'report'))
+  expect(await rig.run('locals/a', state({ 'web/run.json': sleeper('2') }))).toMatchObject({
+    status: 'UPDATED',
+  })
+  rig.hub.onRequest(() => undefined)
+  expect((await rig.command('GO_REMOTE')).status).toBe(200)
+  await until(() => step.progress.status === 'UPDATED')
+})
+
 describe('objects', () => {
   test('[LC30] bytes are kept under their sha256 or not at all, and what waits for its state is not collected', async () => {
     await using rig = await startControlRig({ factory })
