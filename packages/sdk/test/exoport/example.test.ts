@@ -1,11 +1,15 @@
 /** The first example of the documentation, against the server's own link over a real connection. */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createExoPortDevice, type ValueObject } from '@waymark/sdk/exoport'
 import { expect, onTestFinished, test } from 'vitest'
 import { exoportLink } from '../../../server/src/links/exoport/link.ts'
 import { createMemoryHouse } from '../../../server/test/links/memory-house.ts'
 
-async function openHouse() {
-  const house = createMemoryHouse()
+async function openHouse(flags: string[] = []) {
+  const house = createMemoryHouse(flags)
   house.add({ name: { account: 'fleet', device: 'truck-9' }, deviceKey: 7001n, serverKey: 7002n })
   const open = exoportLink().open(house)
   onTestFinished(() => open.close())
@@ -76,4 +80,40 @@ test('[S32] thrown out by the server it comes back, and what waited arrives', as
   })
   expect(house.ups.slice(0, 2).map(({ params }) => params.level)).toEqual([1, 2])
   expect(house.opened()).toBe(2)
+})
+
+test('[S30] over TLS it checks whom it speaks to: with the right authority it is in, without it never says its name', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'waymark-sdk-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
+  execFileSync('openssl', ['req', ...kind, ...subject, '-out', cert, '-keyout', key], { stdio: 'ignore' })
+  const { house, port } = await openHouse(['--tls-cert', cert, '--tls-key', key])
+  const login = {
+    host: '127.0.0.1',
+    port,
+    account: 'fleet',
+    device: 'truck-9',
+    deviceKey: 7001,
+    serverKey: 7002,
+  }
+
+  const trusting = createExoPortDevice({ ...login, tls: { ca: readFileSync(cert) } })
+  onTestFinished(() => trusting.stop())
+  trusting.start()
+  await trusting.notify('fleet', 'alarm', { level: 1 })
+  trusting.stop()
+
+  const why = await new Promise<string>((resolve) => {
+    const careful = createExoPortDevice({
+      ...login,
+      tls: true,
+      happened: (event) => resolve(event.kind === 'disconnected' ? event.why : event.kind),
+    })
+    onTestFinished(() => careful.stop())
+    careful.start()
+  })
+  expect(why).toMatch(/self-signed certificate/)
+  expect(house.attempts).toHaveLength(1)
 })

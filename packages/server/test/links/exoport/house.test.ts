@@ -19,8 +19,8 @@ const demo = `module demo {
   leaf-list ports { type uint16; }
 }`
 
-async function openFleet(protocol = 'exodm_bert') {
-  const back = await openBack()
+async function openFleet(protocol = 'exodm_bert', flags: string[] = []) {
+  const back = await openBack({ flags })
   const sink = await openSink((body) =>
     body.method === 'demo:report'
       ? { body: { jsonrpc: '2.0', id: body.id ?? null, result: { heard: true } } }
@@ -89,6 +89,25 @@ describe('a device program of the stack meets the server', () => {
       stranger.stop()
     }
     expect(new Set(events.items)).toEqual(new Set(['disconnected']))
+  })
+
+  test('[XL2] who guesses keys is let in no more for a while, with the right one either; others of that address are', async () => {
+    const { device, addDevice } = await openFleet('exodm_bert', ['--guess-limit', '3'])
+    await addDevice('d2')
+    const events = gathered<string>()
+    const happened = ({ kind }: { kind: string }) => events.push(kind)
+    const guesser = device({ deviceKey: 1, happened })
+    guesser.start()
+    await events.until(4)
+    guesser.stop()
+    const late = device({ happened })
+    late.start()
+    await events.until(5)
+    late.stop()
+    expect(new Set(events.items)).toEqual(new Set(['disconnected']))
+    const other = device({ device: 'd2' })
+    other.start()
+    await other.notify('demo', 'alarm', { level: 1 })
   })
 
   test('[XL6] what was asked while it was away is carried when it calls in, with the defaults of the schema', async () => {

@@ -12,6 +12,7 @@ import {
   Seal,
 } from '@waymark/exoport'
 import type { JsonObject } from '@waymark/yang'
+import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { PortLimits } from '../../../src/links/exoport/limits.ts'
 import { exoportLink } from '../../../src/links/exoport/link.ts'
@@ -493,6 +494,40 @@ describe('limits and ends', () => {
     await truck.ping()
     house.end('truck-9', 'deleted')
     await truck.gone
+  })
+
+  test('[XL12] whatever a device or a stranger sends, the others are served', async () => {
+    const { house, port, device } = await openPort()
+    house.add({ ...truck, name: { account: 'fleet', device: 'mad' } })
+    const calm = device()
+    const payload = fc.oneof(
+      fc.uint8Array({ maxLength: 64 }),
+      fc.uint8Array({ maxLength: 64 }).map((bytes) => Uint8Array.of(131, ...bytes)),
+      fc
+        .constantFrom('halt', 'stop', 'ping')
+        .map((name) => encodeMessage({ kind: 'cast', module: 'exodm_rpc', function: name, args: [] })),
+    )
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(payload, { maxLength: 8 }),
+        fc.uint8Array({ maxLength: 64 }),
+        async (payloads, noise) => {
+          const challenge = crypto.getRandomValues(new Uint8Array(4))
+          const seal = new Seal(keyOf(7001n), challenge)
+          const mad = device({ device: 'mad', challenge })
+          await mad.ready
+          for (const one of payloads) mad.socket.write(seal.frame(one))
+          const stranger = connect(port, '127.0.0.1')
+          stranger.on('error', () => {})
+          stranger.end(noise)
+          expect((await calm.ping()).kind).toBe('reply')
+          mad.socket.destroy()
+          stranger.destroy()
+        },
+      ),
+      { numRuns: 60 },
+    )
+    expect(house.lines).toEqual([])
   })
 
   test('garbage, half a handshake and a port scan leave nothing behind', async () => {
