@@ -149,13 +149,28 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
     const { rev, retries } = mark
     const startId = settings.startId ?? ''
     const final: Final = finalOf(mark, 'ERROR', why, { running: back, startId, retries, probes: [], logs })
+    let kept = true
     if (mark.quiet) await note(rev, final.progress)
     else {
       finals = [...finals.filter((each) => each.rev !== rev), final].slice(-32)
+      kept = await keepWords().then(
+        () => true,
+        () => false,
+      )
+    }
+    // Without room for the reason the mark stays, and the next start says it again: what ran before runs in any case.
+    if (kept) await forgetMark(disk)
+    ports.tell({ event: 'error', rev, status: 'ERROR', message: why, running: back?.rev })
+  }
+
+  /** Keeps the last words; a disk without room is first cleared of what neither runs nor ran before. */
+  async function keepWords(): Promise<void> {
+    try {
+      await keepFinals(disk, finals)
+    } catch {
+      await driver.forgetOld()
       await keepFinals(disk, finals)
     }
-    await forgetMark(disk)
-    ports.tell({ event: 'error', rev, status: 'ERROR', message: why, running: back?.rev })
   }
 
   async function installFactory(): Promise<Results['install-factory']> {
@@ -422,7 +437,7 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
   async function keepFinal(final: Final): Promise<null> {
     if (final.quiet) return keepQuietFinal(final)
     finals = [...finals.filter((each) => each.rev !== final.rev), final].slice(-32)
-    await keepFinals(disk, finals)
+    await keepWords()
     // The last word is what keeps a revision or gives it up; its mark has served.
     if (!final.sent) {
       await forgetMark(disk)

@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { parseState, signState } from '@waymark/pantahub'
 import { describe, expect, test } from 'vitest'
+import type { Disk } from '../src/index.ts'
 import { spec, wordsOf } from './support/fake-hub.ts'
 import { container, createTrialRig, stateOf, type TrialRig } from './support/trial-rig.ts'
 
@@ -277,6 +278,36 @@ describe('with a restart', () => {
     expect(await rig.running()).toBe('1')
     expect(await rig.marked()).toBe(false)
   })
+})
+
+test('[AG77] a disk without room for the reason does not keep the previous revision from running', async () => {
+  const based = (version: number) =>
+    stateOf({ core: container('steady', { group: 'base', env: { V: String(version) } }) })
+  const { rig, step } = await offered(based(2), {}, based(1))
+  expect(await rig.live()).toBe('restart')
+  // The one start that may try it dies over it, and the next finds no room.
+  await rig.live(undefined, () => true)
+  for (const name of rig.sim.alive()) rig.sim.crash(name.replace(/#.*/, ''))
+  const full = (disk: Disk): Disk => ({
+    ...disk,
+    async open(path, how) {
+      if (path.startsWith('update/finals')) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
+      return disk.open(path, how)
+    },
+  })
+  let ran: string[] = []
+  await rig.live(
+    () => full(rig.disk),
+    () => {
+      ran = rig.sim.alive()
+      return ran.length > 0
+    },
+  )
+  expect(await rig.running()).toBe('1')
+  expect(ran).toHaveLength(1)
+  expect((await rig.settle()).at(-1)).toBe('idle')
+  expect(lastOf(step)).toMatchObject({ status: 'ERROR' })
+  expect(await rig.marked()).toBe(false)
 })
 
 describe('a trail that is closed', () => {
