@@ -29,7 +29,10 @@ async function waymark(...args: string[]) {
 async function dataFolder(): Promise<string> {
   const data = temporary()
   const { createLog, parseConfig, serve } = await import('@waymark/server')
-  const config = parseConfig({ flags: ['--data', data, '--http', '0', '--log-level', 'silent'], env: {} })
+  const config = parseConfig({
+    flags: ['--data', data, '--http', '0', '--exoport', 'off', '--log-level', 'silent'],
+    env: {},
+  })
   if (!config.ok) throw new Error(JSON.stringify(config.refusal))
   const stop = new AbortController()
   await serve({

@@ -19,7 +19,18 @@ let data = ''
 beforeAll(async () => {
   data = mkdtempSync(join(tmpdir(), 'waymark-sdk-'))
   const parsed = parseConfig({
-    flags: ['--http', '0', '--data', data, '--database', 'memory:', '--log-level', 'silent'],
+    flags: [
+      '--http',
+      '0',
+      '--exoport',
+      'off',
+      '--data',
+      data,
+      '--database',
+      'memory:',
+      '--log-level',
+      'silent',
+    ],
     env: { WAYMARK_ADMIN_PASSWORD: password },
   })
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.refusal))

@@ -27,6 +27,8 @@ export async function startServer(asked: {
       asked.data,
       '--http',
       '0',
+      '--exoport',
+      '0',
       '--public-url',
       asked.publicUrl,
       '--log-level',
