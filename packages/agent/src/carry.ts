@@ -202,11 +202,18 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
     return running(await driver.current()) ?? installFactory()
   }
 
+  /** The state of revision 0, the newest when another was made the factory's. */
+  async function factoryText(): Promise<string | undefined> {
+    const names = (await disk.list('states')).map(({ name }) => name)
+    const newest = names.filter((name) => /^0(\.\d+)?\.json$/.test(name)).at(-1)
+    return newest === undefined ? undefined : disk.readText(`states/${newest}`)
+  }
+
   async function announce(signal: AbortSignal): Promise<null> {
     const current = await driver.current()
     if (!current) throw new TaskFailed({ kind: 'factory', detail: 'wanted a running revision, got none' })
     // No hub hears of a local revision: its trail begins with the factory's.
-    const stateText = isLocal(current.rev) ? await disk.readText('states/0.json') : current.stateText
+    const stateText = isLocal(current.rev) ? await factoryText() : current.stateText
     if (stateText === undefined)
       throw new TaskFailed({ kind: 'factory', detail: 'wanted revision 0, got none' })
     const read = revisionOf(isLocal(current.rev) ? 0 : current.rev, JSON.parse(stateText))

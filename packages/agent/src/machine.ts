@@ -273,7 +273,8 @@ function trailsListed(machine: Machine, ids: readonly string[]): Turn {
     // No trail at all: the first announce. A device that has walked further had its trail deleted, which
     // means a factory reset: it goes back to revision 0 and announces that.
     if (running === undefined) return begin(machine, { do: 'install-factory' })
-    const untold = running.rev === 0 && machine.finals.length === 0
+    // A local revision has walked nowhere: it stays, and the trail begins with the factory's.
+    const untold = (running.rev === 0 || isLocal(running.rev)) && machine.finals.length === 0
     return untold ? announce(machine) : begin(machine, { do: 'return-to-factory' })
   }
   if (settings.trailId !== undefined && settings.trailId !== mine)

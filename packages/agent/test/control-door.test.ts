@@ -4,7 +4,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseCommand } from '../src/control/commands.ts'
 import { controlDocument } from '../src/control/document.ts'
 import { parseLogMessage } from '../src/control/log-socket.ts'
 import { findRoute, routes } from '../src/control/routes.ts'
@@ -240,6 +242,41 @@ test('a path that is too long for a socket is refused in words', async () => {
   const folder = `/tmp/${'x'.repeat(120)}`
   await expect(openControlSocket(folder, { kind: 'host' }, async () => ({ status: 200 }))).rejects.toThrow(
     'wanted a path of at most 107 bytes',
+  )
+})
+
+test('many who write at once lose nothing of each other', async () => {
+  const keys = Array.from({ length: 20 }, (_, n) => `many.${n}`)
+  await Promise.all(keys.map((key) => rig.ask('PUT', `/device-meta/${key}`, key)))
+  expect((await rig.ask('GET', '/device-meta')).json).toMatchObject(
+    Object.fromEntries(keys.map((key) => [key, key])),
+  )
+  expect((await rig.ask('DELETE', '/device-meta/__proto__')).status).toBe(404)
+  const put = (n: number) =>
+    rig.ask('PUT', '/steps/locals/many', JSON.stringify({ '#spec': spec, 'a.json': { n } }))
+  await Promise.all(keys.map((_, n) => put(n)))
+  const named = (await rig.ask('GET', '/steps')).json.filter(
+    (step: { name: string }) => step.name === 'locals/many',
+  )
+  expect(named).toHaveLength(1)
+})
+
+test('bytes of any kind are read without harm', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), fc.string(), (bytes, text) => {
+      parseLogMessage(bytes)
+      parseLogMessage(Buffer.from(`<13>${text}`))
+      parseLogMessage(Buffer.from(`level=INFO ${text}`))
+      parseCommand(text)
+      parseCommand(JSON.stringify({ op: 'LOCAL_RUN', payload: text }))
+      findRoute('GET', text)
+    }),
+  )
+  fc.assert(
+    fc.property(fc.json(), (text) => {
+      parseCommand(text)
+      parseLogMessage(Buffer.from(text))
+    }),
   )
 })
 

@@ -136,6 +136,37 @@ describe('local revisions', () => {
     await until(() => next.progress.status === 'UPDATED')
   })
 
+  test('[LC24] switched off before it has ever reached its hub, and on again, the device finds its way', async () => {
+    await using rig = await startControlRig({ factory })
+    expect((await rig.command('GO_LOCAL')).status).toBe(200)
+    await until(() =>
+      rig.events.some(
+        (event) => event.event === 'order' && event.order === 'go-local' && event.stage === 'done',
+      ),
+    )
+    expect((await rig.command('GO_REMOTE')).status).toBe(200)
+    await rig.synced()
+    const step = rig.hub.addStep(rig.hub.device(), state({ 'web/run.json': sleeper('1') }))
+    await until(() => step.progress.status === 'UPDATED')
+    // A new device with a local revision: what its trail begins with is the factory's.
+    await using other = await startControlRig({
+      factory,
+      config: ['PV_CONTROL_REMOTE_ALWAYS=1'],
+      claimed: false,
+    })
+    expect(await other.run('locals/a', state({ 'web/run.json': sleeper('2') }))).toMatchObject({
+      status: 'UPDATED',
+    })
+    await until(() => other.hub.device().challenge)
+    other.hub.claim(other.hub.device())
+    await other.synced()
+    expect(other.hub.device().steps?.map((each) => each.state)).toEqual([state()])
+    expect((await other.ask('GET', '/device-meta')).json).toMatchObject({
+      'pantavisor.revision': 'locals/a',
+      'pantavisor.mode': 'remote',
+    })
+  })
+
   test('[LC25] with the setting control.remote off no hub is ever spoken to, and GO_REMOTE is refused', async () => {
     await using rig = await startControlRig({ factory, config: ['PV_CONTROL_REMOTE=0'] })
     await rig.settled()

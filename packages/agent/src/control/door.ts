@@ -212,19 +212,35 @@ export function createDoor(house: ControlHouse, uploads: Uploads, settings: Door
     return readOwnMeta(disk, path)
   }
 
-  async function setMeta(path: string, key: string, value: Json): Promise<ControlReply> {
+  let turn: Promise<unknown> = Promise.resolve()
+
+  /** What is read to be written again is changed by one caller at a time. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const next = turn.then(work)
+    turn = next.catch(() => undefined)
+    return next
+  }
+
+  function setMeta(path: string, key: string, value: Json): Promise<ControlReply> {
+    return inTurn(() => setMetaInTurn(path, key, value))
+  }
+
+  async function setMetaInTurn(path: string, key: string, value: Json): Promise<ControlReply> {
     if (!isMetaKey(key)) return badFormat
     const meta = await mapOf(path)
-    if (!(key in meta) && Object.keys(meta).length >= metaLimits.keys) return noSpace
+    if (!Object.hasOwn(meta, key) && Object.keys(meta).length >= metaLimits.keys) return noSpace
     await keepOwnMeta(disk, presentKeys({ ...meta, [key]: value }), path)
     return ok
   }
 
-  async function deleteMeta(path: string, key: string): Promise<ControlReply> {
-    const { [key]: found, ...rest } = await mapOf(path)
-    if (found === undefined) return absent
-    await keepOwnMeta(disk, rest, path)
-    return ok
+  function deleteMeta(path: string, key: string): Promise<ControlReply> {
+    return inTurn(async () => {
+      const meta = await mapOf(path)
+      if (!Object.hasOwn(meta, key)) return absent
+      const { [key]: _, ...rest } = meta
+      await keepOwnMeta(disk, rest, path)
+      return ok
+    })
   }
 
   function putMeta(path: string) {
@@ -296,7 +312,7 @@ export function createDoor(house: ControlHouse, uploads: Uploads, settings: Door
       'put-step': async ({ values: [name = ''], text }) => {
         const fits = localName(name)
         if (fits === undefined) return refused(400, 'Step has bad name')
-        const kept = await steps.put(fits, text)
+        const kept = await inTurn(() => steps.put(fits, text))
         return kept.ok ? ok : refused(422, kept.why)
       },
       progress: async ({ values: [name] }) => {

@@ -136,7 +136,8 @@ export function createSteps(house: ControlHouse): Steps {
     if (isLocal(rev)) return book.of(rev)?.progress
     const busy = phase.state === 'update' && phase.job?.revision.rev === rev
     const final = finals.find((each) => each.rev === rev)?.progress
-    const told = busy ? (live.get(rev) ?? final) : (final ?? book.of(rev)?.progress)
+    const last = concluding?.rev === rev ? concluding.progress : final
+    const told = (busy && !concluding ? live.get(rev) : undefined) ?? last ?? book.of(rev)?.progress
     if (told) {
       const { status, 'status-msg': message, progress: percent, logs } = told
       return { status, 'status-msg': message, progress: percent, ...(logs === undefined ? {} : { logs }) }
