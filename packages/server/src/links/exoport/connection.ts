@@ -36,7 +36,7 @@ export interface Port {
   readonly secure: SecureContext | undefined
   /** Milliseconds that only go forward. */
   now(): number
-  /** Whether this device said this challenge before; from now on it has. */
+  /** Whether this device said this challenge before; from now on it has. Told to the operator, if so. */
   isReplayed(device: string, challenge: Uint8Array): boolean
   /** Unfinished frames of all connections have grown by so many bytes; false: there is no room for them. */
   hold(bytes: number): boolean
@@ -249,15 +249,14 @@ export class Connection {
       house.random(4),
       this.#port.now(),
     )
-    const isRight = this.#end.phase !== 'ended'
-    house.attempted(name, this.#address, isRight)
-    if (isRight && known !== undefined) {
-      if (this.#port.isReplayed(known.device, challenge)) {
-        this.#leave('replayed')
-        return
-      }
-      this.#known = known
+    const hasKeys = this.#end.phase !== 'ended' && known !== undefined
+    const isReplayed = hasKeys && this.#port.isReplayed(known.device, challenge)
+    house.attempted(name, this.#address, hasKeys && !isReplayed)
+    if (isReplayed) {
+      this.#leave('replayed')
+      return
     }
+    if (hasKeys) this.#known = known
     this.#carryOut(effects)
     this.#resume()
   }

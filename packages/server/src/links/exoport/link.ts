@@ -64,6 +64,14 @@ function openPort(house: LinkHouse, limits: PortLimits): OpenLink {
     read: () => [{ labels: {}, value: connections.size }],
   })
 
+  /** One line a second, whatever happens to however many. */
+  const mayTell = (): boolean => {
+    const now = performance.now()
+    if (now < silentUntil) return false
+    silentUntil = now + 1000
+    return true
+  }
+
   const port: Port = {
     house,
     limits,
@@ -72,9 +80,13 @@ function openPort(house: LinkHouse, limits: PortLimits): OpenLink {
     now: () => performance.now(),
     isReplayed(device, challenge) {
       const key = `${device} ${Buffer.from(challenge).toString('base64')}`
-      if (hellos.get(key)) return true
-      hellos.set(key, true)
-      return false
+      if (!hellos.get(key)) {
+        hellos.set(key, true)
+        return false
+      }
+      // Somebody plays what was heard, or the device draws no real randomness: worth knowing either way.
+      if (mayTell()) house.log.warn({ device }, 'an ExoPort hello was said again, and refused')
+      return true
     },
     hold(bytes) {
       heldBytes += bytes
@@ -85,10 +97,9 @@ function openPort(house: LinkHouse, limits: PortLimits): OpenLink {
       countAdmitted()
     },
     failed(error) {
-      // What fails for one fails for thousands: one line a second says it.
+      // What fails for one fails for thousands.
       failures += 1
-      if (port.now() < silentUntil) return
-      silentUntil = port.now() + 1000
+      if (!mayTell()) return
       house.log.error({ err: error, failures }, 'an ExoPort connection failed')
       failures = 0
     },

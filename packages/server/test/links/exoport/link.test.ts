@@ -97,6 +97,8 @@ describe('who is let in', () => {
     await new Promise((resolve) => replay.once('close', resolve))
     expect(heard).toBe(0)
     expect(house.opened()).toBe(1)
+    expect(house.attempts.map(({ right }) => right)).toEqual([true, false])
+    expect(house.lines).toMatchObject([{ level: 'warn', device: 'truck-9' }])
     expect(await first.ping()).toMatchObject({ kind: 'reply' })
     expect((await device().ping()).kind).toBe('reply')
   })
