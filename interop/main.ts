@@ -8,6 +8,7 @@ import { findPvr, pvr } from './pvr.ts'
 import { findCurl, pvrByCurl } from './pvr-by-curl.ts'
 import { type Report, skipped } from './report.ts'
 import { type Server, startServer, versionOf } from './server.ts'
+import { findMosquitto, twinByMosquitto } from './twin-by-mosquitto.ts'
 
 interface Client {
   readonly name: string
@@ -38,6 +39,13 @@ const clients: readonly Client[] = [
       versionOf('erl', ['-noshell', '-eval', 'crypto:hash(sha, <<>>), halt(0).']) === undefined
         ? skipped('Erlang device', 'erl with crypto is not installed')
         : meeting({}, exoport),
+  },
+  {
+    name: 'Mosquitto',
+    async run() {
+      const found = findMosquitto()
+      return found === undefined ? skipped('Mosquitto', 'mosquitto is not installed') : twinByMosquitto(found)
+    },
   },
   { name: 'Erlang', run: async () => (await import('../packages/etf/interop.ts')).main() },
   {
