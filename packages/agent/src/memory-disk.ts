@@ -3,7 +3,8 @@
  *
  * Each file has the bytes that programs see and those that a power cut leaves; each folder likewise with its
  * names. `powerCut` lets luck decide, folder by folder and file by file, whether unsynced work survives, is
- * lost, or survives with its end zeroed. Names within one folder change together, as a journal keeps them.
+ * lost, or survives with its end zeroed. Names within one folder change in the order in which they were changed, as a
+ * journal keeps them: a cut may leave the first of them and not the rest.
  */
 import type { Bytes, Disk, DiskEntry, DiskFile, Luck } from './ports.ts'
 
@@ -21,6 +22,8 @@ interface FolderNode {
   readonly kind: 'folder'
   names: Map<string, Node>
   safe: Map<string, Node>
+  /** Names changed since the last sync, in order; undefined: taken away. */
+  changes: [string, Node | undefined][]
 }
 type Node = FileNode | LinkNode | FolderNode
 
@@ -30,7 +33,23 @@ export interface MemoryDisk extends Disk {
   powerCut(luck: Luck): void
 }
 
-const newFolder = (): FolderNode => ({ kind: 'folder', names: new Map(), safe: new Map() })
+const newFolder = (): FolderNode => ({ kind: 'folder', names: new Map(), safe: new Map(), changes: [] })
+
+/** So many changes of a folder that is never synced are remembered; older ones reach the disk by themselves. */
+const changesMax = 1000
+
+function setName(folder: FolderNode, name: string, node: Node | undefined): void {
+  if (folder.names.get(name) === node) return
+  change(folder.names, name, node)
+  folder.changes.push([name, node])
+  if (folder.changes.length <= changesMax) return
+  for (const [early, its] of folder.changes.splice(0, changesMax / 2)) change(folder.safe, early, its)
+}
+
+function change(names: Map<string, Node>, name: string, node: Node | undefined): void {
+  if (node === undefined) names.delete(name)
+  else names.set(name, node)
+}
 
 /** Makes an empty disk that takes so many bytes. Links are refused when `links` is false. */
 export function createMemoryDisk({ capacityBytes = Number.MAX_SAFE_INTEGER, links = true } = {}): MemoryDisk {
@@ -116,7 +135,7 @@ export function createMemoryDisk({ capacityBytes = Number.MAX_SAFE_INTEGER, link
         node.bytes = Buffer.alloc(0)
         node.size = 0
       }
-      folder.names.set(name, node)
+      setName(folder, name, node)
       return writer(node, path)
     },
     async stat(path) {
@@ -135,7 +154,7 @@ export function createMemoryDisk({ capacityBytes = Number.MAX_SAFE_INTEGER, link
       for (const part of partsOf(path)) {
         const next = folder.names.get(part) ?? newFolder()
         if (next.kind !== 'folder') throw fault('ENOTDIR', `${path}: ${part} is not a folder`)
-        folder.names.set(part, next)
+        setName(folder, part, next)
         folder = next
       }
     },
@@ -143,7 +162,7 @@ export function createMemoryDisk({ capacityBytes = Number.MAX_SAFE_INTEGER, link
       const parts = partsOf(path)
       const name = parts.pop()
       const folder = find(parts.join('/'))
-      if (name !== undefined && folder?.kind === 'folder') folder.names.delete(name)
+      if (name !== undefined && folder?.kind === 'folder') setName(folder, name, undefined)
     },
     async rename(from, to) {
       const source = place(from)
@@ -152,8 +171,10 @@ export function createMemoryDisk({ capacityBytes = Number.MAX_SAFE_INTEGER, link
       if (!node) throw fault('ENOENT', `${from}: nothing there`)
       const old = target.folder.names.get(target.name)
       if (old?.kind === 'folder' && old.names.size > 0) throw fault('ENOTEMPTY', `${to}: not empty`)
-      source.folder.names.delete(source.name)
-      target.folder.names.set(target.name, node)
+      // A rename never loses both names: at worst a cut leaves both.
+      setName(target.folder, target.name, node)
+      if (source.folder !== target.folder || source.name !== target.name)
+        setName(source.folder, source.name, undefined)
     },
     async link(from, to) {
       if (!links) return false
@@ -161,13 +182,13 @@ export function createMemoryDisk({ capacityBytes = Number.MAX_SAFE_INTEGER, link
       if (node?.kind !== 'file') throw fault('ENOENT', `${from}: no such file`)
       const { folder, name } = place(to)
       if (folder.names.has(name)) throw fault('EEXIST', `${to}: exists`)
-      folder.names.set(name, node)
+      setName(folder, name, node)
       return true
     },
     async symlink(target, path) {
       const { folder, name } = place(path)
       if (folder.names.has(name)) throw fault('EEXIST', `${path}: exists`)
-      folder.names.set(name, { kind: 'link', target })
+      setName(folder, name, { kind: 'link', target })
     },
     async readLink(path) {
       const node = find(path)
@@ -177,6 +198,7 @@ export function createMemoryDisk({ capacityBytes = Number.MAX_SAFE_INTEGER, link
     async syncFolder(path) {
       const folder = folderAt(partsOf(path), path)
       folder.safe = new Map(folder.names)
+      folder.changes = []
     },
     async freeBytes() {
       return freeBytes()
@@ -204,9 +226,13 @@ function afterCut(node: Node, luck: Luck, done: Map<Node, Node>): Node {
     done.set(node, file)
     return file
   }
-  const names = luck.next() < 0.5 ? node.safe : node.names
+  const names = new Map(node.safe)
+  // None, all, or the first of what was changed since the last sync.
+  const draw = luck.next()
+  const count = draw < 0.4 ? 0 : draw < 0.7 ? node.changes.length : Math.floor(luck.next() * node.changes.length)
+  for (const [name, each] of node.changes.slice(0, count)) change(names, name, each)
   const left = new Map([...names].map(([name, each]) => [name, afterCut(each, luck, done)]))
-  return { kind: 'folder', names: left, safe: new Map(left) }
+  return { kind: 'folder', names: left, safe: new Map(left), changes: [] }
 }
 
 /** The bytes as programs saw them, but for an end that the disk had not got to when they were not synced. */
