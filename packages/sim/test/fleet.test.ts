@@ -45,7 +45,7 @@ function simpleHub(time: ReturnType<typeof simTime>, delay: (poll: number) => nu
   const asked: string[] = []
   return {
     asked,
-    async transport({ method, url, headers, signal }: TransportRequest) {
+    async transport({ method, url, headers, body, signal }: TransportRequest) {
       const path = url.replace('http://hub', '')
       asked.push(`${method} ${path.replace(/\?.*/, '')}`)
       const id = /Bearer (\w+)/.exec(headers.authorization ?? '')?.[1] ?? ''
@@ -59,7 +59,8 @@ function simpleHub(time: ReturnType<typeof simTime>, delay: (poll: number) => nu
           owner: 'prn:::accounts:/x',
         })
       }
-      if (path === '/auth/login') return json(200, { token: `${devices}`.padStart(24, '0') })
+      // A token is the id of whoever logs in.
+      if (path === '/auth/login') return json(200, { token: /devices:\/(\w+)/.exec(String(body))?.[1] })
       if (path.startsWith('/devices/') && method === 'GET' && !path.endsWith('meta'))
         return json(200, {
           id: path.slice(9),
