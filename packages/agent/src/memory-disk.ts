@@ -229,7 +229,8 @@ function afterCut(node: Node, luck: Luck, done: Map<Node, Node>): Node {
   const names = new Map(node.safe)
   // None, all, or the first of what was changed since the last sync.
   const draw = luck.next()
-  const count = draw < 0.4 ? 0 : draw < 0.7 ? node.changes.length : Math.floor(luck.next() * node.changes.length)
+  const count =
+    draw < 0.4 ? 0 : draw < 0.7 ? node.changes.length : Math.floor(luck.next() * node.changes.length)
   for (const [name, each] of node.changes.slice(0, count)) change(names, name, each)
   const left = new Map([...names].map(([name, each]) => [name, afterCut(each, luck, done)]))
   return { kind: 'folder', names: left, safe: new Map(left), changes: [] }
