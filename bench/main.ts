@@ -3,9 +3,10 @@
  * with the machine and the absolute figures it was made from. Exit code 1 when a goal is not reached.
  */
 import { cpus, totalmem } from 'node:os'
-import { exoport } from './exoport.ts'
 import { agentIdle } from './agent-idle.ts'
 import { agentUpdate } from './agent-update.ts'
+import { exoport } from './exoport.ts'
+import { exosense } from './exosense.ts'
 import { type Bench, reached } from './figure.ts'
 import { poll } from './poll.ts'
 import { reports } from './reports.ts'
@@ -15,7 +16,19 @@ import { sim } from './sim.ts'
 import { transfer } from './transfer.ts'
 import { upkeep } from './upkeep.ts'
 
-const benches: readonly Bench[] = [poll, reports, transfer, scale, exoport, sim, upkeep, agentIdle, agentUpdate, ...rooms]
+const benches: readonly Bench[] = [
+  poll,
+  reports,
+  transfer,
+  scale,
+  exosense,
+  exoport,
+  sim,
+  upkeep,
+  agentIdle,
+  agentUpdate,
+  ...rooms,
+]
 
 const asked = process.argv.slice(2)
 const unknown = asked.find((name) => !benches.some((bench) => bench.name === name))

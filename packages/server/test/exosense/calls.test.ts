@@ -1,7 +1,7 @@
 /** Calls to devices, what they say by themselves, and what back ends are told. Rules: RULES.md, TC, GC, UP and DL. */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { deadLetters, deliveryPausesMs, redrive, tenants, transactions } from '@waymark/domain'
+import { deadLetters, deliveryLanes, deliveryPausesMs, redrive, tenants, transactions } from '@waymark/domain'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Outcome } from '../../src/links/link.ts'
 import { type Back, dialIn, openBack, openSink, password } from './support.ts'
@@ -575,20 +575,26 @@ describe('messages to back ends', () => {
     const { house } = back.test
     const [acme] = await house.store.readHouse().find(tenants, { where: { name: 'acme' } })
     if (!acme) throw new Error('no acme')
-    let tries = 1
-    for (const pause of deliveryPausesMs) {
-      await settledIn(back)
+    const lane = async () => (await house.store.read(acme.id).find(deliveryLanes, { limit: 1 }))[0]
+    const until = async (fact: () => Promise<boolean>) => {
+      while (!(await fact())) await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    for (const [tried, pause] of deliveryPausesMs.entries()) {
+      await until(async () => (await lane())?.attempts === tried + 1)
       await back.tend()
-      expect(sink.came).toHaveLength(tries)
+      expect(sink.came).toHaveLength(tried + 1)
       back.test.pass(pause)
       await back.tend()
-      await sink.until(++tries)
+      await sink.until(tried + 2)
     }
-    await settledIn(back)
+    const tries = deliveryPausesMs.length + 1
+    await until(async () => (await deadLetters(house.store.read(acme.id), { limit: 10 })).length === 1)
     const dead = await deadLetters(house.store.read(acme.id), { limit: 10 })
     expect(dead).toMatchObject([{ state: 'dead', reason: 'answered 503' }])
-    up = true
+    // The next one has its turn at once, and is refused as well.
     await sink.until(tries + 1)
+    await until(async () => (await lane())?.attempts === 1)
+    up = true
     back.test.pass(deliveryPausesMs[0])
     await back.tend()
     await sink.until(tries + 2)
@@ -670,12 +676,6 @@ async function expire(back: Back): Promise<void> {
   for (const { id } of await house.store.readHouse().find(tenants, {}))
     await house.store.transact(id, async (tx) => ok(await expireDue(tx, house.env(), 100)))
   await back.tend()
-}
-
-/** Lets the sender note what came of its last try. */
-async function settledIn(back: Back): Promise<void> {
-  await back.test.house.store.ping()
-  await new Promise((resolve) => setTimeout(resolve, 30))
 }
 
 /** An address that takes connections and never answers. */

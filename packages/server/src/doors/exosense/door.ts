@@ -5,6 +5,7 @@
  * request in its part `jsonrpc` and files beside it. Every request logs in by itself. What goes wrong in business is a
  * result, what goes wrong in asking is a JSON-RPC error, and both are answered with 200.
  */
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { tenants } from '@waymark/domain'
 import type { JsonObject, JsonValue } from '@waymark/yang'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -15,17 +16,62 @@ import { callCustom } from './custom.ts'
 import { answerBody, type RpcOutcome, type RpcRequest, rpcError } from './json-rpc.ts'
 import { isLoopback } from './local.ts'
 import { accountOf, type Caller, readings } from './login.ts'
+import { createRemembered } from './remembered.ts'
 import { commandOf, type NamedCommand } from './table.ts'
 import { readUpload, type Uploaded } from './upload.ts'
 
 const realm = 'Basic realm="exodm@feuerlabs.com"'
 const unauthorized = '<html><head><title>401</title></head><body>Log in to go on.</body></html>\n'
+/** Bodies up to this are answered without the framework, in bytes. */
+const shortBody = 64 * 1024
+const noFiles: ReadonlyMap<string, string> = new Map()
 /** Largest body with files in it. */
 const uploadBytesMax = 64 * 1024 * 1024
 
 export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
+  const remembered = createRemembered(house)
+  // Nobody can replace the system's own modules: what judges commands is opened once.
+  let own: ReturnType<typeof house.exchange.schemas.open> | undefined
+  const ownModule = () => (own ??= house.exchange.schemas.open('house', { name: 'exodm' }))
   const failed = (error: unknown, { method }: RpcRequest) =>
     house.log.error({ err: error, method }, 'a command failed')
+
+  // The plain case, a short body of known length, needs none of the framework; all others take the route below.
+  http.answerFirst((request, response, peer) => {
+    if (request.method !== 'POST' || request.url !== '/exodm/rpc') return false
+    const length = Number(request.headers['content-length'] ?? Number.NaN)
+    const plain = request.headers['content-encoding'] === undefined && request.headers.expect === undefined
+    if (!plain || !(length <= shortBody) || /^multipart\//i.test(request.headers['content-type'] ?? ''))
+      return false
+    void answerPlainly(request, response, peer())
+    return true
+  })
+
+  async function answerPlainly(
+    request: IncomingMessage,
+    response: ServerResponse,
+    peer: string,
+  ): Promise<void> {
+    try {
+      const chunks = await bodyOf(request)
+      const caller = await login(request.headers.authorization, peer)
+      if (caller === 'unknown')
+        return end(response, 401, unauthorized, {
+          'www-authenticate': realm,
+          'content-type': 'text/html; charset=utf-8',
+        })
+      if (caller === 'later') return end(response, 429, '', { 'retry-after': '60' })
+      const [only] = chunks
+      const body = chunks.length === 1 && only ? only : Buffer.concat(chunks)
+      const text = await answerBody(body.toString('utf8'), (asked) => run(caller, asked, noFiles), failed)
+      end(response, 200, text ?? '', { 'content-type': 'application/json' })
+    } catch (error) {
+      // The caller went away in the middle; or a defect, which is told.
+      if (!request.destroyed) house.log.error({ err: error }, 'a request failed')
+      if (response.headersSent) response.destroy()
+      else end(response, 500, '', {})
+    }
+  }
 
   await http.app.register(async (app) => {
     app.removeAllContentTypeParsers()
@@ -33,7 +79,7 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
       done(null, body),
     )
     app.post('/exodm/rpc', { bodyLimit: uploadBytesMax }, async (request, reply) => {
-      const caller = await login(request)
+      const caller = await login(request.headers.authorization, house.peerAddress(request))
       if (caller === 'unknown')
         return reply
           .code(401)
@@ -68,13 +114,21 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
   }
 
   /** Who asks: `unknown` when the login is missing or wrong, `later` after too many guesses. */
-  async function login(request: FastifyRequest): Promise<Caller | 'unknown' | 'later'> {
-    const header = request.headers.authorization
-    const encoded = /^basic\s+([A-Za-z0-9+/=]+)$/i.exec(header ?? '')?.[1]
+  async function login(header: string | undefined, peer: string): Promise<Caller | 'unknown' | 'later'> {
+    if (header === undefined) return 'unknown'
+    const known = remembered.caller(header)
+    if (known) return { ...known, local: isLoopback(peer) }
+    const asOf = remembered.changes()
+    const caller = await prove(header, peer)
+    if (typeof caller !== 'string') remembered.keep(header, caller, asOf)
+    return caller
+  }
+
+  async function prove(header: string, peer: string): Promise<Caller | 'unknown' | 'later'> {
+    const encoded = /^basic\s+([A-Za-z0-9+/=]+)$/i.exec(header)?.[1]
     if (encoded === undefined) return 'unknown'
     const [, name, password] = /^([^:]*):(.*)$/s.exec(Buffer.from(encoded, 'base64').toString('utf8')) ?? []
     if (name === undefined || password === undefined) return 'unknown'
-    const peer = house.peerAddress(request)
     for (const { user, account } of readings(name)) {
       const proved = await house.access.prove({ name: user, password, peer })
       if (!proved.ok && proved.refusal.kind === 'too-many-guesses') return 'later'
@@ -123,19 +177,18 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
     const spelt = command.prepare?.(respell(given, command)) ?? respell(given, command)
     const filled = fillIn(spelt, files)
     if (!filled) return { result: { result: 'object-not-found' } }
-    const schema = await house.exchange.schemas.open('house', { name: 'exodm' })
+    const schema = await ownModule()
     const judged = schema?.judge({ as: 'input', operation: name }, filled)
     if (!judged) return rpcError('internal', 'the module exodm does not open')
     if (!judged.ok) return rpcError('invalidParams', judged.refusal.first)
     const params = new Params(judged.value)
-    const directory = house.store.readHouse()
     const refused = (result: string): RpcOutcome => ({
       result: command.empty === undefined ? { result } : { result, [command.empty]: [] },
     })
     const found =
       command.where === 'house'
         ? await houseOf(caller)
-        : await accountOf(directory, caller, params.maybeText('account'), params.maybeText('uname'))
+        : await remembered.account(caller, params.maybeText('account'), params.maybeText('uname'))
     if (!found.ok) return refused(found.result)
     const self = command.self !== undefined && params.maybeText(command.self) === caller.principal.nick
     if (!self && !command.roles.some((role) => found.roles.includes(role)))
@@ -168,6 +221,21 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
       directory: house.store.readHouse(),
     }
   }
+}
+
+/** The whole body; refuses when the caller goes away before its end. */
+function bodyOf(request: IncomingMessage): Promise<readonly Buffer[]> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => resolve(chunks))
+    request.on('error', reject)
+  })
+}
+
+function end(response: ServerResponse, status: number, body: string, headers: OutgoingHttpHeaders): void {
+  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
+  response.end(body)
 }
 
 /** Parameters under the names of the schema: other spellings are taken, and one value for a list of one. */

@@ -8,7 +8,6 @@ import {
   type Device,
   type DeviceId,
   type DeviceName,
-  deviceIdByBackEndName,
   deviceNames,
   devices,
   type Reader,
@@ -21,9 +20,11 @@ export interface NamedDevice {
 }
 
 export async function deviceByName(reader: Reader, name: string): Promise<NamedDevice | undefined> {
-  const id = await deviceIdByBackEndName(reader, name)
+  const own = (await reader.get(deviceNames, { door: backEndNames, name }))?.device
+  const id = own ?? (await reader.get(deviceNames, { door: 'nick', name }))?.device
   const device = id && (await reader.get(devices, { id }))
-  return device && !device.garbage ? { name: await backEndNameOf(reader, device), device } : undefined
+  if (!device || device.garbage) return undefined
+  return { name: own === undefined ? await backEndNameOf(reader, device) : name, device }
 }
 
 /** All of these devices by id, or the name that none has. */
