@@ -355,6 +355,8 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
   const goes = machine.trial !== undefined && machine.trial.step !== 'falling' && !driver.trials?.fault()
   if (ended.kind === 'stopped' && goes) await suspendMark(disk).catch(() => undefined)
   await driver.trials?.stop()
+  // What was said of the stopping is written too.
+  while (working.size > 0) await Promise.allSettled(working)
   return ended
 }
 

@@ -431,6 +431,34 @@ describe('metadata, settings, logs', () => {
     expect((await rig.command('UPDATE_METADATA', { k: 'v' })).status).toBe(409)
   })
 
+  test('[LC53] the maps lie beside a container’s socket, a file a key: all for mgmt, its own for the others', async () => {
+    await using rig = await startControlRig({
+      factory: { ...factory, 'plain/run.json': sleeper('', { roles: [] }) },
+    })
+    await rig.settled()
+    await rig.synced()
+    const read = (container: string, path: string) =>
+      readFile(join(rig.data, 'control/containers', container, path), 'utf8').catch(() => undefined)
+    rig.hub.device().userMeta = {
+      color: 'red',
+      'plain.color': 'green',
+      'plain.map': { a: 1 },
+      '../climbs': 'no',
+    }
+    await until(async () => (await read('web', 'user-meta/color')) === 'red')
+    await until(async () => (await read('plain', 'user-meta/color')) === 'green')
+    expect(await read('plain', 'user-meta/map')).toBe('{"a":1}')
+    expect(await read('web', 'user-meta/plain.color')).toBe('green')
+    expect((await read('web', 'device-id'))?.trim()).toBe(rig.hub.device().id)
+    expect(await read('plain', 'device-id')).toBeUndefined()
+    expect(await read('web', 'device-meta/pantavisor.version')).toMatch(/^waymark-agent/)
+    await rig.ask('PUT', '/device-meta/plain.mood', 'fine')
+    await until(async () => (await read('plain', 'device-meta/mood')) === 'fine')
+    rig.hub.device().userMeta = {}
+    await until(async () => (await read('plain', 'user-meta/color')) === undefined)
+    expect(await read('web', '../climbs')).toBeUndefined()
+  })
+
   test('[LC51] build info, settings without their secrets, logs of containers and of the agent', async () => {
     await using rig = await startControlRig({
       factory: { ...factory, 'web/run.json': sleeper('console.log("hello out there")') },

@@ -5,13 +5,14 @@
  *     FOLDER/containers/NAME/pv-ctrl     the container NAME
  *     FOLDER/containers/NAME/pv-ctrl-log its log socket
  *
- * A container is told its socket's path in `WAYMARK_CONTROL`, and its log socket's in `WAYMARK_CONTROL_LOG`.
+ * Beside them lie the files of `shelf.ts`. A container is told its socket's path in `WAYMARK_CONTROL`, and its log socket's in `WAYMARK_CONTROL_LOG`.
  */
 import { join } from 'node:path'
 import type { ControlEnd, ControlHouse } from '../agent.ts'
 import { createDoor, type DoorSettings } from './door.ts'
 import { openLogSocket } from './log-socket.ts'
 import { type ControlSocket, openControlSocket, type SocketLimits, socketLimits } from './server.ts'
+import { createShelf } from './shelf.ts'
 import { createUploads, uploadLimits } from './uploads.ts'
 
 export interface ControlSettings extends DoorSettings {
@@ -33,17 +34,33 @@ export function createControl(settings: ControlSettings): (house: ControlHouse) 
     await door.steps.open()
     const limits = settings.limits ?? socketLimits
     const host = await openControlSocket(settings.folder, { kind: 'host' }, door.answer, limits)
+    const shelf = createShelf(house, door.steps.runningState)
     const open = new Map<string, Promise<readonly ControlSocket[]>>()
     let closed = false
 
     async function openFor(name: string): Promise<readonly ControlSocket[]> {
-      const folder = join(settings.folder, 'containers', name)
+      const folder = folderOf(name)
       const control = await openControlSocket(folder, { kind: 'container', name }, door.answer, limits)
       const rev = (): string => {
         const { running } = house.machine()
         return running ? house.book.nameOf(running.rev) : ''
       }
       return [control, await openLogSocket(folder, { name, rev, log: house.log })]
+    }
+
+    /** What changes one of the files. */
+    const telling = ['user-meta', 'registered', 'claimed', 'challenge', 'switched', 'done', 'synced']
+    const deaf = house.hear(({ event }) => {
+      if (telling.includes(event)) layAll()
+    })
+    door.onMeta(layAll)
+
+    function folderOf(name: string): string {
+      return join(settings.folder, 'containers', name)
+    }
+
+    function layAll(): void {
+      for (const name of open.keys()) void shelf.lay(name, folderOf(name))
     }
 
     return {
@@ -53,6 +70,7 @@ export function createControl(settings: ControlSettings): (house: ControlHouse) 
         open.set(name, opening)
         try {
           const [control, log] = await opening
+          await shelf.lay(name, folderOf(name))
           return { WAYMARK_CONTROL: control?.path ?? '', WAYMARK_CONTROL_LOG: log?.path ?? '' }
         } catch {
           // Without its door it runs all the same; the next start tries again.
@@ -62,9 +80,12 @@ export function createControl(settings: ControlSettings): (house: ControlHouse) 
       },
       async close() {
         closed = true
+        deaf()
+        door.onMeta(() => undefined)
         const sockets = await Promise.allSettled(open.values())
         const all = sockets.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))
         await Promise.all([host, ...all].map((socket) => socket.close()))
+        await shelf.settled()
       },
     }
   }

@@ -213,6 +213,7 @@ export function createDoor(house: ControlHouse, uploads: Uploads, settings: Door
   }
 
   let turn: Promise<unknown> = Promise.resolve()
+  let metaChanged = (): void => undefined
 
   /** What is read to be written again is changed by one caller at a time. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -230,6 +231,7 @@ export function createDoor(house: ControlHouse, uploads: Uploads, settings: Door
     const meta = await mapOf(path)
     if (!Object.hasOwn(meta, key) && Object.keys(meta).length >= metaLimits.keys) return noSpace
     await keepOwnMeta(disk, presentKeys({ ...meta, [key]: value }), path)
+    metaChanged()
     return ok
   }
 
@@ -239,6 +241,7 @@ export function createDoor(house: ControlHouse, uploads: Uploads, settings: Door
       if (!Object.hasOwn(meta, key)) return absent
       const { [key]: _, ...rest } = meta
       await keepOwnMeta(disk, rest, path)
+      metaChanged()
       return ok
     })
   }
@@ -395,7 +398,14 @@ export function createDoor(house: ControlHouse, uploads: Uploads, settings: Door
     }
   }
 
-  return { answer, steps: steps as Pick<Steps, 'open'>, log: logOf }
+  return {
+    answer,
+    steps: steps as Pick<Steps, 'open' | 'runningState'>,
+    /** Calls when a program has changed one of the maps. */
+    onMeta(listener: () => void) {
+      metaChanged = listener
+    },
+  }
 }
 
 const tooSlow = refused(408, 'Request was not sent in time')
