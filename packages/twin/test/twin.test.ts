@@ -267,6 +267,22 @@ describe('a device held by its twin', () => {
     await until(async () => (await hub.call('containers')).status === 200)
   })
 
+  test('[TW8] too many methods at once, and payloads that are too long, are refused; the link stays', async () => {
+    await using world = await startWorld()
+    const { hub } = world
+    await until(() => hub.reported().hold === true)
+    const logins = hub.logins.length
+    const answers = await Promise.all(Array.from({ length: 40 }, () => hub.call('gc')))
+    const statuses = new Set(answers.map(({ status }) => status))
+    expect([...statuses].every((status) => [200, 429, 503].includes(status))).toBe(true)
+    expect(statuses).toContain(429)
+    expect(await hub.call('command', { op: 'x'.repeat(300_000) })).toMatchObject({ status: 413 })
+    hub.tell({ revision: 'x'.repeat(300_000), $version: 99 })
+    await until(async () => (await hub.call('containers')).status === 200)
+    expect(hub.logins.length).toBe(logins)
+    expect(hub.reported().complaint).toBeUndefined()
+  })
+
   test('[TW9] a restart of the twin amid an update finishes it, and does not run it twice', async () => {
     await using world = await startWorld()
     const { hub, rig, data } = world
