@@ -117,7 +117,13 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
       case 'try': {
         // From here on a start that finds the mark knows that this one died.
         const trying: TryMark = { ...verdict.mark, stage: 'trying' }
-        await keepMark(disk, trying)
+        try {
+          await keepMark(disk, trying)
+        } catch (cause) {
+          // What cannot be noted must not be tried: that it had died over it would go unseen.
+          await fallBack(verdict.mark, `Not tried: ${messageOf(cause)}`, '')
+          return undefined
+        }
         driver.trials?.begin()
         return trying
       }
