@@ -6,9 +6,14 @@
  * of it; `creds.proxy.noproxyconnect` leaves the tunnel to a proxy that speaks TLS to the hub itself.
  */
 import { Agent as HttpAgent, request as httpRequest } from 'node:http'
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { urlToHttpOptions } from 'node:url'
 import type { Transport, TransportReply } from '../ports.ts'
+
+/** Connections that are kept, and the request that uses them. */
+interface Way {
+  readonly agent: HttpAgent
+  readonly ask: typeof httpRequest
+}
 
 /** A way out through somebody else. */
 export interface Proxy {
@@ -27,23 +32,31 @@ export function createRealTransport(proxy?: Proxy): { transport: Transport; clos
     ? { proxyEnv: { HTTP_PROXY: proxyUrl, HTTPS_PROXY: proxyUrl, NO_PROXY: proxy.except } }
     : {}
   const plain = new HttpAgent({ keepAlive: true, maxSockets: 16, ...way })
-  const secure = new HttpsAgent({ keepAlive: true, maxSockets: 16, ...way })
+  // TLS takes some megabytes of memory, which a device whose hub is near (or behind a terminating proxy) keeps.
+  let secure: Promise<Way> | undefined
+  const secureWay = (): Promise<Way> => {
+    secure ??= import('node:https').then(({ Agent, request: ask }) => {
+      const agent = new Agent({ keepAlive: true, maxSockets: 16, ...way })
+      return { agent, ask }
+    })
+    return secure
+  }
   const direct = new HttpAgent({ keepAlive: true, maxSockets: 16 })
-  const transport: Transport = ({ method, url, headers, body, signal }) =>
-    new Promise<TransportReply>((resolve, reject) => {
-      const target = new URL(url)
-      const https = target.protocol === 'https:'
-      if (!https && target.protocol !== 'http:') {
-        reject(new Error(`address ${target.protocol}: wanted http or https`))
-        return
-      }
-      const length =
-        body === undefined ? undefined : typeof body === 'string' ? Buffer.byteLength(body) : body.length
-      const entrusted = proxy?.noConnect && https && !isExcepted(target.hostname, proxy.except)
-      const where = entrusted
-        ? { host: proxy.host, port: proxy.port, path: target.href, agent: direct, setHost: false }
-        : { ...urlToHttpOptions(target), agent: https ? secure : plain }
-      const request = (https && !entrusted ? httpsRequest : httpRequest)({
+  const transport: Transport = async ({ method, url, headers, body, signal }) => {
+    const target = new URL(url)
+    const https = target.protocol === 'https:'
+    if (!https && target.protocol !== 'http:')
+      throw new Error(`address ${target.protocol}: wanted http or https`)
+    const length =
+      body === undefined ? undefined : typeof body === 'string' ? Buffer.byteLength(body) : body.length
+    const entrusted = proxy?.noConnect && https && !isExcepted(target.hostname, proxy.except)
+    const { agent, ask } = https && !entrusted ? await secureWay() : { agent: plain, ask: httpRequest }
+    if (signal.aborted) throw new Error('aborted')
+    const where = entrusted
+      ? { host: proxy.host, port: proxy.port, path: target.href, agent: direct, setHost: false }
+      : { ...urlToHttpOptions(target), agent }
+    return new Promise<TransportReply>((resolve, reject) => {
+      const request = ask({
         ...where,
         method,
         headers: {
@@ -64,11 +77,12 @@ export function createRealTransport(proxy?: Proxy): { transport: Transport; clos
       else if (typeof body === 'string') request.end(body)
       else void sendBody(request, body.bytes).catch((cause: unknown) => request.destroy(asError(cause)))
     })
+  }
   return {
     transport,
     close() {
       plain.destroy()
-      secure.destroy()
+      void secure?.then(({ agent }) => agent.destroy())
       direct.destroy()
     },
   }
