@@ -24,6 +24,7 @@ import {
   type Principal,
   principals,
   type Tenant,
+  type TenantExchange,
   tenants,
 } from './records.ts'
 import { ok, type Result, refuse } from './result.ts'
@@ -241,6 +242,21 @@ export async function renameAccount(
   await house.put(tenants, tenant)
   for (const at of [house, house.tenant(held.id)])
     actingOn(at, env, asked.by).note('tenant.changed', { tenant: held.id, name: asked.to })
+  return ok(tenant)
+}
+
+/** Sets how an account's back ends and devices want it. */
+export async function setExchange(
+  house: HouseTx,
+  env: Env,
+  asked: { readonly account: string; readonly exchange: TenantExchange; readonly by: Actor },
+): Promise<Result<Tenant, AccountRefusal>> {
+  const held = await accountByName(house, asked.account)
+  if (!held) return refuse({ kind: 'no-such-account', got: asked.account })
+  const tenant: Tenant = { ...held, exchange: { ...held.exchange, ...asked.exchange } }
+  await house.put(tenants, tenant)
+  for (const at of [house, house.tenant(held.id)])
+    actingOn(at, env, asked.by).note('tenant.changed', { tenant: held.id, exchange: { ...asked.exchange } })
   return ok(tenant)
 }
 

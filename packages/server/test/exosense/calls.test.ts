@@ -537,6 +537,25 @@ describe('messages to back ends', () => {
     expect([set, member, call, group, own].map(({ came }) => came.length)).toEqual([1, 1, 1, 0, 0])
   })
 
+  test('[DL1] go to the device’s groups as well where the account wants it as 1.x did', async () => {
+    const back = await openBack()
+    const [set, group] = [await openSink(), await openSink()]
+    const admin = await fleet(back, ['d1'], { url: set.url })
+    await back.ask(admin, 'exodm:create-device-group', { name: 'g', 'notification-url': group.url })
+    await back.ask(admin, 'exodm:add-device-group-members', { 'group-id': 'g', 'device-id': ['d1'] })
+    expect(
+      await back.ask('exodm-admin', 'exodm:update-account', { name: 'acme', notifications: '1.x' }),
+    ).toEqual({
+      result: 'ok',
+    })
+    expect(await back.ask(admin, 'exodm:lookup-account', { name: 'acme' })).toMatchObject({
+      accounts: [{ name: 'acme', notifications: '1.x', 'devices-by-tls': false }],
+    })
+    await back.ask(admin, 'demo:blink', { 'device-id': 'd1' })
+    await (await dialIn(back, 'acme', 'd1')).serve(() => done)
+    await Promise.all([set.until(1), group.until(1)])
+  })
+
   test('[DL2] are signed, and carry the address’s credentials in the header alone', async () => {
     const back = await openBack()
     const sink = await openSink()

@@ -18,6 +18,7 @@ import {
   refuse,
   renameAccount,
   rolesIn,
+  setExchange,
   setMembership,
   settings,
   type TenantId,
@@ -70,8 +71,16 @@ export const accountCommands = {
     async run({ house, actor, tenant }, params) {
       const account = params.maybeText('name') ?? tenant.name
       const to = params.maybeText('new-name')
-      if (to === undefined)
-        return (await accountByName(house.store.readHouse(), account)) ? 'ok' : 'object-not-found'
+      const generation = params.maybeText('notifications')
+      const exchange = {
+        ...(generation === undefined ? {} : { groupsToo: generation === '1.x' }),
+        ...(params.has('devices-by-tls') ? { tlsOnly: params.flag('devices-by-tls') } : {}),
+      }
+      const set = await house.store.transactHouse((tx) =>
+        setExchange(tx, house.env(), { account, exchange, by: actor }),
+      )
+      if (!set.ok) return codeOf(set.refusal)
+      if (to === undefined) return 'ok'
       const done = await house.store.transactHouse((tx) =>
         renameAccount(tx, house.env(), { account, to, by: actor }),
       )
@@ -92,13 +101,24 @@ export const accountCommands = {
     roles: manage,
     where: 'house',
     empty: 'accounts',
-    async run({ caller, directory }, params) {
+    async run({ house, caller, directory }, params) {
       const found = await accountByName(directory, params.text('name'))
       const theirs =
         found &&
         (caller.master || (await rolesIn(directory, caller.principal.id, found.id)).includes('owner'))
       return found && theirs
-        ? { result: 'ok', accounts: [{ id: found.id, name: found.name }] }
+        ? {
+            result: 'ok',
+            accounts: [
+              {
+                id: found.id,
+                name: found.name,
+                notifications: found.exchange?.groupsToo ? '1.x' : '2.x',
+                'devices-by-tls': found.exchange?.tlsOnly ?? false,
+                'signature-key': house.exchange.signatureKey(found.id),
+              },
+            ],
+          }
         : { result: 'object-not-found', accounts: [] }
     },
   },
