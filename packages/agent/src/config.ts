@@ -238,7 +238,6 @@ export const agentSettings: readonly AgentSetting[] = [
   },
   {
     key: 'control.remote',
-    flag: 'remote',
     names: ['PV_CONTROL_REMOTE'],
     kind: 'switch',
     fallback: '1',
