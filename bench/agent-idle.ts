@@ -52,8 +52,8 @@ export const agentIdle: Bench = {
       hub.joinTokens.add('bench')
       const config = join(folder, 'agent.config')
       await writeFile(config, `hub=${hub.base}\ndata=${join(folder, 'data')}\nfactory.autotok=bench\n`)
-      // As devices should start it (docs/performance.md): V8 then keeps no optimised code for work that is so little.
-      const agent = start(['--lite-mode', program, 'agent', '--config', config])
+      // As devices should start it (docs/performance.md): V8 then keeps no optimised code, and little room for what is new.
+      const agent = start(['--lite-mode', '--max-semi-space-size=1', program, 'agent', '--config', config])
       await pause(settleMs / 2)
       const { id, prn, secret } = hub.device()
       const login = await fetch(`${hub.base}/auth/login`, {

@@ -10,11 +10,12 @@
  * is broken is answered in the same words as everything else, then closed.
  */
 import { chmod, mkdir, rm } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { finished, pipeline } from 'node:stream/promises'
+import { plainHttp } from '../real/plain-http.ts'
 import type { Caller, ControlReply, ControlRequest } from './door.ts'
 
 /** Times in milliseconds, sizes in bytes. `connections` are those of one socket that are served at once. */
@@ -62,7 +63,7 @@ export async function openControlSocket(
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await chmod(folder, 0o700)
   await rm(path, { force: true })
-  const server = createServer({
+  const server = plainHttp.createServer({
     requireHostHeader: false,
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.headerMs,

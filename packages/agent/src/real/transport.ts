@@ -5,13 +5,16 @@
  * proxy, HTTP is asked of it by whole addresses, and HTTPS goes through a tunnel (CONNECT), so that the proxy sees nothing
  * of it; `creds.proxy.noproxyconnect` leaves the tunnel to a proxy that speaks TLS to the hub itself.
  */
-import { Agent as HttpAgent, request as httpRequest } from 'node:http'
+import type { Agent } from 'node:http'
 import { urlToHttpOptions } from 'node:url'
 import type { Transport, TransportReply } from '../ports.ts'
+import { plainHttp } from './plain-http.ts'
+
+const { Agent: HttpAgent, request: httpRequest } = plainHttp
 
 /** Connections that are kept, and the request that uses them. */
 interface Way {
-  readonly agent: HttpAgent
+  readonly agent: Agent
   readonly ask: typeof httpRequest
 }
 
