@@ -193,6 +193,8 @@ export interface LeafrefPredicate {
 }
 
 const stepAt = new RegExp(step, 'y')
+const isBlank = (code: number) =>
+  code === 32 || (code >= 9 && code <= 13) || (code > 127 && /\s/.test(String.fromCharCode(code)))
 const predicateAt = new RegExp(
   `\\s*\\[\\s*(${step})\\s*=\\s*current\\s*\\(\\s*\\)\\s*/\\s*((?:\\.\\.\\s*/\\s*)+)(${step}(?:\\s*/\\s*${step})*)\\s*\\]\\s*`,
   'y',
@@ -206,7 +208,7 @@ export function parseLeafrefPath(text: string): LeafrefPath | undefined {
   if (text.length > maxPathLength || text.trim() !== text) return undefined
   let at = 0
   const blanks = () => {
-    while (/\s/.test(text[at] ?? '')) at++
+    if (isBlank(text.charCodeAt(at))) while (isBlank(text.charCodeAt(at))) at++
   }
   blanks()
   const absolute = text[at] === '/'
@@ -231,6 +233,8 @@ export function parseLeafrefPath(text: string): LeafrefPath | undefined {
     at += name.length
     const predicates: LeafrefPredicate[] = []
     for (;;) {
+      blanks()
+      if (text[at] !== '[') break
       predicateAt.lastIndex = at
       const found = predicateAt.exec(text)
       if (!found) break

@@ -62,7 +62,7 @@ class FormCheck {
   }
 
   checkBelow(statement: Statement, rule: StatementRule): void {
-    const seen = new Map<string, number>()
+    const seen = statement.substatements.length > 1 ? new Map<string, number>() : undefined
     for (const sub of statement.substatements) {
       const { keyword } = sub
       if (keyword.includes(':')) continue
@@ -73,7 +73,7 @@ class FormCheck {
         continue
       }
       if (cardinality.since11 && !this.#is11) this.#tooNew(statement, sub)
-      if (cardinality.max === 1) this.#count(statement, sub, seen)
+      if (seen && cardinality.max === 1) this.#count(statement, sub, seen)
       this.checkArgument(sub, subRule)
       if (keyword === 'deviate') this.#checkDeviate(sub)
       if (sub.substatements.length > 0 || subRule.required.length > 0 || isSide(keyword))

@@ -44,6 +44,8 @@ const closeBrace = 0x7d
 // RFC 7950 14, yang-char: no C0 controls but tab, LF and CR, no noncharacters. RFC 6020 9 says "any Unicode".
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
 const forbiddenCharacter = /[\0-\x08\x0b\x0c\x0e-\x1f\ufdd0-\ufdef\ufffe\uffff]/
+/** The language has some seventy; the rest is for extensions. */
+const mostKeywords = 500
 const keywordShape = /^[A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?$/
 
 class Reader {
@@ -53,6 +55,8 @@ class Reader {
   readonly #limits: Limits
   readonly #lenient: boolean
   readonly #doubtful: { at: number; lawfulIn10: boolean; finding: Finding }[] = []
+  /** Keywords met, so that equal ones are one text: they are compared often from here on. */
+  readonly #keywords = new Map<string, string>()
   #at = 0
   #root: Statement | undefined
   #complainedOfTail = false
@@ -123,8 +127,12 @@ class Reader {
       this.#recover()
       return undefined
     }
-    const keyword = this.#readUnquoted()
-    if (!keywordShape.test(keyword)) {
+    const written = this.#readUnquoted()
+    const known = this.#keywords.get(written)
+    const keyword = known ?? written
+    if (known === undefined && keywordShape.test(keyword)) {
+      if (this.#keywords.size < mostKeywords) this.#keywords.set(keyword, keyword)
+    } else if (known === undefined) {
       this.#complain(start, parent, `"${brief(keyword)}"`, 'a keyword', '6.1.2')
       this.#recover()
       return undefined
@@ -162,7 +170,7 @@ class Reader {
   }
 
   #adopt(statement: Statement, parent: Statement | undefined): void {
-    if (parent) parent.substatements.push(statement)
+    if (parent) parent.append(statement)
     else if (!this.#root) this.#root = statement
     else if (!this.#complainedOfTail) {
       this.#complainedOfTail = true

@@ -34,6 +34,9 @@ export class Source {
   }
 }
 
+/** Never written to. */
+const none: Statement[] = []
+
 export class Statement implements Position {
   readonly source: Source
   readonly offset: number
@@ -42,7 +45,7 @@ export class Statement implements Position {
   readonly argument: string | undefined
   /** Undefined for the outermost statement. */
   readonly parent: Statement | undefined
-  readonly substatements: Statement[] = []
+  #substatements: Statement[] = none
 
   constructor(
     source: Source,
@@ -56,6 +59,16 @@ export class Statement implements Position {
     this.keyword = keyword
     this.argument = argument
     this.parent = parent
+  }
+
+  /** In order. Most statements have none, and share one empty list. */
+  get substatements(): readonly Statement[] {
+    return this.#substatements
+  }
+
+  append(statement: Statement): void {
+    if (this.#substatements === none) this.#substatements = [statement]
+    else this.#substatements.push(statement)
   }
 
   get file(): string {
@@ -85,13 +98,13 @@ export class Statement implements Position {
 
   /** The first substatement with this keyword. */
   find(keyword: string): Statement | undefined {
-    for (const sub of this.substatements) if (sub.keyword === keyword) return sub
+    for (const sub of this.#substatements) if (sub.keyword === keyword) return sub
     return undefined
   }
 
   /** All substatements with this keyword, in order. */
   all(keyword: string): Statement[] {
-    return this.substatements.filter((sub) => sub.keyword === keyword)
+    return this.#substatements.filter((sub) => sub.keyword === keyword)
   }
 
   /** The argument of the first substatement with this keyword. */

@@ -274,7 +274,11 @@ function run(machine: Machine, text: string, meter: PatternMeter): MatchVerdict 
     } else {
       const codePoint = text.codePointAt(i) ?? unit
       if (codePoint > 0xffff) i++
-      charClass = classes.other.get(codePoint) ?? classify(classes, codePoint)
+      const place = codePoint & (rememberedCodePoints - 1)
+      charClass =
+        classes.otherPoints[place] === codePoint
+          ? (classes.otherClasses[place] ?? -1)
+          : classify(classes, codePoint)
     }
     const next: State | undefined = state.next[charClass] ?? advance(machine, state, charClass, left, meter)
     if (!next) return 'costly'
@@ -381,7 +385,9 @@ function push(memory: Memory, outer: Counters | undefined, count: number, took: 
 
 /** The counters after a character: every pass under way has taken one. Found anew in this memory. */
 function taken(memory: Memory, counters: Counters | undefined): Counters | undefined {
-  return counters && push(memory, taken(memory, counters.outer), counters.count, true)
+  // Equal counters are one object, so those of which all took would only be found again.
+  if (!counters || counters.settled) return counters
+  return push(memory, taken(memory, counters.outer), counters.count, true)
 }
 
 function threadOf(memory: Memory, step: Step, counters: Counters | undefined): Thread {
@@ -417,14 +423,17 @@ type Classes = {
   readonly others: readonly (readonly [number, CharSet])[]
   /** Class of each ASCII character, -1 where not asked yet. */
   readonly ascii: Int32Array
-  readonly other: Map<number, number>
-  readonly byMembership: Map<string, number>
+  /** The code points met last outside ASCII, each at the place of its lowest bits, and beside them their classes. */
+  otherPoints: Int32Array
+  otherClasses: Int32Array
+  readonly byMembership: Map<number | string, number>
   /** For each class, the sets that hold it. */
   readonly members: ReadonlySet<number>[]
 }
 
-/** Code points outside ASCII whose class is remembered. */
+/** Code points outside ASCII whose class is remembered; a power of two. */
 const rememberedCodePoints = 4096
+const noneRemembered = new Int32Array(0)
 
 function createClasses(sets: readonly CharSet[]): Classes {
   const singles = new Map<number, number[]>()
@@ -435,22 +444,58 @@ function createClasses(sets: readonly CharSet[]): Classes {
     else singles.set(only, [...(singles.get(only) ?? []), index])
   })
   const ascii = new Int32Array(128).fill(-1)
-  return { singles, others, ascii, other: new Map(), byMembership: new Map(), members: [] }
+  return {
+    singles,
+    others,
+    ascii,
+    otherPoints: noneRemembered,
+    otherClasses: noneRemembered,
+    byMembership: new Map(),
+    members: [],
+  }
 }
 
 function classify(classes: Classes, codePoint: number): number {
-  const membership = [...(classes.singles.get(codePoint) ?? [])]
-  for (const [index, set] of classes.others) if (setHas(set, codePoint)) membership.push(index)
-  const key = membership.join(',')
-  let charClass = classes.byMembership.get(key)
-  if (charClass === undefined) {
-    charClass = classes.members.push(new Set(membership)) - 1
-    classes.byMembership.set(key, charClass)
+  const charClass = classOf(classes, codePoint)
+  if (codePoint < 128) {
+    classes.ascii[codePoint] = charClass
+    return charClass
   }
-  if (codePoint < 128) classes.ascii[codePoint] = charClass
-  else {
-    if (classes.other.size >= rememberedCodePoints) classes.other.clear()
-    classes.other.set(codePoint, charClass)
+  if (classes.otherPoints === noneRemembered) {
+    classes.otherPoints = new Int32Array(rememberedCodePoints)
+    classes.otherClasses = new Int32Array(rememberedCodePoints)
+  }
+  const place = codePoint & (rememberedCodePoints - 1)
+  classes.otherPoints[place] = codePoint
+  classes.otherClasses[place] = charClass
+  return charClass
+}
+
+/** The class of the code points that the same sets hold. */
+function classOf(classes: Classes, codePoint: number): number {
+  const { singles, others, byMembership, members } = classes
+  // With few sets and no character named by itself, the membership is a number: a bit for each set.
+  if (others.length <= 30 && !singles.has(codePoint)) {
+    let bits = 0
+    for (let i = 0; i < others.length; i++) {
+      const other = others[i]
+      if (other && setHas(other[1], codePoint)) bits |= 1 << i
+    }
+    let charClass = byMembership.get(bits)
+    if (charClass === undefined) {
+      const held = others.filter((_, i) => (bits & (1 << i)) !== 0)
+      charClass = members.push(new Set(held.map(([index]) => index))) - 1
+      byMembership.set(bits, charClass)
+    }
+    return charClass
+  }
+  const membership = [...(singles.get(codePoint) ?? [])]
+  for (const [index, set] of others) if (setHas(set, codePoint)) membership.push(index)
+  const key = membership.join(',')
+  let charClass = byMembership.get(key)
+  if (charClass === undefined) {
+    charClass = members.push(new Set(membership)) - 1
+    byMembership.set(key, charClass)
   }
   return charClass
 }

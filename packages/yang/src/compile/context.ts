@@ -8,7 +8,7 @@ import type { Finding, Place, Report } from '../report.ts'
 import type { DefaultValue, ExtensionSubstatement, ExtensionUse, XPathSource } from '../schema.ts'
 import { brief, type Statement } from '../statement.ts'
 import { type Definition, type DefinitionKind, type ModuleFile, Names, type Unit } from '../unit.ts'
-import { checkXPath, type ParsedXPath, parseXPath } from '../xpath/index.ts'
+import { checkXPath, parseXPath } from '../xpath/index.ts'
 import { compilePattern, type PatternMeter } from '../xsd-pattern.ts'
 import type { DraftModule } from './draft.ts'
 
@@ -36,7 +36,6 @@ export class Context {
   /** What the patterns of one compilation may cost on the defaults they are held against. */
   readonly patternMeter: PatternMeter
   readonly #patterns = new Map<string, ReturnType<typeof compilePattern>>()
-  readonly #xpaths = new Map<string, ParsedXPath>()
   readonly #checkedXPaths = new Set<Statement>()
   #nodesLeft: number
 
@@ -146,25 +145,9 @@ export class Context {
       moduleName: home.name,
       position: statement,
     }
-    const parsed = this.#parsedXPath(statement.text)
-    if (!parsed.ok)
-      this.error(
-        statement,
-        'xpath',
-        `${parsed.found} at offset ${parsed.at} of the expression`,
-        parsed.expected,
-        '6.4',
-      )
-    else if (!this.#checkedXPaths.has(statement)) {
+    if (!this.#checkedXPaths.has(statement)) {
       this.#checkedXPaths.add(statement)
-      // A pattern inside an expression is text until it is used, and the tools leave it alone until then.
-      for (const { at, found, expected, rfc } of checkXPath(parsed.expr, source))
-        this.report.add(rfc === 'RFC 7950 10.2.1' ? 'warning' : 'error', statement, {
-          code: 'xpath',
-          found: `${found} at offset ${at} of the expression`,
-          expected,
-          rfc,
-        })
+      this.#checkXPath(statement, source)
     }
     for (const prefix of prefixesIn(statement.text)) {
       const unit = file.prefixes.get(prefix)
@@ -173,13 +156,21 @@ export class Context {
     return source
   }
 
-  #parsedXPath(text: string): ParsedXPath {
-    let known = this.#xpaths.get(text)
-    if (!known) {
-      known = parseXPath(text)
-      this.#xpaths.set(text, known)
+  #checkXPath(statement: Statement, source: XPathSource): void {
+    const parsed = parseXPath(statement.text)
+    if (!parsed.ok) {
+      const found = `${parsed.found} at offset ${parsed.at} of the expression`
+      this.error(statement, 'xpath', found, parsed.expected, '6.4')
+      return
     }
-    return known
+    // A pattern inside an expression is text until it is used, and the tools leave it alone until then.
+    for (const { at, found, expected, rfc } of checkXPath(parsed.expr, source))
+      this.report.add(rfc === 'RFC 7950 10.2.1' ? 'warning' : 'error', statement, {
+        code: 'xpath',
+        found: `${found} at offset ${at} of the expression`,
+        expected,
+        rfc,
+      })
   }
 
   defaultValue(statement: Statement, file: ModuleFile): DefaultValue {

@@ -6,6 +6,7 @@
  * finished draft is handed out as the schema's node without being copied.
  */
 
+import type { LeafrefPath } from '../arguments.ts'
 import type {
   ActionNode,
   AnydataNode,
@@ -168,6 +169,7 @@ const grown = new WeakSet<object>()
  * own and grows where it is, because ten thousand refines of one node would copy it ten thousand times.
  */
 export function appended<T>(list: readonly T[], more: readonly T[]): T[] {
+  if (more.length === 0) return list as T[]
   const own: T[] = grown.has(list) ? (list as T[]) : [...list]
   grown.add(own)
   for (const item of more) own.push(item)
@@ -179,11 +181,13 @@ export class PendingLeafref implements LeafrefType {
   readonly kind = 'leafref'
   readonly typedefs: readonly string[]
   readonly path: XPathSource
+  readonly parsed: LeafrefPath
   readonly requireInstance: boolean
   #target: LeafNode | LeafListNode | undefined
 
-  constructor(path: XPathSource, requireInstance: boolean, typedefs: readonly string[]) {
+  constructor(path: XPathSource, parsed: LeafrefPath, requireInstance: boolean, typedefs: readonly string[]) {
     this.path = path
+    this.parsed = parsed
     this.requireInstance = requireInstance
     this.typedefs = typedefs
   }

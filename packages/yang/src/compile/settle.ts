@@ -5,7 +5,7 @@
  * invisible. Inside an operation the path passes from the operation straight to the input or output it began in.
  */
 
-import { type LeafrefPath, type PrefixedName, parseLeafrefPath } from '../arguments.ts'
+import type { PrefixedName } from '../arguments.ts'
 import { findCycle } from '../load.ts'
 import type { DefaultValue } from '../schema.ts'
 import { brief, type Statement } from '../statement.ts'
@@ -28,7 +28,6 @@ export class Settler {
   readonly #context: Context
   readonly #modulesByName: ReadonlyMap<string, DraftModule>
   readonly #levels = new Map<DraftNode | DraftModule, Map<string, DraftNode>>()
-  readonly #paths = new Map<string, LeafrefPath | undefined>()
   readonly #targets = new Map<Terminal, Terminal[]>()
   readonly #failed = new Set<Terminal>()
 
@@ -93,8 +92,7 @@ export class Settler {
 
   #targetOf(terminal: Terminal, leafref: PendingLeafref): Terminal | undefined {
     const { text } = leafref.path
-    if (!this.#paths.has(text)) this.#paths.set(text, parseLeafrefPath(text))
-    const path = this.#paths.get(text)
+    const path = leafref.parsed
     const refuse = (found: string) => {
       this.#context.error(
         terminal.origin.typePlace ?? terminal.position,
@@ -105,7 +103,6 @@ export class Settler {
       )
       return undefined
     }
-    if (!path) return refuse(`the path "${brief(text)}"`)
     const direction = directionOf(terminal)
     let at: DraftNode | undefined
     if (!path.absolute) {

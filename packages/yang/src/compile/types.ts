@@ -265,8 +265,8 @@ export class Types {
         return { ...type, bits: bitsFrom(statement, file, type.bits, this.#context, this.#feature) }
       case 'leafref': {
         const require = statement.find('require-instance')
-        if (!require) return type
-        return new PendingLeafref(type.path, require.text !== 'false', type.typedefs)
+        if (!require || !(type instanceof PendingLeafref)) return type
+        return new PendingLeafref(type.path, type.parsed, require.text !== 'false', type.typedefs)
       }
       case 'instance-identifier': {
         const require = statement.find('require-instance')
@@ -318,7 +318,7 @@ export class Types {
     const source = { text: path.text, prefixes: file.prefixNames, moduleName: file.unit.name, position: path }
     for (const { prefix } of parsed.steps)
       if (prefix !== undefined && !this.#context.unitOf(prefix, file, path)) return anyString
-    return new PendingLeafref(source, require?.text !== 'false', [])
+    return new PendingLeafref(source, parsed, require?.text !== 'false', [])
   }
 
   #identityref(statement: Statement, file: ModuleFile): ResolvedType {
@@ -369,11 +369,12 @@ export class Types {
       this.#context.spend(1, place)
       // Names without a prefix belong to the module the typedef is used in (RFC 7950 6.4.1).
       const path = { ...type.path, moduleName: home.name }
-      for (const prefix of type.path.text.matchAll(/([\w.-]+):/g)) {
-        const unit = this.#unitFor(prefix[1] ?? '', type)
-        if (unit) this.#context.implement(unit)
-      }
-      return new PendingLeafref(path, type.requireInstance, type.typedefs)
+      if (type.path.text.includes(':'))
+        for (const prefix of type.path.text.matchAll(/([\w.-]+):/g)) {
+          const unit = this.#unitFor(prefix[1] ?? '', type)
+          if (unit) this.#context.implement(unit)
+        }
+      return new PendingLeafref(path, type.parsed, type.requireInstance, type.typedefs)
     }
     if (type.kind !== 'union' || !mentionsLeafref(type)) return type
     return { ...type, types: type.types.map((member) => this.#settleIn(member, home, place)) }
@@ -443,7 +444,7 @@ export function mentionsLeafref(type: ResolvedType): boolean {
 function named(type: ResolvedType, name: string): ResolvedType {
   const typedefs = [name, ...type.typedefs]
   return type instanceof PendingLeafref
-    ? new PendingLeafref(type.path, type.requireInstance, typedefs)
+    ? new PendingLeafref(type.path, type.parsed, type.requireInstance, typedefs)
     : { ...type, typedefs }
 }
 

@@ -188,7 +188,9 @@ function compileList(plan: ListPlan): Checker {
 /** Every entry has all its keys. */
 export function checkKeysPresent(plan: ListPlan, entry: DataTreeNode, faults: FaultList): void {
   for (const key of plan.keys)
-    if (entry.slot(key.index) === undefined)
+    if (entry.slot(key.index) !== undefined) continue
+    else if (faults.isFull) faults.count++
+    else
       faults.add(
         'missing-key',
         { parent: entry, plan: key },
@@ -234,14 +236,8 @@ function checkUnique(
 ): void {
   const seen = new Set<string>()
   for (const entry of entries) {
-    const values: string[] = []
-    for (const path of leafs) {
-      let node: DataTreeNode | undefined = entry
-      for (const step of path) node = node?.at(step)[0]
-      if (node) values.push(node.text)
-    }
-    if (values.length < leafs.length) continue
-    const text = values.join('\0')
+    const text = textOf(leafs, entry)
+    if (text === undefined) continue
     if (seen.has(text)) {
       const names = leafs.map((path) => path.map(({ name }) => name).join('/')).join(' ')
       run.faults.add(
@@ -257,6 +253,18 @@ function checkUnique(
     }
     seen.add(text)
   }
+}
+
+/** The values of an entry's leafs as one text; undefined when one of them is not there. */
+function textOf(leafs: readonly (readonly Plan[])[], entry: DataTreeNode): string | undefined {
+  let text: string | undefined
+  for (const path of leafs) {
+    let node: DataTreeNode | undefined = entry
+    for (const step of path) node = node?.at(step)[0]
+    if (!node) return undefined
+    text = text === undefined ? node.text : `${text}\0${node.text}`
+  }
+  return text
 }
 
 // Choices. -----------------------------------------------------------------------------------------

@@ -48,13 +48,14 @@ export class DataTreeNode {
   constructor(plan: AnyNodePlan, parent: DataTreeNode | undefined) {
     this.plan = plan
     this.parent = parent
-    this.slots = 'children' in plan ? emptySlots(plan.children.length) : undefined
+    this.slots = 'children' in plan ? untouched : undefined
   }
 
   /** What stands in the place of the child of that index. */
   slot(index: number): Slot {
     const { slots } = this
-    return slots === undefined ? undefined : Array.isArray(slots) ? slots[index] : slots.get(index)
+    if (slots === undefined || slots === untouched) return undefined
+    return Array.isArray(slots) ? slots[index] : slots.get(index)
   }
 
   /** Leafs have no places, and take none. */
@@ -63,7 +64,7 @@ export class DataTreeNode {
     if (slots === undefined) return
     if (Array.isArray(slots)) slots[index] = slot
     else if (slots !== untouched) slots.set(index, slot)
-    else this.slots = new Map([[index, slot]])
+    else this.slots = firstSlots('children' in this.plan ? this.plan.children.length : 0, index, slot)
   }
 
   /** The places that hold something, by index, in the order of the schema. */
@@ -138,13 +139,15 @@ export class DataTreeNode {
 /** Nodes of wide schemas mostly have few children: places are made as they are taken there. */
 const widestPrepared = 16
 
-/** The places of a wide node in which nothing stands yet: one for all, never written to. */
+/** The places of a node in which nothing stands yet: one for all, never written to. */
 const untouched: Map<number, Slot> = new Map()
 
-function emptySlots(count: number): Slot[] | Map<number, Slot> {
-  if (count > widestPrepared) return untouched
+function firstSlots(count: number, index: number, slot: Slot): Slot[] | Map<number, Slot> {
+  if (count > widestPrepared) return new Map([[index, slot]])
   const slots: Slot[] = new Array(count)
-  return slots.fill(undefined)
+  slots.fill(undefined)
+  slots[index] = slot
+  return slots
 }
 
 const none: readonly DataTreeNode[] = []
@@ -190,7 +193,7 @@ export function childrenOf(node: DataTreeNode): readonly DataTreeNode[] {
   }
   // Arrays are walked as they are: this is where expressions spend their time.
   if (Array.isArray(node.slots)) for (const slot of node.slots) gather(slot)
-  else for (const [, slot] of node.filledSlots()) gather(slot)
+  else if (node.slots !== untouched) for (const [, slot] of node.filledSlots()) gather(slot)
   if (node.operation) all.push(node.operation.node)
   return all
 }

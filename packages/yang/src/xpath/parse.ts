@@ -117,34 +117,44 @@ function demand(parser: Parser, text: string): void {
   if (!accept(parser, text)) refuse(parser, `"${text}"`)
 }
 
-/** Binary operators from the loosest to the tightest (XPath 1.0, 3.5); "|" binds tighter than a sign. */
-const levels: readonly (readonly BinaryOperator[])[] = [
-  ['or'],
-  ['and'],
-  ['=', '!='],
-  ['<', '<=', '>', '>='],
-  ['+', '-'],
-  ['*', 'div', 'mod'],
-]
+/** How tightly binary operators bind (XPath 1.0, 3.5); "|" binds tighter than a sign and is read apart. */
+const tightness: ReadonlyMap<string, number> = new Map<BinaryOperator, number>([
+  ['or', 1],
+  ['and', 2],
+  ['=', 3],
+  ['!=', 3],
+  ['<', 4],
+  ['<=', 4],
+  ['>', 4],
+  ['>=', 4],
+  ['+', 5],
+  ['-', 5],
+  ['*', 6],
+  ['div', 6],
+  ['mod', 6],
+])
+
+function isBinary(operator: string): operator is BinaryOperator {
+  return tightness.has(operator)
+}
 
 function parseExpr(parser: Parser): Expr {
   if (++parser.depth > xpathLimits.depth) refuse(parser, `at most ${xpathLimits.depth} levels of nesting`)
-  const expr = parseLevel(parser, 0)
+  const expr = parseOperation(parser, 1)
   parser.depth--
   return expr
 }
 
-function parseLevel(parser: Parser, level: number): Expr {
-  const operators = levels[level]
-  if (!operators) return parseUnary(parser)
-  let left = parseLevel(parser, level + 1)
+/** Operands joined by operators that bind at least so tightly; equal ones group from the left. */
+function parseOperation(parser: Parser, least: number): Expr {
+  let left = parseUnary(parser)
   for (;;) {
-    const token = peek(parser)
-    const operator = token.kind === 'operator' ? operators.find((name) => name === token.text) : undefined
-    if (!operator) return left
+    const { kind, text } = peek(parser)
+    const binds = kind === 'operator' ? (tightness.get(text) ?? 0) : 0
+    if (binds < least || !isBinary(text)) return left
     countOperator(parser)
     parser.next++
-    left = { kind: 'binary', operator, left, right: parseLevel(parser, level + 1) }
+    left = { kind: 'binary', operator: text, left, right: parseOperation(parser, binds + 1) }
   }
 }
 
