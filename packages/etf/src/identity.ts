@@ -74,46 +74,55 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true
 }
 
-/** Each kind begins with a letter of its own and says its length, so that no two different terms are spelled alike. */
 function identity(term: Term): string {
+  return spelled('', term)
+}
+
+/**
+ * A text with a term's spelling behind it. Each kind begins with a letter of its own and says its length, so that no two
+ * different terms are spelled alike. Texts are handed on and added to: joining those of the parts would copy them at
+ * every level.
+ */
+function spelled(text: string, term: Term): string {
   switch (typeof term) {
     case 'number':
     case 'bigint':
-      return `i${term};`
+      return `${text}i${term};`
     case 'string':
-      return bytesIdentity('b', new TextEncoder().encode(term))
+      return withBytes(text, 'b', new TextEncoder().encode(term))
     case 'boolean':
-      return term ? 'a4:true' : 'a5:false'
+      return text + (term ? 'a4:true' : 'a5:false')
     default:
-      return objectIdentity(term)
+      return objectSpelled(text, term)
   }
 }
 
-function objectIdentity(term: Exclude<Term, number | bigint | string | boolean>): string {
-  if (term instanceof Atom) return named('a', term.name)
-  if (Array.isArray(term)) return sequence('l', term)
-  if (term instanceof Tuple) return sequence('t', term.elements)
-  if (term instanceof Uint8Array) return bytesIdentity('b', term)
-  if (term instanceof Map) return mapIdentity(term)
-  if (term instanceof Float) return `f${Object.is(term.value, -0) ? '-0' : term.value};`
-  if (term instanceof ImproperList) return sequence('L', term.elements) + identity(term.tail)
-  if (term instanceof BitBinary) return `${term.bits}${bytesIdentity('B', term.bytes)}`
-  if (term instanceof Export) return `${named('x', term.module)}${named('x', term.name)}${term.arity};`
-  if (term instanceof Pid) return `${named('p', term.node)}${term.id},${term.serial},${term.creation};`
-  if (term instanceof Port) return `${named('o', term.node)}${term.id},${term.creation};`
+function objectSpelled(text: string, term: Exclude<Term, number | bigint | string | boolean>): string {
+  if (term instanceof Atom) return withName(text, 'a', term.name)
+  if (term instanceof Tuple) return sequence(text, 't', term.elements)
+  if (Array.isArray(term)) return sequence(text, 'l', term)
+  if (term instanceof Uint8Array) return withBytes(text, 'b', term)
+  if (term instanceof Map) return text + mapIdentity(term)
+  if (term instanceof Float) return `${text}f${Object.is(term.value, -0) ? '-0' : term.value};`
+  if (term instanceof ImproperList) return spelled(sequence(text, 'L', term.elements), term.tail)
+  if (term instanceof BitBinary) return withBytes(text + term.bits, 'B', term.bytes)
+  if (term instanceof Export)
+    return `${withName(withName(text, 'x', term.module), 'x', term.name)}${term.arity};`
+  if (term instanceof Pid)
+    return `${withName(text, 'p', term.node)}${term.id},${term.serial},${term.creation};`
+  if (term instanceof Port) return `${withName(text, 'o', term.node)}${term.id},${term.creation};`
   // OTP fills references up with zero words: [5] names what [5, 0, 0] names.
   if (term instanceof Reference)
-    return `${named('r', term.node)}${term.creation},${term.words.join().replace(/(?:,0)+$/, '')};`
-  if (term instanceof Fun) return bytesIdentity('F', term.encoded)
-  if (term instanceof LocalTerm) return bytesIdentity('M', term.encoded)
+    return `${withName(text, 'r', term.node)}${term.creation},${term.words.join().replace(/(?:,0)+$/, '')};`
+  if (term instanceof Fun) return withBytes(text, 'F', term.encoded)
+  if (term instanceof LocalTerm) return withBytes(text, 'M', term.encoded)
   return unreachable(term)
 }
 
-/** Added up rather than joined: the runtime keeps sums as they are until they are compared. */
-function sequence(letter: string, terms: readonly Term[]): string {
-  let spelled = `${letter}${terms.length}:`
-  for (const term of terms) spelled += identity(term)
-  return spelled
+function sequence(text: string, letter: string, terms: readonly Term[]): string {
+  let all = `${text}${letter}${terms.length}:`
+  for (const term of terms) all = spelled(all, term)
+  return all
 }
 
 function mapIdentity(map: ReadonlyMap<Term, Term>): string {
@@ -123,12 +132,12 @@ function mapIdentity(map: ReadonlyMap<Term, Term>): string {
   return `m${map.size}(${entries.map(([key, value]) => key + value).join('')})`
 }
 
-function named(letter: string, name: string): string {
-  return `${letter}${name.length}:${name}`
+function withName(text: string, letter: string, name: string): string {
+  return `${text}${letter}${name.length}:${name}`
 }
 
-function bytesIdentity(letter: string, bytes: Uint8Array): string {
-  return `${letter}${bytes.length}:${latin1Text(bytes, 0, bytes.length)}`
+function withBytes(text: string, letter: string, bytes: Uint8Array): string {
+  return `${text}${letter}${bytes.length}:${latin1Text(bytes, 0, bytes.length)}`
 }
 
 function unreachable(term: never): never {

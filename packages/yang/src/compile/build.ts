@@ -153,22 +153,38 @@ export class Builder {
     const base = this.#base(statement, scope)
     if (!base) return undefined
     const { definitions, actions, notifications } = this.membersOf(statement, scope)
-    const shared = {
-      ...base,
-      must: this.musts(statement, scope),
-      children: definitions,
-      actions,
-      notifications,
-    }
+    // One copy and no more: small nodes in great numbers are what hostile modules are made of.
+    const must = this.musts(statement, scope)
+    const children = orNone(definitions)
     const node: DraftDefinition =
       kind === 'container'
-        ? { ...shared, kind, presence: statement.argumentOf('presence') }
-        : { ...shared, kind, keys: [], unique: [], ...countsOf(statement) }
+        ? {
+            ...base,
+            must,
+            children,
+            actions: orNone(actions),
+            notifications: orNone(notifications),
+            kind,
+            presence: statement.argumentOf('presence'),
+          }
+        : {
+            ...base,
+            must,
+            children,
+            actions: orNone(actions),
+            notifications: orNone(notifications),
+            kind,
+            keys: [],
+            unique: [],
+            ...countsOf(statement),
+          }
     adopt(node, definitions)
     adopt(node, actions)
     adopt(node, notifications)
     node.origin.key = statement.find('key')
-    node.origin.uniques = statement.all('unique').map((unique) => ({ statement: unique, file: scope.file }))
+    const uniques = statement.all('unique')
+    if (uniques.length > 0)
+      node.origin.uniques = uniques.map((unique) => ({ statement: unique, file: scope.file }))
     this.#liftExtensions(node, statement, scope)
     return node
   }
@@ -181,9 +197,12 @@ export class Builder {
     const typed = this.tools.types.ofNode(typeStatement, scope.file, scope.home)
     origin.typePlace = typeStatement
     origin.typeDefault = typed.default
-    origin.defaults = statement
-      .all('default')
-      .map((place) => ({ value: this.#context.defaultValue(place, scope.file), place }))
+    const defaults = statement.all('default')
+    if (defaults.length > 0)
+      origin.defaults = defaults.map((place) => ({
+        value: this.#context.defaultValue(place, scope.file),
+        place,
+      }))
     const units = statement.argumentOf('units') ?? typed.units
     const shared = { ...base, type: typed.type, units, must: this.musts(statement, scope) }
     if (kind === 'leaf') {
@@ -420,7 +439,7 @@ export class Builder {
       ...members.notifications,
       ...members.cases,
     ]) {
-      node.when = [...when, ...node.when]
+      if (when.length > 0) node.when = [...when, ...node.when]
       if (features.length > 0) node.ifFeatures = [...features, ...node.ifFeatures]
       node.origin.conditional = when.length > 0
       if (status && !node.origin.statusStated) node.status = statusOf(statement)
@@ -459,4 +478,9 @@ export class Builder {
       if (lifted.length > 0) node.extensions = appended(node.extensions, lifted)
     }
   }
+}
+
+/** Empty lists are one and the same: lists of nodes are exchanged or grown by `appended`, never changed. */
+function orNone<T>(list: T[]): T[] {
+  return list.length === 0 ? none : list
 }

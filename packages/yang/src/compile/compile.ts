@@ -29,7 +29,7 @@ import { Features } from './features.ts'
 import { finishModule, finishUnused, isMandatory } from './finish.ts'
 import { Identities } from './identities.ts'
 import { Settler } from './settle.ts'
-import { attach, follow, type Members, pathSteps, removeNodes, type Scope } from './tree.ts'
+import { attach, follow, type Members, type PathStep, pathSteps, removeNodes, type Scope } from './tree.ts'
 import { type Typed, Types } from './types.ts'
 
 export interface CompileOptions {
@@ -85,12 +85,13 @@ interface Augment {
   readonly statement: Statement
   readonly scope: Scope
   readonly members: Members
-  readonly length: number
+  readonly steps: readonly PathStep[]
 }
 
 interface Deviation {
   readonly statement: Statement
   readonly scope: Scope
+  readonly steps: readonly PathStep[]
   readonly types: ReadonlyMap<Statement, Typed>
 }
 
@@ -218,31 +219,37 @@ class Run {
     if (!steps) return
     this.#implementAll(statement, scope.file, context)
     const members = builder.augmentation(statement, scope)
-    if (members) this.#augments.push({ statement, scope, members, length: steps.length })
+    if (members) this.#augments.push({ statement, scope, members, steps })
   }
 
   #collectDeviation(statement: Statement, scope: Scope, builder: Builder): void {
     const { context, types } = builder.tools
-    if (!pathSteps(statement, scope, context)) return
+    const steps = pathSteps(statement, scope, context)
+    if (!steps) return
     this.#implementAll(statement, scope.file, context)
     const read = new Map<Statement, Typed>()
     for (const change of statement.all('deviate'))
       for (const type of change.all('type')) read.set(type, types.ofNode(type, scope.file, scope.home))
-    this.#deviations.push({ statement, scope, types: read })
+    this.#deviations.push({ statement, scope, steps, types: read })
   }
 
   /** The modules of all steps of a path have nodes in the tree. */
   #implementAll(statement: Statement, file: ModuleFile, context: Context): void {
+    if (!statement.text.includes(':')) return
     for (const [, prefix = ''] of statement.text.matchAll(/\/([\w.-]+):/g)) {
       const unit = file.prefixes.get(prefix)
       if (unit) this.#implement(unit, context)
     }
   }
 
-  #target(statement: Statement, scope: Scope, context: Context, clause: string): DraftNode | undefined {
-    const steps = pathSteps(statement, scope, context)
-    const [first] = steps ?? []
-    if (!steps || !first) return undefined
+  #target(
+    statement: Statement,
+    steps: readonly PathStep[],
+    context: Context,
+    clause: string,
+  ): DraftNode | undefined {
+    const [first] = steps
+    if (!first) return undefined
     const module = this.#implemented.get(first.module)
     const target = module ? follow(steps, module.children, module.rpcs, module.notifications) : first.name
     if (typeof target !== 'string') return target
@@ -253,10 +260,10 @@ class Run {
 
   #applyAugments(builder: Builder): void {
     const { context } = builder.tools
-    for (const { statement, scope, members } of this.#augments.toSorted(
-      (one, other) => one.length - other.length,
+    for (const { statement, members, steps } of this.#augments.toSorted(
+      (one, other) => one.steps.length - other.steps.length,
     )) {
-      const target = this.#target(statement, scope, context, '7.17')
+      const target = this.#target(statement, steps, context, '7.17')
       if (target) attach(target, members, statement, context)
     }
   }
@@ -283,8 +290,8 @@ class Run {
 
   #applyDeviations(builder: Builder): void {
     const { context } = builder.tools
-    for (const { statement, scope, types } of this.#deviations) {
-      const target = this.#target(statement, scope, context, '7.20.3')
+    for (const { statement, scope, steps, types } of this.#deviations) {
+      const target = this.#target(statement, steps, context, '7.20.3')
       if (!target) continue
       for (const change of statement.all('deviate')) deviate(target, change, scope, builder, types)
     }

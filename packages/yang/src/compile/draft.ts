@@ -170,6 +170,8 @@ const grown = new WeakSet<object>()
  */
 export function appended<T>(list: readonly T[], more: readonly T[]): T[] {
   if (more.length === 0) return list as T[]
+  // Most lists are added to once: an empty one is cheap to copy, and needs no mark.
+  if (list.length === 0) return [...more]
   const own: T[] = grown.has(list) ? (list as T[]) : [...list]
   grown.add(own)
   for (const item of more) own.push(item)

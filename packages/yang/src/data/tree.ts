@@ -186,6 +186,8 @@ function positionOf(node: DataTreeNode): number {
 }
 
 export function childrenOf(node: DataTreeNode): readonly DataTreeNode[] {
+  if (node.slots === undefined || node.slots === untouched)
+    return node.operation ? [node.operation.node] : none
   const all: DataTreeNode[] = []
   const gather = (slot: Slot): void => {
     if (slot instanceof DataTreeNode) all.push(slot)
@@ -193,7 +195,7 @@ export function childrenOf(node: DataTreeNode): readonly DataTreeNode[] {
   }
   // Arrays are walked as they are: this is where expressions spend their time.
   if (Array.isArray(node.slots)) for (const slot of node.slots) gather(slot)
-  else if (node.slots !== untouched) for (const [, slot] of node.filledSlots()) gather(slot)
+  else for (const [, slot] of node.filledSlots()) gather(slot)
   if (node.operation) all.push(node.operation.node)
   return all
 }

@@ -13,19 +13,21 @@ export function axisReach<N>(tree: XPathTree<N>, axis: Step['axis']): (node: N) 
     for (let up = tree.parent(node); up !== undefined; up = tree.parent(up)) all.push(up)
     return all
   }
-  const descendants = (node: N): N[] => {
+  /** In document order, the node itself first if it is asked for. */
+  const below = (top: N, withTop: boolean): N[] => {
     const all: N[] = []
-    const waiting = [...tree.children(node)].reverse()
+    const waiting = [top]
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      all.push(next)
-      const below = tree.children(next)
-      for (let i = below.length - 1; i >= 0; i--) {
-        const child = below[i]
+      if (withTop || next !== top) all.push(next)
+      const children = tree.children(next)
+      for (let i = children.length - 1; i >= 0; i--) {
+        const child = children[i]
         if (child !== undefined) waiting.push(child)
       }
     }
     return all
   }
+  const descendants = (node: N): N[] => below(node, false)
   const siblings = (node: N, after: boolean): N[] => {
     const up = tree.parent(node)
     if (up === undefined) return []
@@ -47,7 +49,7 @@ export function axisReach<N>(tree: XPathTree<N>, axis: Step['axis']): (node: N) 
     ancestor: ancestors,
     'ancestor-or-self': (node) => [node, ...ancestors(node)],
     descendant: descendants,
-    'descendant-or-self': (node) => [node, ...descendants(node)],
+    'descendant-or-self': (node) => below(node, true),
     'following-sibling': (node) => siblings(node, true),
     'preceding-sibling': (node) => siblings(node, false),
     following: (node) => beyond(node, true),
