@@ -16,7 +16,7 @@ test('[DM1] four devices end done, one of them after a cut; the fifth fails and 
   )
   const rowOf = (name: string) => lines.find((line) => line.startsWith(name)) ?? ''
   for (const name of ['badger', 'heron', 'lynx', 'otter'])
-    expect(rowOf(name)).toMatch(/ DONE +done +(claimed|seen) .* revisions\/1$/)
+    expect(rowOf(name)).toMatch(/ DONE +done +(claimed|seen|verified) .* revisions\/1$/)
   expect(rowOf('moth')).toMatch(/ ERROR +failed .* revisions\/0 /)
   expect(rowOf('otter')).toMatch(/ [45]\.\d MiB +revisions\/1$/)
   expect(rowOf('badger')).toMatch(/ - +revisions\/1$/)
