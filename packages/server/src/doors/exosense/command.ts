@@ -5,6 +5,7 @@
 import type { Actor, Reader, Tenant, TenantId } from '@waymark/domain'
 import type { JsonObject, JsonValue } from '@waymark/yang'
 import type { House } from '../../house.ts'
+import type { DeviceViews } from './device-views.ts'
 import type { Caller, ExoRole } from './login.ts'
 
 /** Exosense's words for how a command went. */
@@ -33,6 +34,8 @@ export interface Context {
   readonly roles: readonly ExoRole[]
   readonly reader: Reader
   readonly directory: Reader
+  /** What was shown of devices, while it is so. */
+  readonly views: DeviceViews
 }
 
 /** A business answer: the code alone, or with more members, which come after it. */

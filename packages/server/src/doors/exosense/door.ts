@@ -13,6 +13,7 @@ import type { House } from '../../house.ts'
 import type { HttpApp } from '../../http.ts'
 import { type Context, Params } from './command.ts'
 import { callCustom } from './custom.ts'
+import { createDeviceViews } from './device-views.ts'
 import { answerBody, type RpcOutcome, type RpcRequest, rpcError } from './json-rpc.ts'
 import { isLoopback } from './local.ts'
 import { accountOf, type Caller, readings } from './login.ts'
@@ -30,6 +31,8 @@ const uploadBytesMax = 64 * 1024 * 1024
 
 export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
   const remembered = createRemembered(house)
+  const views = createDeviceViews(house.store)
+  const directory = house.store.readHouse()
   // Nobody can replace the system's own modules: what judges commands is opened once.
   let own: ReturnType<typeof house.exchange.schemas.open> | undefined
   const ownModule = () => (own ??= house.exchange.schemas.open('house', { name: 'exodm' }))
@@ -154,7 +157,6 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
   ): Promise<RpcOutcome> {
     const named = commandOf(method, params)
     if (named) return runCommand(caller, named, params, files)
-    const directory = house.store.readHouse()
     const account = params.account
     const found = await accountOf(
       directory,
@@ -202,7 +204,6 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
 
   /** For commands that act on no account: what the caller is where they are at home. */
   async function houseOf(caller: Caller) {
-    const directory = house.store.readHouse()
     const home = await directory.get(tenants, { id: caller.principal.home })
     return accountOf(directory, caller, caller.account ?? home?.name, undefined)
   }
@@ -218,7 +219,8 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
       tenant: found.tenant,
       roles: found.roles,
       reader: house.store.read(found.tenant.id),
-      directory: house.store.readHouse(),
+      directory,
+      views,
     }
   }
 }

@@ -73,9 +73,12 @@ export const deviceCommands = {
     spellings: { 'dev-id': 'device-id' },
     empty: 'devices',
     async run(context, params) {
-      const found = await deviceByName(context.reader, params.text('device-id'))
-      if (!found) return { result: 'device-not-found', devices: [] }
-      return { result: 'ok', devices: [await shown(context, found)] }
+      const name = params.text('device-id')
+      const view = await context.views.view(context.tenant.id, name, async () => {
+        const found = await deviceByName(context.reader, name)
+        return found && { device: found.device.id, view: await shown(context, found) }
+      })
+      return view ? { result: 'ok', devices: [view] } : { result: 'device-not-found', devices: [] }
     },
   },
   'lookup-device-attributes': {
