@@ -1,9 +1,10 @@
 /**
  * The writing side of a SQLite store within one commit: what bodies read and write through their handles.
  *
- * Each body that writes has a savepoint, made with its first write. Rows that a body has read whole or written are
- * remembered until it ends: when such a record is put again, only the columns that differ are written, so indexes over
- * the others, and long texts, are left alone.
+ * Each body that writes has a savepoint, made with its first write. Rows that were read whole or written are remembered
+ * until the commit, or until a body is taken back: nobody else writes meanwhile, so one that is asked for again by its
+ * key comes from memory (the parent that two hundred children look at is read once), and when a record is put again,
+ * only the columns that differ are written, so indexes over the others, and long texts, are left alone.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { Defect } from '@waymark/domain'
@@ -12,6 +13,12 @@ import type { KeptEntry, Scope, Session } from './body.ts'
 import { messageOf } from './errors.ts'
 import { Connection, isConstraint, translated } from './sqlite-connection.ts'
 import { type Kept, keyText, type Row, type Table } from './table.ts'
+
+/** Rows remembered at most, and how many rows of one answer are worth remembering. */
+const knownMax = 2048
+const knownOfAnswerMax = 16
+/** Characters of bodies and long texts remembered, beyond which all is forgotten and remembering begins anew. */
+const knownLengthMax = 4 * 1024 * 1024
 
 export class SqliteSession implements Session {
   readonly db: DatabaseSync
@@ -28,6 +35,8 @@ export class SqliteSession implements Session {
   readonly #release: StatementSync
   readonly #append: StatementSync
   readonly #keepSeq: StatementSync
+  #knownCount = 0
+  #knownLength = 0
   #saved = false
   #seqSaved: number
 
@@ -57,12 +66,15 @@ export class SqliteSession implements Session {
   }
 
   begin(): void {
-    if (!this.db.isTransaction) this.#begin.run()
+    if (this.db.isTransaction) return
+    this.#forget()
+    this.#begin.run()
   }
 
   /** Commits to disk, or throws with nothing kept. */
   commit(): void {
     if (this.seq !== this.#seqSaved) this.#keepSeq.run(String(this.seq))
+    this.#forget()
     this.#commit.run()
     this.#seqSaved = this.seq
   }
@@ -70,6 +82,7 @@ export class SqliteSession implements Session {
   /** Undoes the whole transaction, if there still is one. */
   undo(): void {
     this.#saved = false
+    this.#forget()
     if (this.db.isTransaction) this.#rollback.run()
   }
 
@@ -88,22 +101,30 @@ export class SqliteSession implements Session {
 
   /** Ends one body: keeps what it wrote, or takes it back. */
   settle(keep: boolean): void {
-    this.#known.clear()
+    if (!keep) this.#forget()
     if (!this.#saved) return
     this.#saved = false
-    if (!this.db.isTransaction) return
+    if (!this.db.isTransaction) {
+      this.#forget()
+      return
+    }
     if (!keep) this.#back.run()
     this.#release.run()
   }
 
   get(table: Table, scope: Scope, key: Row): Row | undefined {
+    const known = this.#known.get(table)?.get(scope + keyText(key, table.keyWidth))
+    if (known !== undefined) return known
     const row = this.#writer.get(table, scope, key)
     if (row !== undefined) this.#know(table, scope, row)
     return row
   }
 
   find(table: Table, scope: Scope, ask: Ask): Row[] {
-    return this.#writer.find(table, scope, ask)
+    const rows = this.#writer.find(table, scope, ask)
+    if (rows.length <= knownOfAnswerMax && (ask.texts || table.texts.length === 0))
+      for (const row of rows) this.#know(table, scope, row)
+    return rows
   }
 
   count(table: Table, scope: Scope, ask: Ask): number {
@@ -163,13 +184,32 @@ export class SqliteSession implements Session {
     this.#know(table, scope, row)
   }
 
-  /** Rows this body has read or written whole: what is put again needs to name only what changed. */
+  /** Rows read or written whole: they need not be read again, and what is put again needs to name only what changed. */
   #know(table: Table, scope: Scope, row: Row): void {
+    if (this.#knownCount >= knownMax || this.#knownLength >= knownLengthMax) this.#forget()
     let rows = this.#known.get(table)
     if (rows === undefined) {
       rows = new Map()
       this.#known.set(table, rows)
     }
     rows.set(scope + keyText(row, table.keyWidth), row)
+    this.#knownCount += 1
+    this.#knownLength += lengthOf(row, table)
   }
+
+  #forget(): void {
+    this.#known.clear()
+    this.#knownCount = 0
+    this.#knownLength = 0
+  }
+}
+
+/** How much of a row is its body and its long texts. */
+function lengthOf(row: Row, table: Table): number {
+  let length = 0
+  for (let at = table.bodyAt; at < table.width; at++) {
+    const value = row[at]
+    if (typeof value === 'string') length += value.length
+  }
+  return length
 }

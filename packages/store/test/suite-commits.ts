@@ -110,6 +110,28 @@ export function commitSuite(home: Home): void {
       expect(await get('x')).toEqual({ id: 'x' })
     })
 
+    test('[ST20] neighbours of one commit build on what was kept, and never on what was taken back', async () => {
+      await keep(store, ann, { id: 'n', size: 0, state: 'old' })
+      const add = (size: number, kept: boolean) =>
+        store.transact(ann, async (tx) => {
+          const [found] = await tx.find(things, { where: { id: 'n' }, limit: 1 })
+          const n = await tx.get(things, { id: 'n' })
+          await tx.put(things, { id: 'n', size: (n?.size ?? 0) + size, state: kept ? 'kept' : 'lost' })
+          tx.journal(entry('counted'))
+          return kept ? ok([found?.size, n?.size]) : refuse({ kind: 'no' })
+        })
+      const answers = await Promise.all([add(1, true), add(10, false), add(100, true), add(1000, false)])
+      const no = refuse({ kind: 'no' })
+      expect(answers).toEqual([ok([0, 0]), no, ok([1, 1]), no])
+      expect(await get('n')).toEqual({ id: 'n', size: 101, state: 'kept' })
+      await store.transact(ann, async (tx) => {
+        await tx.remove(things, { id: 'n' })
+        tx.journal(entry('removed'))
+        return ok(undefined)
+      })
+      expect(await get('n')).toBeUndefined()
+    })
+
     test('[ST22] concurrent increments sum exactly', async () => {
       await keep(store, ann, { id: 'n', size: 0 })
       const rounds = 300
