@@ -9,6 +9,7 @@
 import { type Compiled, compileAsync, type ResolveAsync } from './compile/compile.ts'
 import { createValidator, type DocumentType, formatFault } from './data/index.ts'
 import type { ModuleText, ParsedTexts } from './load.ts'
+import { nearest } from './nearest.ts'
 import { formatProblem, type Problem } from './problem.ts'
 import type { Schema, SchemaModule } from './schema.ts'
 import { toForm } from './views/form.ts'
@@ -65,7 +66,7 @@ export async function runYangCommand(args: readonly string[], io: YangIo): Promi
     return 0
   }
   const known = Object.hasOwn(flagsOf, command) ? flagsOf[command] : undefined
-  if (!known) return misuse(io, `unknown command "${command}"${nearest(command, Object.keys(flagsOf))}`)
+  if (!known) return misuse(io, `unknown command "${command}"${didYouMean(command, Object.keys(flagsOf))}`)
   const parsed = parseFlags(rest, known)
   if (typeof parsed === 'string') return misuse(io, parsed)
   if (parsed.values.has('help')) {
@@ -109,7 +110,7 @@ function parseFlags(args: readonly string[], known: readonly string[]): Flags | 
     }
     const [name = '', inline] = arg.replace(/^--?/, '').split(/=(.*)/s, 2)
     if (name === 'help' || name === 'h') values.set('help', '')
-    else if (!known.includes(name)) return `unknown option "${arg}"${nearest(name, known, '--')}`
+    else if (!known.includes(name)) return `unknown option "${arg}"${didYouMean(name, known, '--')}`
     else if (takesValue.has(name)) {
       const value = inline ?? args[++at]
       if (value === undefined) return `"--${name}" needs a value`
@@ -243,7 +244,7 @@ async function validate({ files, values }: Flags, shelf: Shelf, io: YangIo): Pro
   if (!type)
     return misuse(
       io,
-      `--type is one of ${documentTypes.join(', ')}${nearest(values.get('type') ?? '', documentTypes)}`,
+      `--type is one of ${documentTypes.join(', ')}${didYouMean(values.get('type') ?? '', documentTypes)}`,
     )
   const schema = await schemaOf(module, shelf, io)
   if (!schema) return 1
@@ -310,25 +311,7 @@ async function schemaOf(
 }
 
 /** `; did you mean "--lenient"?`, when something is near enough. */
-function nearest(word: string, known: readonly string[], lead = ''): string {
-  const ranked = known
-    .map((name) => ({ name, distance: editDistance(word.slice(0, 40), name) }))
-    .toSorted((one, other) => one.distance - other.distance)
-  const [best] = ranked
-  return best && best.distance <= Math.max(2, best.name.length / 2)
-    ? `; did you mean "${lead}${best.name}"?`
-    : ''
-}
-
-function editDistance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, at) => at)
-  for (let i = 1; i <= one.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= other.length; j++) {
-      const change = (row[j - 1] ?? 0) + (one[i - 1] === other[j - 1] ? 0 : 1)
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, change))
-    }
-    row = next
-  }
-  return row[other.length] ?? 0
+function didYouMean(word: string, known: readonly string[], lead = ''): string {
+  const name = nearest(word, known)
+  return name === undefined ? '' : `; did you mean "${lead}${name}"?`
 }

@@ -60,7 +60,7 @@ describe('hostile modules', () => {
     ],
     [
       'a chain of features',
-      module_(many(5000, (at) => `feature f${at} { if-feature f${at + 1}; }`) + ' feature f5000;'),
+      module_(`${many(5000, (at) => `feature f${at} { if-feature f${at + 1}; }`)} feature f5000;`),
     ],
     [
       'a chain of identities',
@@ -85,7 +85,20 @@ describe('hostile modules', () => {
       ),
     ],
   ]
-  for (const [what, text] of bombs)
+  const multiplied: [string, string][] = [
+    ['musts', 'leaf a { type string; MANY }', 'must "1";'],
+    ['defaults', 'leaf-list a { type string; MANY }', 'default x;'],
+    ['uniques', 'list a { config false; leaf b { type string; } MANY }', 'unique b;'],
+    ['conditions', 'leaf a { type string; MANY }', 'if-feature f;'],
+    ['extension uses', 'leaf a { type string; MANY }', 'm:e x;'],
+    ['refines', 'uses h { MANY }', 'refine z { description x; }'],
+  ].map(([what = '', body = '', one = '']) => [
+    `${what} that a grouping multiplies`,
+    module_(
+      `feature f; extension e { argument a; } grouping h { leaf z { type string; } } grouping g { ${body.replace('MANY', one.repeat(3000))} } ${many(3000, (at) => `container c${at} { uses g; }`)}`,
+    ),
+  ])
+  for (const [what, text] of [...bombs, ...multiplied])
     test(`[H1] ${what} meet a limit`, () => expect(codes(text)).toEqual(['limit']))
 
   test('[H1] limits can be set', () => {

@@ -52,6 +52,9 @@ export interface Tools {
 /** One empty list for all that have nothing of a kind; lists are exchanged, never changed. */
 const none: never[] = []
 
+/** So many conditions, defaults or extension uses of a node weigh as much as one more node. */
+const keptByNode = 8
+
 /** Deviations look through lists to delete from them; together they may look at so many items. */
 export const comparisonsOfDeletions = 100_000
 
@@ -296,6 +299,8 @@ export class Builder {
     let reference: string | undefined
     let config: Origin['config']
     let enabled = true
+    // What a node keeps beside itself; a grouping multiplies it.
+    let kept = 0
     for (const sub of statement.substatements)
       switch (sub.keyword) {
         case 'when': {
@@ -308,6 +313,7 @@ export class Builder {
         case 'if-feature':
           ifFeatures ??= []
           ifFeatures.push(sub.text)
+          kept++
           break
         case 'description':
           description = sub.argument
@@ -318,7 +324,15 @@ export class Builder {
         case 'config':
           config = { value: sub.text !== 'false', place: sub }
           break
+        case 'must':
+        case 'unique':
+        case 'default':
+          kept++
+          break
+        default:
+          if (sub.keyword.includes(':')) kept++
       }
+    if (kept >= keptByNode) this.#context.spend(Math.floor(kept / keptByNode), statement)
     if (ifFeatures) enabled = this.tools.features.allow(statement, scope.file)
     if (!enabled) return undefined
     const bare = bareNode(statement.text, statement, scope)
@@ -349,6 +363,8 @@ export class Builder {
     if (!definition) return nothing
     const grouping = definition.statement
     context.usedGroupings.add(grouping)
+    // Refines and augments cost something each time, too.
+    context.spend(Math.floor(statement.substatements.length / keptByNode), statement)
     checkStatus(
       context,
       statement,

@@ -25,9 +25,11 @@ import { Context, type FeatureChoice, LimitReached } from './context.ts'
 import { checkDefinitions, type Unplaced } from './definitions.ts'
 import { deviate } from './deviate.ts'
 import type { DraftModule, DraftNode } from './draft.ts'
+import { checkExpressionNames } from './expression-names.ts'
 import { Features } from './features.ts'
 import { finishModule, finishUnused, isMandatory } from './finish.ts'
 import { Identities } from './identities.ts'
+import { Levels } from './levels.ts'
 import { Settler } from './settle.ts'
 import { attach, follow, type Members, type PathStep, pathSteps, removeNodes, type Scope } from './tree.ts'
 import { type Typed, Types } from './types.ts'
@@ -136,7 +138,7 @@ class Run {
     return { ok: true, schema: this.#schema(loaded, context), problems }
   }
 
-  #compile({ asked, units }: Loaded, context: Context): void {
+  #compile({ asked, units, bytes }: Loaded, context: Context): void {
     for (const unit of units) context.modules.set(unit, draftModule(unit))
     const features = new Features(context)
     const identities = new Identities(units, context, features.allow)
@@ -155,10 +157,13 @@ class Run {
     const modules = [...this.#implemented.values()]
     for (const module of modules) finishModule(module, context)
     this.#checkMandatoryAugments(context)
-    const settler = new Settler(context, this.#implemented)
+    const levels = new Levels()
+    const settler = new Settler(context, this.#implemented, levels)
     settler.run(modules.flatMap((module) => [...module.children, ...module.rpcs, ...module.notifications]))
     for (const place of unplaced) this.#checkUnused(place, builder, settler)
     for (const unit of units) this.#fillModule(context.module(unit), tools)
+    // Last, so that no warning takes the room of an error; and a tree with errors in it would only lack names.
+    if (this.#report.errors === 0) checkExpressionNames(this.#implemented, levels, bytes, context)
   }
 
   #implement(unit: Unit, context: Context): void {

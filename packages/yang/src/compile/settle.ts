@@ -19,6 +19,7 @@ import {
   leafrefsOf,
   type PendingLeafref,
 } from './draft.ts'
+import { type Direction, dataParent, directionOf, type Levels } from './levels.ts'
 import { mentionsLeafref, statusRank } from './types.ts'
 import { checkValue } from './values.ts'
 
@@ -27,11 +28,12 @@ type Terminal = DraftLeaf | DraftLeafList
 export class Settler {
   readonly #context: Context
   readonly #modulesByName: ReadonlyMap<string, DraftModule>
-  readonly #levels = new Map<DraftNode | DraftModule, Map<string, DraftNode>>()
+  readonly #levels: Levels
   readonly #targets = new Map<Terminal, Terminal[]>()
   readonly #failed = new Set<Terminal>()
 
-  constructor(context: Context, implemented: ReadonlyMap<string, DraftModule>) {
+  constructor(context: Context, implemented: ReadonlyMap<string, DraftModule>, levels: Levels) {
+    this.#levels = levels
     this.#context = context
     this.#modulesByName = implemented
   }
@@ -153,27 +155,9 @@ export class Settler {
     const { path } = leafref
     const module = step.prefix === undefined ? path.moduleName : path.prefixes.get(step.prefix)
     if (module === undefined) return undefined
-    if (from) return this.#level(from, direction).get(`${module}:${step.name}`)
+    if (from) return this.#levels.below(from, direction).get(`${module}:${step.name}`)
     const root = this.#modulesByName.get(module)
-    return root && this.#level(root, direction).get(`${module}:${step.name}`)
-  }
-
-  /** The data nodes below a node, by `module:name`. */
-  #level(node: DraftNode | DraftModule, direction: Direction): Map<string, DraftNode> {
-    const start = 'kind' in node && (node.kind === 'rpc' || node.kind === 'action') ? node[direction] : node
-    const known = this.#levels.get(start)
-    if (known) return known
-    const level = new Map<string, DraftNode>()
-    const add = (child: DraftNode) => {
-      if (child.kind === 'choice' || child.kind === 'case') childrenOf(child).forEach(add)
-      else if (!level.has(`${child.module.name}:${child.name}`))
-        level.set(`${child.module.name}:${child.name}`, child)
-    }
-    const children =
-      'kind' in start ? childrenOf(start) : [...start.children, ...start.rpcs, ...start.notifications]
-    children.forEach(add)
-    this.#levels.set(start, level)
-    return level
+    return root && this.#levels.below(root, direction).get(`${module}:${step.name}`)
   }
 
   #refuseCycles(): void {
@@ -286,19 +270,4 @@ function mayDefault(terminal: Terminal): boolean {
 function collectTerminals(node: DraftNode, into: Terminal[]): void {
   if (node.kind === 'leaf' || node.kind === 'leaf-list') into.push(node)
   else for (const child of childrenOf(node)) collectTerminals(child, into)
-}
-
-/** The next data node upwards; operations and notifications count, their inputs and outputs do not. */
-function dataParent(node: DraftNode): DraftNode | undefined {
-  let at = node.parent
-  while (at && (at.kind === 'choice' || at.kind === 'case' || at.kind === 'input' || at.kind === 'output'))
-    at = at.parent
-  return at
-}
-
-type Direction = 'input' | 'output'
-
-function directionOf(node: DraftNode): Direction {
-  for (let at: DraftNode | undefined = node; at; at = at.parent) if (at.kind === 'output') return 'output'
-  return 'input'
 }
