@@ -95,6 +95,9 @@ export function decodeWith(bytes: Uint8Array, settings: DecodeSettings): Term {
 /** Deepest nesting of maps within keys of maps: comparing keys then costs at most this many walks over the input. */
 const keyDepth = 8
 
+/** Tuples of so many elements are made in one go. */
+const fewElements = 4
+
 const noBytes = new Uint8Array(0)
 
 class TermReader {
@@ -261,9 +264,22 @@ class TermReader {
 
   private elements(count: number, depth: number): Term[] {
     this.promised('elements', count)
+    // A list that grows from nothing makes room for seventeen at once: too much where tuples are short and many.
+    if (count <= fewElements) return this.fewElements(count, depth)
     const elements: Term[] = []
     for (let i = 0; i < count; i++) elements.push(this.term(depth - 1))
     return elements
+  }
+
+  private fewElements(count: number, depth: number): Term[] {
+    if (count === 0) return []
+    const first = this.term(depth - 1)
+    if (count === 1) return [first]
+    const second = this.term(depth - 1)
+    if (count === 2) return [first, second]
+    const third = this.term(depth - 1)
+    if (count === 3) return [first, second, third]
+    return [first, second, third, this.term(depth - 1)]
   }
 
   /** A list's tail may itself be a list; OTP reads `[1 | [2, 3]]` as `[1, 2, 3]`, and without elements as its tail. */

@@ -94,7 +94,9 @@ export class Tuple<E = Term> {
 }
 
 /** `tuple(atom('reply'), 42)` is the Erlang tuple `{reply, 42}`. */
-export function tuple<E = Term>(...elements: E[]): Tuple<E> {
+export function tuple<E = Term>(...elements: E[]): Tuple<E>
+export function tuple<E extends readonly unknown[]>(...elements: E): Tuple<E[number]>
+export function tuple(...elements: unknown[]): Tuple<unknown> {
   return new Tuple(elements)
 }
 

@@ -3,11 +3,12 @@
  *
  * Each reads all files into one schema in one process. Of ours, the first pass (cold) and the median of later ones
  * (warm) are set against yanglint's median; reading the files and starting Node are not counted, starting
- * yanglint is. Folders: those named on the command line, or those that pyang installed.
+ * yanglint is. Folders: those named on the command line, or the packages that `interop.ts` uses, each by itself and
+ * all of them together.
  */
 
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { compile, type ModuleText } from '../src/index.ts'
 
@@ -79,20 +80,48 @@ function median(values: readonly number[]): number {
   return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0
 }
 
+/**
+ * The same over several packages of modules, one after the other: modules of one package belong to one another, and two
+ * packages may bring the same module in two revisions. Sums; a package that yanglint refuses as a whole counts nowhere.
+ */
+export function measurePackages(packages: readonly (readonly string[])[], rounds = 9): CompileFigures {
+  let [files, bytes, warmMs, yanglintMs] = [0, 0, 0, 0]
+  for (const folders of packages) {
+    const figures = measureCompile(folders, rounds)
+    if (figures.yanglintMs === undefined) continue
+    files += figures.files
+    bytes += figures.bytes
+    warmMs += figures.warmMs
+    yanglintMs += figures.yanglintMs
+  }
+  return { files, bytes, coldMs: undefined, warmMs, yanglintMs: files === 0 ? undefined : yanglintMs }
+}
+
+/** The packages that `interop.ts` uses: pyang's, libyang's, and those named in YANG_MODULES. */
+export function interopPackages(): string[][] {
+  const prefix = execFileSync('python3', ['-c', 'import sys; print(sys.prefix)'], { encoding: 'utf8' }).trim()
+  const installed = [
+    ['ietf', 'iana'].map((name) => join(prefix, 'share/yang/modules', name)),
+    ['/usr/share/yang/modules/libyang'],
+  ]
+  const named = (process.env.YANG_MODULES ?? '').split(',').map((group) => group.split(':'))
+  return [...installed, ...named].filter((folders) => folders.every((folder) => existsSync(folder)))
+}
+
 if (process.argv[1] !== undefined && import.meta.url === `file://${process.argv[1]}`) {
-  const prefix =
-    process.argv.length > 2
-      ? ''
-      : execFileSync('python3', ['-c', 'import sys; print(sys.prefix)'], { encoding: 'utf8' }).trim()
-  const folders =
-    process.argv.length > 2
-      ? process.argv.slice(2)
-      : ['ietf', 'iana'].map((name) => join(prefix, 'share/yang/modules', name))
-  const { files, bytes, coldMs, warmMs, yanglintMs } = measureCompile(folders)
-  console.log(`${files} modules, ${(bytes / 1e6).toFixed(1)} MB`)
-  if (yanglintMs === undefined) console.log('yanglint is not installed, or refuses the folder: no ratio')
-  else {
-    const cold = coldMs === undefined ? '' : `${(coldMs / yanglintMs).toFixed(2)} cold, `
-    console.log(`time against yanglint: ${cold}${(warmMs / yanglintMs).toFixed(2)} warm`)
+  const named = process.argv.slice(2)
+  const packages = named.length > 0 ? [named] : interopPackages()
+  const each = packages.map((folders) => [folders] as const)
+  for (const sets of each.length > 1 ? [...each, packages] : each) {
+    const { files, bytes, coldMs, warmMs, yanglintMs } =
+      sets.length === 1 && sets[0] ? measureCompile(sets[0]) : measurePackages(sets)
+    console.log(
+      `${sets.length === 1 ? sets[0]?.join(':') : 'all packages'}: ${files} modules, ${(bytes / 1e6).toFixed(1)} MB`,
+    )
+    if (yanglintMs === undefined) console.log('  yanglint is not installed, or refuses the folder: no ratio')
+    else {
+      const cold = coldMs === undefined ? '' : `${(coldMs / yanglintMs).toFixed(2)} cold, `
+      console.log(`  time against yanglint: ${cold}${(warmMs / yanglintMs).toFixed(2)} warm`)
+    }
   }
 }
