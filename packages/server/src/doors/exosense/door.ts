@@ -66,7 +66,11 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
       if (caller === 'later') return end(response, 429, '', { 'retry-after': '60' })
       const [only] = chunks
       const body = chunks.length === 1 && only ? only : Buffer.concat(chunks)
-      const text = await answerBody(body.toString('utf8'), (asked) => run(caller, asked, noFiles), failed)
+      const text = await answerBody(
+        body.toString('utf8'),
+        (asked) => run(caller, peer, asked, noFiles),
+        failed,
+      )
       end(response, 200, text ?? '', { 'content-type': 'application/json' })
     } catch (error) {
       // The caller went away in the middle; or a defect, which is told.
@@ -99,6 +103,7 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
   })
 
   async function answer(request: FastifyRequest, reply: FastifyReply, caller: Caller): Promise<FastifyReply> {
+    const peer = house.peerAddress(request)
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
     const type = request.headers['content-type'] ?? ''
     const uploaded: Uploaded | undefined = /^multipart\//i.test(type)
@@ -112,7 +117,11 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
           '{"id":null,"error":{"code":-32700,"message":"parse error","data":"no part jsonrpc"},"jsonrpc":"2.0"}',
         )
     if (uploaded.files.size === 0 && body.length > house.config.bodyLimit) return reply.code(413).send()
-    const text = await answerBody(uploaded.jsonrpc, (asked) => run(caller, asked, uploaded.files), failed)
+    const text = await answerBody(
+      uploaded.jsonrpc,
+      (asked) => run(caller, peer, asked, uploaded.files),
+      failed,
+    )
     return reply.send(text ?? '')
   }
 
@@ -120,7 +129,7 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
   async function login(header: string | undefined, peer: string): Promise<Caller | 'unknown' | 'later'> {
     if (header === undefined) return 'unknown'
     const known = remembered.caller(header)
-    if (known) return { ...known, local: isLoopback(peer) }
+    if (known) return known
     const asOf = remembered.changes()
     const caller = await prove(header, peer)
     if (typeof caller !== 'string') remembered.keep(header, caller, asOf)
@@ -143,7 +152,6 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
         principal,
         actor: { kind: 'user', id: principal.id },
         master: principal.houseAdmin,
-        local: isLoopback(peer),
         ...(account === undefined ? {} : { account }),
       }
     }
@@ -152,11 +160,12 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
 
   async function run(
     caller: Caller,
+    peer: string,
     { method, params }: RpcRequest,
     files: ReadonlyMap<string, string>,
   ): Promise<RpcOutcome> {
     const named = commandOf(method, params)
-    if (named) return runCommand(caller, named, params, files)
+    if (named) return runCommand(caller, peer, named, params, files)
     const account = params.account
     const found = await accountOf(
       directory,
@@ -172,6 +181,7 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
 
   async function runCommand(
     caller: Caller,
+    peer: string,
     { name, command }: NamedCommand,
     given: JsonObject,
     files: ReadonlyMap<string, string>,
@@ -196,7 +206,7 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
     if (!self && !command.roles.some((role) => found.roles.includes(role)))
       return refused('permission-denied')
     const masterOnly = command.roles.length === 1 && command.roles[0] === 'master'
-    if (masterOnly && house.config.masterFrom === 'local' && !caller.local)
+    if (masterOnly && house.config.masterFrom === 'local' && !isLoopback(peer))
       return refused('permission-denied')
     const answer = await command.run(contextOf(caller, found), params)
     return { result: typeof answer === 'string' ? { result: answer } : answer }
@@ -236,12 +246,16 @@ function bodyOf(request: IncomingMessage): Promise<readonly Buffer[]> {
 }
 
 function end(response: ServerResponse, status: number, body: string, headers: OutgoingHttpHeaders): void {
-  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
+  headers['content-length'] = Buffer.byteLength(body)
+  response.writeHead(status, headers)
   response.end(body)
 }
 
+const none: Readonly<Record<string, string>> = {}
+
 /** Parameters under the names of the schema: other spellings are taken, and one value for a list of one. */
-function respell(given: JsonObject, { spellings = {}, lists = [] }: NamedCommand['command']): JsonObject {
+function respell(given: JsonObject, { spellings = none, lists = [] }: NamedCommand['command']): JsonObject {
+  if (spellings === none && lists.length === 0) return given
   const params: JsonObject = {}
   for (const [spelt, value] of Object.entries(given)) {
     const name =
@@ -259,9 +273,10 @@ function respell(given: JsonObject, { spellings = {}, lists = [] }: NamedCommand
 
 /** `file:NAME` is the content of the part of that name; undefined when there is none. */
 function fillIn(params: JsonObject, files: ReadonlyMap<string, string>): JsonObject | undefined {
+  if (files.size === 0 && !Object.values(params).some(isReference)) return params
   const filled: JsonObject = {}
   for (const [name, value] of Object.entries(params)) {
-    const file = typeof value === 'string' && value.startsWith('file:') ? value.slice(5) : undefined
+    const file = isReference(value) ? value.slice(5) : undefined
     if (file === undefined || (files.size === 0 && !fileParams.has(name))) {
       filled[name] = value
       continue
@@ -271,6 +286,10 @@ function fillIn(params: JsonObject, files: ReadonlyMap<string, string>): JsonObj
     filled[name] = content
   }
   return filled
+}
+
+function isReference(value: JsonValue | undefined): value is string {
+  return typeof value === 'string' && value.startsWith('file:')
 }
 
 /** Parameters that are contents, so that `file:` in them is always a reference. */

@@ -59,8 +59,6 @@ export interface Caller {
   readonly master: boolean
   /** The account that the login itself names. */
   readonly account?: string
-  /** The request came from this machine, or through a proxy from the proxy's own. */
-  readonly local: boolean
 }
 
 /** How a login may be meant, in the order in which it is tried. */
