@@ -29,7 +29,7 @@ import {
   transactions,
 } from '@waymark/domain'
 import { parseStateText } from '@waymark/pantahub'
-import { type JsonObject, parseJson, printJson } from '@waymark/yang'
+import { JsonDecimal, type JsonObject, type JsonValue, parseJson, printJson } from '@waymark/yang'
 import type { Log } from '../log.ts'
 import { mergeTexts, mergeValues } from './merge.ts'
 
@@ -122,11 +122,22 @@ async function begin(tx: Tx, asked: Transaction, env: Env, device: DeviceId): Pr
   })
 }
 
-/** A state with values merged into those of a name; numbers of any size stay as they are. */
+/**
+ * A state with values merged into those of a name. A state's numbers are doubles; one that is more exact stands as a text, as
+ * RFC 7951 has it for 64 bits.
+ */
 function withConfiguration(text: string, name: string, values: string): string {
   const [state, added] = [parseJson(text), parseJson(values)]
   if (!state.ok || !added.ok) throw new Error('a kept JSON text does not parse')
   const members = state.value as JsonObject
   const path = configurationPath(name)
-  return printJson({ ...members, [path]: mergeValues(members[path], added.value) })
+  return printJson({ ...members, [path]: mergeValues(members[path], inDoubles(added.value)) })
+}
+
+function inDoubles(value: JsonValue): JsonValue {
+  if (typeof value === 'bigint') return String(value)
+  if (value instanceof JsonDecimal) return value.text
+  if (Array.isArray(value)) return value.map(inDoubles)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, inDoubles(member)]))
 }
