@@ -24,27 +24,33 @@ export interface CompileFigures {
 }
 
 /** Times both over the modules of the given folders, in turns. */
-export function measureCompile(folders: readonly string[], rounds = 9): CompileFigures {
-  const texts = folders.flatMap((folder) =>
-    readdirSync(folder)
-      .filter((name) => name.endsWith('.yang'))
-      .map(
-        (name): ModuleText => ({ file: join(folder, name), text: readFileSync(join(folder, name), 'utf8') }),
-      ),
-  )
+export function measureCompile(
+  folders: readonly string[],
+  rounds = 9,
+  support: readonly string[] = [],
+): CompileFigures {
+  const texts = textsIn(folders)
   const all = texts.filter(({ text }) => typeof text === 'string' && !/^\s*submodule\b/m.test(text))
   const byName = new Map(
-    texts.map((text): [string, ModuleText] => [basename(text.file).replace(/(@.*)?\.yang$/, ''), text]),
+    [...textsIn(support), ...texts].map((text): [string, ModuleText] => [
+      basename(text.file).replace(/(@.*)?\.yang$/, ''),
+      text,
+    ]),
   )
   const resolve = ({ name }: { readonly name: string }) => byName.get(name)
   // The first pass is the cold one; what does not compile takes no further part, on either side.
   const started = performance.now()
   const first = compile(all, resolve)
   const firstMs = performance.now() - started
-  const faulty = new Set(
-    first.problems.filter(({ severity }) => severity === 'error').map(({ file }) => file),
-  )
-  const modules = all.filter(({ file }) => !faulty.has(file))
+  const faulty = new Set<string>()
+  let modules = all
+  // What needs a module that does not compile does not compile either.
+  for (let last = first; !last.ok && modules.length > 0; last = compile(modules, resolve)) {
+    for (const { severity, file } of last.problems) if (severity === 'error') faulty.add(file)
+    const left = modules.filter(({ file }) => !faulty.has(file))
+    if (left.length === modules.length) break
+    modules = left
+  }
   const ours = () => {
     const started = performance.now()
     const compiled = compile(modules, resolve)
@@ -52,7 +58,7 @@ export function measureCompile(folders: readonly string[], rounds = 9): CompileF
     return performance.now() - started
   }
   const files = modules.map(({ file }) => file)
-  const args = ['-D', '-i', ...folders.flatMap((folder) => ['-p', folder]), ...files]
+  const args = ['-D', '-i', ...[...folders, ...support].flatMap((folder) => ['-p', folder]), ...files]
   const lint = () => {
     const started = performance.now()
     execFileSync('yanglint', args, { stdio: 'ignore' })
@@ -66,6 +72,14 @@ export function measureCompile(folders: readonly string[], rounds = 9): CompileF
   const yanglintMs = lints.length === 0 ? undefined : median(lints)
   const coldMs = faulty.size === 0 ? firstMs : undefined
   return { files: files.length, bytes, coldMs, warmMs: median(pairs.map(({ ours }) => ours)), yanglintMs }
+}
+
+function textsIn(folders: readonly string[]): ModuleText[] {
+  return folders.flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.yang'))
+      .map((name) => ({ file: join(folder, name), text: readFileSync(join(folder, name), 'utf8') })),
+  )
 }
 
 function attempt(measure: () => number): number | undefined {
@@ -82,12 +96,13 @@ function median(values: readonly number[]): number {
 
 /**
  * The same over several packages of modules, one after the other: modules of one package belong to one another, and two
- * packages may bring the same module in two revisions. Sums; a package that yanglint refuses as a whole counts nowhere.
+ * packages may bring the same module in two revisions. Sums; a package that yanglint refuses as a whole counts nowhere. What
+ * a package needs from elsewhere is taken from the first.
  */
 export function measurePackages(packages: readonly (readonly string[])[], rounds = 9): CompileFigures {
   let [files, bytes, warmMs, yanglintMs] = [0, 0, 0, 0]
   for (const folders of packages) {
-    const figures = measureCompile(folders, rounds)
+    const figures = measureCompile(folders, rounds, packages[0])
     if (figures.yanglintMs === undefined) continue
     files += figures.files
     bytes += figures.bytes
@@ -114,7 +129,7 @@ if (process.argv[1] !== undefined && import.meta.url === `file://${process.argv[
   const each = packages.map((folders) => [folders] as const)
   for (const sets of each.length > 1 ? [...each, packages] : each) {
     const { files, bytes, coldMs, warmMs, yanglintMs } =
-      sets.length === 1 && sets[0] ? measureCompile(sets[0]) : measurePackages(sets)
+      sets.length === 1 && sets[0] ? measureCompile(sets[0], 9, packages[0]) : measurePackages(sets)
     console.log(
       `${sets.length === 1 ? sets[0]?.join(':') : 'all packages'}: ${files} modules, ${(bytes / 1e6).toFixed(1)} MB`,
     )
