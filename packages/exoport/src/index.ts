@@ -15,6 +15,19 @@ export {
 } from './effects.ts'
 export { FrameCutter, type TooLong } from './frames.ts'
 export { delimiters, type ExternalName, externalName, parseExternalName } from './identity.ts'
+export {
+  type ImageCall,
+  type ImageResult,
+  type ImageStart,
+  type ImageType,
+  imageAnswer,
+  imageCall,
+  imageResults,
+  imageTypes,
+  mostImageBytes,
+  readImageAnswer,
+  readImageCall,
+} from './images.ts'
 export { challengeBytes, keyBytes, keyOf, Seal } from './keys.ts'
 export { type Bert, decodeMessage, encodeMessage, type Message, textOf } from './messages.ts'
 export { type Keys, ServerEnd, serverName } from './server-end.ts'

@@ -18,16 +18,19 @@ import {
   externalName,
   guessedValues,
   type IncomingCall,
+  imageAnswer,
   keyOf,
   operationAnswer,
   pairsOf,
   type Result,
+  readImageCall,
   readPush,
   textOf,
   type ValueObject,
 } from '@waymark/exoport'
 import { backoff } from '../retry.ts'
 import { ExoPortFault } from './fault.ts'
+import { createImageTaker, type PackageHandlers } from './images.ts'
 import { type Address, type ExoPortOutside, realExoPortOutside, type Wire } from './wire.ts'
 
 export type { Configuration, Value, ValueObject } from '@waymark/exoport'
@@ -42,6 +45,8 @@ export interface ExoPortOptions extends Address {
   readonly operations?: Readonly<Record<string, Operation>>
   /** Takes a configuration that is pushed. Absent: pushes are refused. Throwing refuses this one. */
   readonly configured?: (configuration: Configuration) => void | Promise<void>
+  /** Takes packages. Absent: the calls for them are refused. */
+  readonly packages?: PackageHandlers
   /** What happens to the connection, for logs. */
   readonly happened?: (event: ExoPortEvent) => void
   readonly patience?: Partial<ExoPortPatience>
@@ -136,6 +141,7 @@ class Device implements ExoPortDevice {
   readonly #outside: ExoPortOutside
   readonly #patience: ExoPortPatience
   readonly #keys: { readonly deviceKey: Uint8Array; readonly serverKey: Uint8Array }
+  readonly #takeImage: ReturnType<typeof createImageTaker> | undefined
   readonly #queue: Entry[] = []
   #phase: Phase = 'stopped'
   #wire: Wire | undefined
@@ -151,6 +157,7 @@ class Device implements ExoPortDevice {
   constructor(options: ExoPortOptions) {
     this.#options = options
     this.#outside = options.outside ?? realExoPortOutside
+    this.#takeImage = options.packages && createImageTaker(options.packages)
     this.#patience = { ...patienceDefault, ...options.patience }
     this.#keys = { deviceKey: bytesOf(options.deviceKey), serverKey: bytesOf(options.serverKey) }
     if (externalName(options) === undefined)
@@ -311,6 +318,9 @@ class Device implements ExoPortDevice {
     try {
       const configuration = readPush(call)
       if (configuration) return await this.#configure(configuration)
+      const image = this.#takeImage && readImageCall(call)
+      if (this.#takeImage && image)
+        return imageAnswer('refused' in image ? image.refused : await this.#takeImage(image))
       const operation = ownOperation(this.#options.operations, `${call.module}:${call.function}`)
       const params = guessedValues(call.args[0] ?? [])
       if (operation === undefined || call.args.length !== 1) return operationAnswer.accessDenied

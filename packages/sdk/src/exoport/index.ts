@@ -12,4 +12,11 @@ export {
   type ValueObject,
 } from './device.ts'
 export { ExoPortFault, type ExoPortFaultKind } from './fault.ts'
+export {
+  type Held,
+  type ImageStore,
+  memoryImages,
+  PackageFault,
+  type PackageHandlers,
+} from './images.ts'
 export { type Address, type ExoPortOutside, realExoPortOutside, type Wire, type WireEvents } from './wire.ts'

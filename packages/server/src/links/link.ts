@@ -115,7 +115,7 @@ export interface OpenSession {
   image(carried: CarriedPackages, step: number, offset: number, length: number): Promise<Uint8Array>
   /**
    * The device has stored a step's image up to so many bytes: they are not asked for again, also after a cut or a restart.
-   * What it can not have (more than there is) is refused.
+   * False: it can not have that (more than there is), or what was asked has ended meanwhile; then nothing more is sent.
    */
   confirmed(carried: CarriedPackages, step: number, bytes: number): Promise<boolean>
   /** The image is to be sent again from its beginning: its checksum was not right. */

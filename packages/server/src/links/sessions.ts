@@ -412,12 +412,14 @@ export function createSessions(needs: SessionsNeeds) {
     bytes: number,
   ): Promise<boolean> {
     const { image: of, package: name } = stepOf(carried, step)
-    const done = await store.transact(known.tenant, async (tx) => {
+    let isOpen = true
+    const kept = await store.transact(known.tenant, async (tx) => {
       const transaction = await tx.get(transactions, { id: carried.transaction })
+      isOpen = transaction?.open === true
       if (!transaction?.open || !of) return ok(0)
       return confirmTransfer(tx, { transaction, package: name, size: of.size, bytes })
     })
-    return done.ok
+    return kept.ok && isOpen
   }
 
   async function restart({ known }: Live, carried: CarriedPackages, step: number): Promise<void> {
@@ -490,7 +492,11 @@ export function createSessions(needs: SessionsNeeds) {
       case 'failed':
         return { state: 'failed', reason: `device-error: ${outcome.reason}` }
       case 'unsupported':
-        return { state: 'failed', reason: `unsupported: ${outcome.reason}` }
+        // By this word whoever asked for a package is told so.
+        return {
+          state: 'failed',
+          reason: `${carried.kind === 'packages' ? 'unsupported-package' : 'unsupported'}: ${outcome.reason}`,
+        }
       default:
         return outcome satisfies never
     }

@@ -137,8 +137,8 @@ export function createMemoryHouse(
     const live: Live = { session, inFlight: undefined, wake: undefined, open: true }
     kept.current = live
     const noPackages = () => Promise.reject(new Error('this house has no packages'))
-    return Promise.resolve({
-      nextOfAll: noPackages,
+    const house: OpenSession = {
+      nextOfAll: (waitMs) => house.next(waitMs),
       image: noPackages,
       confirmed: noPackages,
       restart: noPackages,
@@ -180,7 +180,8 @@ export function createMemoryHouse(
         release(kept, live)
         return Promise.resolve()
       },
-    })
+    }
+    return Promise.resolve(house)
   }
 
   function queue(device: string, carried: Carried): void {

@@ -16,6 +16,7 @@ import {
   type ExternalName,
   guessedValues,
   type IncomingCall,
+  type OutgoingCall,
   type Result,
   readAnswer,
   readDeviceCall,
@@ -26,6 +27,7 @@ import {
 import type { Known, LinkHouse, OpenSession } from '../link.ts'
 import { answerOf, callOf, outcomeOf } from './carry.ts'
 import type { PortLimits } from './limits.ts'
+import { carrySoftware } from './packages.ts'
 
 /** What connections share. */
 export interface Port {
@@ -279,37 +281,53 @@ export class Connection {
   /** Takes what is next, carries it, says what came of it; one at a time, for the wire knows no more. */
   async #carry(session: OpenSession): Promise<void> {
     for (;;) {
-      const carried = await session.next()
+      const carried = await session.nextOfAll()
       if (carried === undefined || this.#isOver || this.#isLeaving) {
         this.#leaveIfQuiet()
         return
+      }
+      if (carried.kind === 'packages' || carried.kind === 'package-configuration') {
+        // At the end of the server a transfer stops between two parts: what is confirmed is not sent again.
+        const ask = (call: Omit<OutgoingCall, 'id'>) =>
+          this.#isLeaving ? Promise.resolve(undefined) : this.#ask(call, carried.expiresAt)
+        const carriage = carrySoftware(session, carried, ask, this.#port.limits)
+        // Whatever is being written down of it comes before the end of the session.
+        this.#settling = carriage.then(() => {})
+        const { kind } = await carriage
+        this.#leaveIfQuiet()
+        if (kind === 'ended') return
+        continue
       }
       const call = callOf(carried)
       if ('unsendable' in call) {
         await session.settle(carried, { kind: 'failed', reason: call.unsendable })
         continue
       }
-      const { limits, house } = this.#port
-      const leftMs =
-        carried.expiresAt === undefined ? Number.POSITIVE_INFINITY : carried.expiresAt - house.clock.now()
-      const timeoutMs = Math.max(0, Math.min(limits.answerMs, leftMs))
-      const answered = new Promise<Answer | undefined>((resolve) => {
-        this.#awaiting = resolve
-      })
-      this.#carryOut(this.#end.call({ id: 0, ...call, timeoutMs }, this.#port.now()))
-      const answer = await answered
+      const answer = await this.#ask(call, carried.expiresAt)
       if (answer === undefined) return
-      if (answer.kind === 'timed-out' && timeoutMs >= limits.answerMs) {
-        // It may have been heard or not. A new connection is the way to find out: it is carried again there.
-        this.#leave('no-answer')
-        return
-      }
       this.#settling = outcomeOf(carried, readAnswer(answer), (module, name) =>
         session.describe(module, name),
       ).then((outcome) => session.settle(carried, outcome))
       await this.#settling
       this.#leaveIfQuiet()
     }
+  }
+
+  /** Makes a call; undefined: the connection has ended, or ends because nothing was answered. */
+  async #ask(call: Omit<OutgoingCall, 'id'>, expiresAt: number | undefined): Promise<Answer | undefined> {
+    if (this.#isOver) return undefined
+    const { limits, house } = this.#port
+    const leftMs = expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - house.clock.now()
+    const timeoutMs = Math.max(0, Math.min(limits.answerMs, leftMs))
+    const answered = new Promise<Answer | undefined>((resolve) => {
+      this.#awaiting = resolve
+    })
+    this.#carryOut(this.#end.call({ id: 0, ...call, timeoutMs }, this.#port.now()))
+    const answer = await answered
+    if (answer?.kind !== 'timed-out' || timeoutMs < limits.answerMs) return answer
+    // It may have been heard or not. A new connection is the way to find out: it is carried again there.
+    this.#leave('no-answer')
+    return undefined
   }
 
   /** What a device's call is answered: of all that it might call, three functions exist. */

@@ -1,7 +1,8 @@
 /** What one ExoPort connection, and all of them together, may cost. Times in milliseconds. */
 import { defaultEndLimits, type EndLimits } from '@waymark/exoport'
+import type { TransferLimits } from './packages.ts'
 
-export interface PortLimits extends EndLimits {
+export interface PortLimits extends EndLimits, TransferLimits {
   /** Connections that have not proved who they are; further ones are closed at once. */
   readonly handshakes: number
   /** Bytes of unfinished frames over all connections. */
@@ -35,4 +36,6 @@ export const defaultPortLimits: PortLimits = {
   keepAliveMs: 60_000,
   tickMs: 1000,
   rememberedHellos: 100_000,
+  chunkBytes: 64 * 1024,
+  transferTries: 3,
 }
