@@ -6,6 +6,8 @@
  * files of other ustar and pax archives, and refuses everything else by name: links, devices, folders.
  */
 
+import type { Pieces } from './pour.ts'
+
 export interface TarMember {
   /** Relative, `/` between plain names. */
   readonly name: string
@@ -48,17 +50,67 @@ export async function* tarOf(
         if (got > member.size) break
         yield piece
       }
-    if (got !== member.size)
-      throw new TarFault(
-        `${member.name}: wanted ${member.size} bytes, got ${got}${got > member.size ? ' or more' : ''}`,
-      )
+    if (got !== member.size) throw wrongSize(member, got)
     yield endBlocks.subarray(0, padding(member.size))
   }
   yield endBlocks
 }
 
+/** A member whose bytes are handed out from buffers that are used again. */
+export interface PouredMember extends Omit<TarMember, 'content'> {
+  readonly content: Uint8Array | (() => Promise<Pieces>)
+}
+
+/** The same archive for `pour`: what is small is gathered before it is handed on. */
+export function tarPieces(members: readonly PouredMember[]): Pieces {
+  return async (take) => {
+    // Headers, padding and texts wait here until something large follows: a write each would cost more than they do.
+    let small: Uint8Array[] = []
+    const flush = async () => {
+      const gathered = small
+      small = []
+      if (gathered.length > 0)
+        await take(gathered.length === 1 && gathered[0] ? gathered[0] : Buffer.concat(gathered))
+    }
+    let held = 0
+    const keep = async (bytes: Uint8Array) => {
+      small.push(bytes)
+      held += bytes.length
+      if (held < gatheredBytes) return
+      held = 0
+      await flush()
+    }
+    for (const member of members) {
+      await keep(headerOf(member))
+      let got = 0
+      const add = async (piece: Uint8Array) => {
+        got += piece.length
+        if (got > member.size) throw wrongSize(member, got)
+        // A piece may be overwritten once this resolves: a small one is copied, a large one has been taken by then.
+        if (piece.length < gatheredBytes / 4) return keep(Buffer.from(piece))
+        held = 0
+        await flush()
+        await take(piece)
+      }
+      if (member.content instanceof Uint8Array) await add(member.content)
+      else await (await member.content())(add)
+      if (got !== member.size) throw wrongSize(member, got)
+      await keep(endBlocks.subarray(0, padding(member.size)))
+    }
+    await keep(endBlocks)
+    await flush()
+  }
+}
+
+/** Small pieces are gathered up to about this size. */
+const gatheredBytes = 256 * 1024
+
+function wrongSize({ name, size }: Pick<TarMember, 'name' | 'size'>, got: number): TarFault {
+  return new TarFault(`${name}: wanted ${size} bytes, got ${got}${got > size ? ' or more' : ''}`)
+}
+
 /** How long `tarOf` these members is, in bytes. */
-export function tarLength(members: readonly TarMember[]): number {
+export function tarLength(members: readonly Omit<TarMember, 'content'>[]): number {
   return members.reduce(
     (sum, member) => sum + headerOf(member).length + member.size + padding(member.size),
     tarEnd,
@@ -70,7 +122,7 @@ function padding(size: number): number {
 }
 
 /** The member's header, behind a pax header where ustar cannot say it. */
-function headerOf({ name, size, mtime }: TarMember): Buffer {
+function headerOf({ name, size, mtime }: Omit<TarMember, 'content'>): Buffer {
   const fitting = splitName(name)
   const records = [
     ...(fitting === undefined ? [paxRecord('path', name)] : []),
@@ -145,7 +197,7 @@ export interface ReadMember {
 
 /** The members of an archive, in order. Throws a TarFault where it is cut off, damaged, or holds what is no file. */
 export async function* tarMembers(source: AsyncIterable<Uint8Array>): AsyncGenerator<ReadMember> {
-  const input = new Pieces(source)
+  const input = new Recut(source)
   try {
     for (;;) {
       const found = await nextHeader(input)
@@ -167,7 +219,7 @@ export async function* tarMembers(source: AsyncIterable<Uint8Array>): AsyncGener
   }
 }
 
-async function nextHeader(input: Pieces): Promise<{ name: string; size: number } | undefined> {
+async function nextHeader(input: Recut): Promise<{ name: string; size: number } | undefined> {
   let pax: ReadonlyMap<string, string> = new Map()
   for (;;) {
     const header = await input.exactly(tarBlock)
@@ -226,7 +278,7 @@ function paxRecords(body: Buffer): ReadonlyMap<string, string> {
 }
 
 /** Reads a source in other pieces than it comes in. */
-class Pieces {
+class Recut {
   readonly #iterator: AsyncIterator<Uint8Array>
   #held: Uint8Array = new Uint8Array()
 

@@ -5,7 +5,7 @@
  * planned by `@waymark/pantahub`, and their times are the step's. Bytes are sent as they are read; however large the
  * objects, one piece of each is held.
  */
-import { pipeline, Readable } from 'node:stream'
+import { PassThrough, pipeline, Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import {
   DeviceId,
@@ -27,7 +27,7 @@ import {
 import { type ExportMember, exportTar, parseStateText, type Sha256, selectParts } from '@waymark/pantahub'
 import type { AnonymousCaller, Caller, Opened } from '../../access.ts'
 import type { House } from '../../house.ts'
-import { type TarMember, tarLength, tarOf } from '../../tar.ts'
+import { type PouredMember, type TarMember, tarLength, tarOf, tarPieces } from '../../tar.ts'
 import type { Handlers } from './answer.ts'
 import { badValue, type Refusal } from './errors.ts'
 import { revision } from './trails.ts'
@@ -68,14 +68,14 @@ export function exportHandlers(house: House): Pick<Handlers, 'exportStep'> {
       const waits = await house.traffic.exhausted(opened.value.tenant)
       if (waits) return refuse(waits)
       const named = disposition(filename.value)
-      const tar = Readable.from(tarOf(members.value), { objectMode: false })
       if (!/\.(gz|tgz)$/.test(filename.value)) {
         const length = String(tarLength(members.value))
         return ok({
           headers: { ...named, 'content-type': 'application/x-tar', 'content-length': length },
-          stream: tar,
+          pieces: tarPieces(members.value),
         })
       }
+      const tar = Readable.from(tarOf(members.value.map(streamed)), { objectMode: false })
       // Whichever end breaks off takes the other with it; why is the sender's to see.
       const packed = pipeline(tar, createGzip(), () => {})
       return ok({ headers: { ...named, 'content-type': 'application/gzip' }, stream: packed })
@@ -102,7 +102,7 @@ export function exportHandlers(house: House): Pick<Handlers, 'exportStep'> {
     { reader, tenant }: Opened,
     step: Step,
     parts: string,
-  ): Promise<Result<TarMember[], Refusal>> {
+  ): Promise<Result<PouredMember[], Refusal>> {
     const unlimited = { bytes: Infinity, paths: Infinity }
     const parsed = parseStateText(await stateOf(reader, step), unlimited)
     if (!parsed.ok) return parsed
@@ -116,7 +116,7 @@ export function exportHandlers(house: House): Pick<Handlers, 'exportStep'> {
     }
     return ok(plan.members.map(memberOf))
 
-    function memberOf({ name, size, mtime, content }: ExportMember): TarMember {
+    function memberOf({ name, size, mtime, content }: ExportMember): PouredMember {
       if (content.kind === 'text') return { name, size, mtime, content: Buffer.from(content.text) }
       const sha = ObjectSha.parse(content.sha)
       invariant(sha, 'a planned object is named by 64 hex digits')
@@ -127,10 +127,32 @@ export function exportHandlers(house: House): Pick<Handlers, 'exportStep'> {
         async content() {
           const found = await house.objects.open(tenant, sha)
           invariant(found, `the bytes of object ${sha}, which a step needs, are there`)
-          return found.stream as AsyncIterable<Uint8Array>
+          return found.pieces
         },
       }
     }
+  }
+}
+
+/** A member as a stream has it: each piece is copied, since what packs it may keep it for a while. */
+function streamed({ content, ...member }: PouredMember): TarMember {
+  if (content instanceof Uint8Array) return { ...member, content }
+  return {
+    ...member,
+    async content() {
+      const pieces = await content()
+      const through = new PassThrough({ highWaterMark: 1024 * 1024 })
+      pieces(
+        (piece) =>
+          new Promise<void>((resolve, reject) => {
+            through.write(Buffer.from(piece), (error) => (error ? reject(error) : resolve()))
+          }),
+      ).then(
+        () => through.end(),
+        (error: unknown) => through.destroy(error instanceof Error ? error : new Error(String(error))),
+      )
+      return through
+    },
   }
 }
 
