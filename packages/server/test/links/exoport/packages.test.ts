@@ -1,6 +1,6 @@
 /** Packages over real ExoPort connections, in a whole house. Rules: packages/server/src/links/exoport/RULES.md. */
 import { createHash } from 'node:crypto'
-import { devicePackages, tenants, transactions } from '@waymark/domain'
+import { devicePackages, finish, tenants, transactions } from '@waymark/domain'
 import {
   createExoPortDevice,
   ExoPortFault,
@@ -74,7 +74,7 @@ async function openFleet(size = 3 * part + 5) {
       return [name, status, final]
     })
   return {
-    ...{ back, sink, admin, must, device, install, told, base, image, reader },
+    ...{ back, sink, admin, must, device, install, told, base, image, reader, tenant: acme.id },
     installed: async () =>
       (await reader.find(devicePackages, {})).filter((row) => row.installed).map((row) => row.package),
     ended: async () => (await reader.find(transactions, {})).filter((row) => row.device && !row.open),
@@ -350,6 +350,45 @@ describe('packages over ExoPort', () => {
     expect((await ended())[0]?.reason).toBe(
       `device-error: install of app-1: the image has not the ${image.length} bytes that it is said to have`,
     )
+    expect(seen.ids()).not.toContain('app-1')
+    expect(await installed()).toEqual(['base-1'])
+  })
+
+  test('[XL22] a transfer whose request is called off stops, and the device drops what it has of it', async () => {
+    const { device, install, told, back, tenant, reader, installed } = await openFleet()
+    const seen = recorder()
+    const { store } = seen.packages
+    let dropped = () => {}
+    const isDropped = new Promise<void>((resolve) => {
+      dropped = resolve
+    })
+    device({
+      packages: {
+        ...seen.packages,
+        store: {
+          ...store,
+          async write(id, offset, data) {
+            await store.write(id, offset, data)
+            if (id !== 'app-1') return
+            seen.offsets.push(offset)
+            const open = (await reader.find(transactions, {})).find((row) => row.device && row.open)
+            const by = { kind: 'system', id: 'test' } as const
+            if (open)
+              await back.test.house.store.transact(tenant, (tx) =>
+                finish(tx, back.test.house.env(), open.id, { state: 'timed-out', reason: 'time-out' }, by),
+              )
+          },
+          async remove(id) {
+            await store.remove(id)
+            if (id === 'app-1') dropped()
+          },
+        },
+      },
+    })
+    await install()
+    expect((await told(2)).at(-1)).toEqual(['app-1', 'timeout', true])
+    await isDropped
+    expect(Math.max(...seen.offsets)).toBeLessThan(3 * part)
     expect(seen.ids()).not.toContain('app-1')
     expect(await installed()).toEqual(['base-1'])
   })
