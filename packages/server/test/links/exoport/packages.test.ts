@@ -10,7 +10,7 @@ import {
 } from '@waymark/sdk/exoport'
 import type { JsonObject } from '@waymark/yang'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { openBack, openSink } from '../../exosense/support.ts'
+import { dialIn, openBack, openSink } from '../../exosense/support.ts'
 
 const app = `module app {
   namespace "urn:app"; prefix a;
@@ -391,5 +391,15 @@ describe('packages over ExoPort', () => {
     expect(Math.max(...seen.offsets)).toBeLessThan(3 * part)
     expect(seen.ids()).not.toContain('app-1')
     expect(await installed()).toEqual(['base-1'])
+  })
+
+  test('[XH10] a link whose messages have no place for images says so for its devices', async () => {
+    const { back, install, told, installed } = await openFleet(10)
+    const session = await dialIn(back, 'acme', 'd1')
+    await install()
+    expect(await session.next(1)).toBeUndefined()
+    expect(await told(1)).toEqual([['app-1', 'unsupported-package', true]])
+    expect(await installed()).toEqual([])
+    await session.close()
   })
 })
