@@ -17,7 +17,7 @@ import {
 import type { Env } from './env.ts'
 import { submitToGroup } from './group-transactions.ts'
 import { createGroup, isBackEndName, memberOf, membershipsOf, removeGroup } from './groups.ts'
-import type { DeviceId } from './ids.ts'
+import type { DeviceId, GroupId } from './ids.ts'
 import { actingOn } from './journal.ts'
 import type { Actor, Reader, Tx } from './port.ts'
 import { groups, type Notify, type Transaction, transactions } from './records.ts'
@@ -224,13 +224,23 @@ export async function setsWaiting(reader: Reader, limit: number): Promise<readon
 }
 
 /** The sets a device is a member of, at most 100, by name, without their values. */
-export async function setsOfDevice(reader: Reader, device: DeviceId): Promise<readonly ConfigurationSet[]> {
+export async function setsOfDevice(
+  reader: Reader,
+  device: DeviceId,
+  setOf: (members: GroupId) => Promise<ConfigurationSet | undefined> = (group) => setOfMembers(reader, group),
+): Promise<readonly ConfigurationSet[]> {
   const found: ConfigurationSet[] = []
   for (const { group } of await membershipsOf(reader, device)) {
-    const where = { members: group }
-    const [set] = await reader.find(configurationSets, { where, limit: 1, without: 'texts' })
+    const set = await setOf(group)
     if (set) found.push(set)
     if (found.length === 100) break
   }
   return found.sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** The set whose members are a group's, without its texts; undefined: the group is none of a set's. */
+export async function setOfMembers(reader: Reader, group: GroupId): Promise<ConfigurationSet | undefined> {
+  const where = { members: group }
+  const [set] = await reader.find(configurationSets, { where, limit: 1, without: 'texts' })
+  return set
 }

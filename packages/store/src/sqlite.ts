@@ -2,8 +2,9 @@
  * The store in a SQLite file: the default home, one process per file.
  *
  * **Group commit.** A disk syncs about a thousand times a second but takes a hundred thousand rows, so bodies do not
- * commit singly. `transact` puts a body into a queue; when the event loop comes round, up to 256 of them run one after
- * another inside one BEGIN IMMEDIATE … COMMIT, and all are answered after the COMMIT (WAL, `synchronous=FULL`). Each
+ * commit singly. `transact` puts a body into a queue; when the event loop comes round, up to 256 of them, or as many as some
+ * milliseconds have room for, run one after another inside one BEGIN IMMEDIATE … COMMIT, and all are answered after the
+ * COMMIT (WAL, `synchronous=FULL`); then whoever else wants the event loop has a turn. Each
  * body that writes has a savepoint, from its first write on, so that a refused one leaves no trace. Nothing is awaited
  * inside but the bodies themselves, and they await nothing but this store, which answers within the turn.
  *
@@ -61,6 +62,8 @@ export interface SqliteOptions {
 }
 
 const batchMax = 256
+/** A commit takes no further body when those before it have taken so long: everything else waits meanwhile. */
+const batchMs = 10
 const waitingMaxDefault = 65_536
 
 /** Opens (makes, migrates) the store in a file. Refuses with a StoreError that names the file and what is wrong. */
@@ -222,10 +225,13 @@ class SqliteStore implements Store {
 
   /** One commit. Never throws: whatever goes wrong is told to the bodies it befell. */
   async #flush(): Promise<void> {
-    const jobs = this.#waiting.splice(0, batchMax)
+    const until = performance.now() + batchMs
     const session = this.#session
     let done: { job: Job; ran: Ran }[] = []
-    for (const job of jobs) {
+    for (let taken = 0; taken < batchMax; taken++) {
+      if (taken > 0 && performance.now() >= until) break
+      const job = this.#waiting.shift()
+      if (job === undefined) break
       try {
         session.begin()
       } catch (error) {

@@ -3,12 +3,15 @@
  * of the sets of configuration that it is a member of; it may be asked, and may say, what these define and nothing else.
  */
 import {
+  type ConfigurationSet,
   type DeviceId,
+  type GroupId,
   packages,
   packagesOf,
   parseSchemaName,
   type Reader,
   type Store,
+  setOfMembers,
   setsOfDevice,
   type TenantId,
 } from '@waymark/domain'
@@ -33,13 +36,37 @@ export function createDeviceModules({
   readonly store: Store
   readonly schemas: SchemaRoom
 }) {
+  // A group's call asks the same of thousands of devices between two commits: which set a membership is of, and its
+  // module, stay as they are until the next one.
+  const heldSets = new Map<TenantId, Map<GroupId, Promise<ConfigurationSet | undefined>>>()
+  const heldSchemas = new Map<TenantId, Map<string, Promise<OpenSchema | undefined>>>()
+  store.onCommit((tenants) => {
+    for (const tenant of tenants) {
+      if (tenant === 'house') heldSchemas.clear()
+      else {
+        heldSets.delete(tenant)
+        heldSchemas.delete(tenant)
+      }
+    }
+  })
+
+  function setOf(tenant: TenantId, group: GroupId): Promise<ConfigurationSet | undefined> {
+    return held(heldSets, tenant, group, () => setOfMembers(store.read(tenant), group))
+  }
+
+  function schemaOf(tenant: TenantId, file: string): Promise<OpenSchema | undefined> {
+    return held(heldSchemas, tenant, file, () => schemas.open(tenant, parseSchemaName(file)))
+  }
+
   /** The device's module of a name; the first set by name gives it where several do. */
   async function moduleOf(
     tenant: TenantId,
     device: DeviceId,
     name: string,
-    reader: Reader = store.read(tenant),
+    within?: Reader,
   ): Promise<DeviceModule | undefined> {
+    // A body sees what it has written itself, so nothing that was read before helps it.
+    const reader = within ?? store.read(tenant)
     for (const row of await packagesOf(reader, device)) {
       if (!row.installed) continue
       const file = (await reader.get(packages, { name: row.package }))?.file
@@ -47,9 +74,14 @@ export function createDeviceModules({
       const schema = await schemas.open(tenant, parseSchemaName(file))
       if (schema) return { schema }
     }
-    for (const set of await setsOfDevice(reader, device)) {
+    const sets = within
+      ? await setsOfDevice(within, device)
+      : await setsOfDevice(reader, device, (group) => setOf(tenant, group))
+    for (const set of sets) {
       if (set.schema !== name) continue
-      const schema = await schemas.open(tenant, parseSchemaName(set.file))
+      const schema = await (within
+        ? schemas.open(tenant, parseSchemaName(set.file))
+        : schemaOf(tenant, set.file))
       if (schema) return { schema, set: set.name }
     }
     return undefined
@@ -68,6 +100,26 @@ export function createDeviceModules({
   }
 
   return { moduleOf, find }
+}
+
+/** Things remembered of one tenant at most. */
+const heldMax = 1000
+
+function held<K, V>(
+  all: Map<TenantId, Map<K, Promise<V>>>,
+  tenant: TenantId,
+  key: K,
+  read: () => Promise<V>,
+): Promise<V> {
+  const own = all.get(tenant) ?? new Map<K, Promise<V>>()
+  all.set(tenant, own)
+  const known = own.get(key)
+  if (known) return known
+  if (own.size >= heldMax) own.clear()
+  const reading = read()
+  own.set(key, reading)
+  reading.catch(() => own.delete(key))
+  return reading
 }
 
 /** What an extension of the module `exosense` says on an operation. */
