@@ -33,7 +33,6 @@ import {
   restartTransfer,
   type Store,
   settleConfigurationSet,
-  settled,
   settlePackageConfigurations,
   type TenantId,
   type Transaction,
@@ -59,6 +58,7 @@ import type {
   UpCall,
 } from './link.ts'
 import { mergeTexts } from './merge.ts'
+import { createSharedCommits } from './shared-commits.ts'
 
 /** What an RPC's transaction asks: its input and the caller's name for it are JSON texts, so that no number is rounded. */
 export interface AskedRpc {
@@ -127,6 +127,7 @@ export type Sessions = ReturnType<typeof createSessions>
 
 export function createSessions(needs: SessionsNeeds) {
   const { store, presence } = needs
+  const share = createSharedCommits(store)
   const byDevice = new Map<DeviceId, Live>()
 
   const unhear = store.onCommit((_tenants, devices) => {
@@ -263,12 +264,10 @@ export function createSessions(needs: SessionsNeeds) {
         const where = { device, lane, open: true }
         const [head] = await store.read(tenant).find(transactions, { where, order: ['seq', 'id'], limit: 1 })
         if (head?.state !== 'queued') continue
-        const taken = settled(
-          await store.transact(tenant, async (tx) => {
-            const sent = await takeNext(tx, needs.env(), device, lane)
-            return ok(sent && { sent, payload: await payloadOf(tx, sent) })
-          }),
-        )
+        const taken = await share(tenant, async (tx) => {
+          const sent = await takeNext(tx, needs.env(), device, lane)
+          return sent && { sent, payload: await payloadOf(tx, sent) }
+        })
         if (!taken) continue
         live.underWay.set(lane, taken.sent.id)
         const carried = await carriedOf(live.known, taken.sent, taken.payload)
@@ -510,15 +509,14 @@ export function createSessions(needs: SessionsNeeds) {
   ): Promise<void> {
     const by = { kind: 'device', id: device } as const
     // One that has ended meanwhile (timed out, called off) stays as it is: what the device says is then ignored.
-    await store.transact(tenant, async (tx) => {
+    await share(tenant, async (tx) => {
       const env = needs.env()
       const ended = await finish(tx, env, id, ending, by)
-      if (!ended.ok) return ok(undefined)
+      if (!ended.ok) return
       if (carried?.kind === 'configuration')
         await settleConfigurationSet(tx, env, { name: carried.name, merge: mergeTexts })
       if (carried?.kind === 'package-configuration')
         await settlePackageConfigurations(tx, env, ended.value, mergeTexts)
-      return ok(undefined)
     })
   }
 
