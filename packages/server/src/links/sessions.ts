@@ -8,6 +8,7 @@
  */
 import {
   type AskedPackage,
+  configurationOf,
   confirmedOf,
   confirmTransfer,
   type DeviceId,
@@ -347,9 +348,10 @@ export function createSessions(needs: SessionsNeeds) {
     const steps: CarriedStep[] = []
     for (const { operation, package: of, from, arguments: told } of plan.value) {
       const begins = operation === 'install' || operation === 'upgrade'
-      const values = begins
-        ? await needs.initialValues(tenant, of, of.name === asked.package ? asked.values : undefined)
-        : undefined
+      const given = of.name === asked.package ? asked.values : undefined
+      // An upgrade goes on with what the device had, and the new schema's defaults beneath.
+      const kept = from === undefined ? '' : (await configurationOf(reader, device, from)).current
+      const values = begins ? await needs.initialValues(tenant, of, kept === '' ? given : kept) : undefined
       steps.push({
         operation,
         package: of.name,

@@ -28,7 +28,7 @@ export async function schemaOfPackage(
   }
 }
 
-/** The configuration a package begins with: what was given, with the schema's defaults. What does not fit is left as given. */
+/** The configuration a package begins with: what was given, with the schema's defaults. */
 export async function initialValues(
   schemas: SchemaRoom,
   tenant: TenantId,
@@ -40,7 +40,10 @@ export async function initialValues(
   const values = parsed?.ok ? objectOf(parsed.value) : {}
   if (!found) return given
   const judged = found.schema.judge({ as: 'config' }, found.wrap(values))
-  return printJson(judged.ok ? found.unwrap(judged.value) : values)
+  if (judged.ok) return printJson(found.unwrap(judged.value))
+  // What another schema took and this one does not: the package begins as one that was given nothing.
+  const bare = found.schema.judge({ as: 'config' }, found.wrap({}))
+  return printJson(bare.ok ? found.unwrap(bare.value) : values)
 }
 
 /** Bytes of an object: as many as there are of those asked for. */

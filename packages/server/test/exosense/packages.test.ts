@@ -277,6 +277,12 @@ describe('packages', () => {
     })
     const session = await dialIn(back, 'acme', 'device1')
     await takeAll(session)
+    await must('update-package-config', {
+      'package-name': 'weather_app-1.1',
+      targets: 'device1',
+      values: { location: 'roof' },
+    })
+    await takeConfiguration(session)
     await must('upgrade-package', {
       'from-package-name': 'weather_app-1.1',
       'to-package-name': 'weather_app-2.0',
@@ -287,6 +293,12 @@ describe('packages', () => {
       { operation: 'upgrade', package: 'weather_app-2.0', from: 'weather_app-1.1' },
     ])
     expect(await installedOn(back, tenant, 'device1')).toEqual(['exodev-1.0', 'weather_app-2.0'])
+    const read = (name: string) =>
+      back.ask('acme-admin', 'exodm:read-package-config', { target: 'device1', 'package-name': name })
+    expect(await read('weather_app-2.0')).toMatchObject({
+      values: { sample_rate: 128, location: 'roof', unit: 'K' },
+    })
+    expect((await read('weather_app-1.1')).values).toBeUndefined()
   })
 
   test('[PK6] uninstalling takes along what nothing else needs, unless it is to stay; what is needed stays', async () => {
