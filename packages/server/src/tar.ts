@@ -110,7 +110,7 @@ function wrongSize({ name, size }: Pick<TarMember, 'name' | 'size'>, got: number
 }
 
 /** How long `tarOf` these members is, in bytes. */
-export function tarLength(members: readonly Omit<TarMember, 'content'>[]): number {
+export function tarLength(members: readonly (TarMember | PouredMember)[]): number {
   return members.reduce(
     (sum, member) => sum + headerOf(member).length + member.size + padding(member.size),
     tarEnd,
