@@ -136,13 +136,18 @@ describe('the envelope', () => {
       (await back.call(admin, 'exodm:list-devices', params)).error
     expect(await data({ n: 1, previous: '', bogus: 2 })).toMatchObject({
       code: -32602,
-      data: expect.stringContaining('bogus'),
+      data: 'unknown parameter: bogus',
     })
-    expect(await data({ previous: '' })).toMatchObject({ code: -32602, data: expect.stringContaining('/n') })
+    expect(await data({ previous: '' })).toMatchObject({ code: -32602, data: 'missing parameter: n' })
     expect(await data({ n: 'many', previous: '' })).toMatchObject({
       code: -32602,
       data: expect.stringContaining('many'),
     })
+  })
+
+  test('[JR3] a typo names the parameter that was probably meant', async () => {
+    const { error } = await back.call(admin, 'exodm:create-device-type', { name: 't', protocl: 'exodm_bert' })
+    expect(error).toMatchObject({ data: 'unknown parameter: protocl; did you mean protocol?' })
   })
 
   test('[JR4] integers come as texts too, booleans and enumerations in all their spellings', async () => {

@@ -11,6 +11,8 @@ import type { JsonObject, JsonValue } from '@waymark/yang'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { House } from '../../house.ts'
 import type { HttpApp } from '../../http.ts'
+import { nearest } from '../../nearest.ts'
+import type { Operation, SchemaFaults } from '../../schemas/schema-room.ts'
 import { type Context, Params } from './command.ts'
 import { callCustom } from './custom.ts'
 import { createDeviceViews } from './device-views.ts'
@@ -192,7 +194,8 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
     const schema = await ownModule()
     const judged = schema?.judge({ as: 'input', operation: name }, filled)
     if (!judged) return rpcError('internal', 'the module exodm does not open')
-    if (!judged.ok) return rpcError('invalidParams', judged.refusal.first)
+    if (!judged.ok)
+      return rpcError('invalidParams', describeFault(judged.refusal, schema?.operations.get(name)))
     const params = new Params(judged.value)
     const refused = (result: string): RpcOutcome => ({
       result: command.empty === undefined ? { result } : { result, [command.empty]: [] },
@@ -249,6 +252,17 @@ function end(response: ServerResponse, status: number, body: string, headers: Ou
   headers['content-length'] = Buffer.byteLength(body)
   response.writeHead(status, headers)
   response.end(body)
+}
+
+/** What is wrong with parameters, in words that name the one; a typo names the nearest there is. */
+function describeFault({ faults, first }: SchemaFaults, operation: Operation | undefined): string {
+  const [fault] = faults
+  const named = fault && /\/([^/[\]]+)$/.exec(fault.path)?.[1]
+  if (named === undefined) return first
+  if (fault?.code === 'missing-mandatory') return `missing parameter: ${named}`
+  if (fault?.code !== 'unknown-member') return first
+  const near = nearest(named, operation?.input.map(({ name }) => name) ?? [])
+  return `unknown parameter: ${named}${near === undefined ? '' : `; did you mean ${near}?`}`
 }
 
 const none: Readonly<Record<string, string>> = {}
