@@ -23,7 +23,7 @@ import { isJsonObject } from '../json-rpc.ts'
 import { codeOf } from '../refusals.ts'
 import { nextCallId } from './calls.ts'
 import { deviceByName } from './naming.ts'
-import { targetsIn } from './packages.ts'
+import { targetsIn } from './targets.ts'
 
 const change = ['master', 'admin', 'device', 'config'] as const
 const look = ['master', 'admin', 'view', 'device', 'config'] as const

@@ -13,11 +13,7 @@ import {
   deviceTypes,
   disallowPackage,
   type Group,
-  type GroupMember,
-  groupByName,
   groups,
-  isHidden,
-  membersOf,
   type Notify,
   ObjectSha,
   ok,
@@ -50,7 +46,8 @@ import { isJsonObject } from '../json-rpc.ts'
 import { codeOf } from '../refusals.ts'
 import { nextCallId } from './calls.ts'
 import { memberNames } from './groups.ts'
-import { deviceByName, idsOfDevices, namesOfDevices } from './naming.ts'
+import { idsOfDevices, namesOfDevices } from './naming.ts'
+import { everyDevice, targetsIn } from './targets.ts'
 
 const manage = ['master', 'admin'] as const
 const change = ['master', 'admin', 'device'] as const
@@ -444,48 +441,6 @@ function callIdOf(asked: Transaction): string {
   const parsed = parseJson(asked.notify?.callId ?? 'null')
   const value = parsed.ok ? parsed.value : null
   return typeof value === 'string' ? value : printJson(value)
-}
-
-type Target =
-  | { readonly kind: 'device'; readonly id: DeviceId }
-  | { readonly kind: 'group'; readonly group: Group }
-
-/** Devices and groups by name; undefined when one of them is neither. */
-export async function targetsIn(
-  reader: Reader,
-  names: readonly string[],
-): Promise<readonly Target[] | undefined> {
-  const found: Target[] = []
-  for (const name of new Set(names)) {
-    const device = await deviceByName(reader, name)
-    const group = device ? undefined : await groupByName(reader, name)
-    if (device) found.push({ kind: 'device', id: device.device.id })
-    else if (group && !isHidden(group)) found.push({ kind: 'group', group })
-    else return undefined
-  }
-  return found
-}
-
-/** The devices behind targets, each once. */
-async function everyDevice(reader: Reader, targets: readonly Target[]): Promise<readonly DeviceId[]> {
-  const found = new Set<DeviceId>()
-  for (const target of targets) {
-    if (target.kind === 'device') {
-      found.add(target.id)
-      continue
-    }
-    let after: GroupMember | undefined
-    for (;;) {
-      const page = await membersOf(reader, target.group.id, {
-        limit: 500,
-        ...(after === undefined ? {} : { after }),
-      })
-      for (const { device } of page) found.add(device)
-      after = page.at(-1)
-      if (page.length < 500) break
-    }
-  }
-  return [...found]
 }
 
 /** 1.x's way: the operation of a package on the devices that were selected for it. */
