@@ -35,7 +35,7 @@ export interface DeviceOutcome {
 
 /** An object that breaks off is gone on with so often. */
 const objectAttempts = 5
-const progressBytes = 64 * 1024
+const progressBytes = 16 * 1024
 
 export async function exportDevices(needs: ExportNeeds): Promise<DeviceOutcome[]> {
   await needs.folder.begin()
@@ -209,9 +209,9 @@ async function fetchObject(needs: Needs, device: string, rev: number, sha: strin
     }
     await receiving.leave()
     signal.throwIfAborted()
-    if (attempt >= objectAttempts) throw broken
     // What comes in pieces comes: only standing still counts against it.
     if (receiving.bytes - before >= progressBytes) attempt = 0
+    else if (attempt >= objectAttempts) throw broken
     await sleep(outside, 100 * 2 ** attempt, signal)
   }
 }
