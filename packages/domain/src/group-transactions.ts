@@ -7,7 +7,7 @@
  * until no parent needs it. The first slice is submitted with the parent, so that a small group is asked in one commit.
  */
 import { type Env, newId } from './env.ts'
-import { Instant, TransactionId } from './ids.ts'
+import { type DeviceId, Instant, TransactionId } from './ids.ts'
 import { actingOn, lastingly } from './journal.ts'
 import { beginPackage } from './package-begin.ts'
 import type { AskedPackage } from './package-plan.ts'
@@ -43,6 +43,9 @@ export const sliceSize = 200
 export type GroupSubmission = Omit<Submission, 'device' | 'parent' | 'seq' | 'online'> & {
   readonly group: Transaction['group'] & string
 }
+
+/** Told that a lane of a device has got something, within the commit that puts it there. */
+export type Submitted = (tx: Tx, device: DeviceId, lane: string) => Promise<void>
 
 /** Asks something of every member a group has now. */
 export async function submitToGroup(
@@ -88,7 +91,7 @@ export async function submitToGroup(
     group: asked.group,
     members: group.size,
   })
-  await submitSlice(tx, env, parent, work)
+  await submitSlice(tx, env, parent, work, async () => {})
   return ok((await tx.get(transactions, { id })) ?? parent)
 }
 
@@ -99,16 +102,28 @@ export async function worksToDo(reader: Reader, limit: number): Promise<readonly
 
 /**
  * Submits a parent's next slice, all of it in this commit or none; answers whether there is more. When the parent has
- * ended before (called off, timed out) its open children end as it did instead, a slice at a time.
+ * ended before (called off, timed out) its open children end as it did instead, a slice at a time. `submitted` is told of
+ * each child within the same commit.
  */
-export async function workOn(tx: Tx, env: Env, parentId: TransactionId): Promise<boolean> {
+export async function workOn(
+  tx: Tx,
+  env: Env,
+  parentId: TransactionId,
+  submitted: Submitted = async () => {},
+): Promise<boolean> {
   const work = await tx.get(groupWorks, { parent: parentId })
   const parent = await tx.get(transactions, { id: parentId })
   if (!work || !parent || work.submitted) return false
-  return parent.open ? submitSlice(tx, env, parent, work) : dropRest(tx, env, parent, work)
+  return parent.open ? submitSlice(tx, env, parent, work, submitted) : dropRest(tx, env, parent, work)
 }
 
-async function submitSlice(tx: Tx, env: Env, parent: Transaction, work: GroupWork): Promise<boolean> {
+async function submitSlice(
+  tx: Tx,
+  env: Env,
+  parent: Transaction,
+  work: GroupWork,
+  submitted: Submitted,
+): Promise<boolean> {
   const page = await membersAt(tx, work, sliceSize)
   const number = work.slices
   const more = page.length === sliceSize
@@ -138,6 +153,7 @@ async function submitSlice(tx: Tx, env: Env, parent: Transaction, work: GroupWor
     await leaveToTrail(tx, env, child.value)
     if (parent.kind === 'package')
       await beginPackage(tx, env, child.value, parent.payload as unknown as AskedPackage)
+    await submitted(tx, device, child.value.lane)
   }
   if (!more && moved.slicesEnded === moved.slices) await endParent(tx, env, parent.id, moved)
   return more

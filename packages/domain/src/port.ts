@@ -176,10 +176,14 @@ export interface Journal {
   trim(tenant: TenantId | 'house', before: Instant, limit: number): Promise<number>
 }
 
-/** Told of commits: the tenants whose journals grew, and the devices the entries are about (or `any`, if not known). */
+/**
+ * Told of commits: the tenants whose journals grew, the devices the entries are about, and those of them that somebody else
+ * than the device itself did something about (`any`, if not known).
+ */
 export type CommitListener = (
   tenants: ReadonlySet<TenantId | 'house'>,
   devices: ReadonlySet<DeviceId> | 'any',
+  byOthers: ReadonlySet<DeviceId> | 'any',
 ) => void
 
 export interface Store {

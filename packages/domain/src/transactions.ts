@@ -230,24 +230,27 @@ export async function finish(
 export async function linkLost(tx: Tx, env: Env, device: DeviceId): Promise<void> {
   for (const lane of new Set(Object.values(transactionKinds).map((kind) => kind.lane))) {
     const open = await tx.find(transactions, { where: { device, lane, open: true }, order: ['seq', 'id'] })
-    for (const held of open) {
-      const { delivery } = kindOf(held)
-      if (delivery === 'pulled' || held.state === 'queued') continue
-      if (delivery === 'immediate') {
-        await finish(
-          tx,
-          env,
-          held.id,
-          { state: 'failed', reason: 'unknown: the answer was lost with the link' },
-          system,
-        )
-        continue
-      }
-      const { sentAt: _, ...back } = held
-      await tx.put(transactions, { ...back, state: 'queued', percent: 0 })
-      actingOn(tx, env, system, device).note('transaction.requeued', { transaction: held.id })
-    }
+    for (const held of open) await lose(tx, env, held)
   }
+}
+
+/** What was marked as sent reached nobody: as if its link had gone down, unless something has become of it since. */
+export async function takeBack(tx: Tx, env: Env, sent: Transaction): Promise<void> {
+  const held = await tx.get(transactions, { id: sent.id })
+  if (held?.state === 'sent' && held.attempts === sent.attempts) await lose(tx, env, held)
+}
+
+async function lose(tx: Tx, env: Env, held: Transaction): Promise<void> {
+  const { delivery } = kindOf(held)
+  if (delivery === 'pulled' || held.state === 'queued') return
+  if (delivery === 'immediate') {
+    const ending = { state: 'failed', reason: 'unknown: the answer was lost with the link' } as const
+    await finish(tx, env, held.id, ending, system)
+    return
+  }
+  const { sentAt: _, ...back } = held
+  await tx.put(transactions, { ...back, state: 'queued', percent: 0 })
+  actingOn(tx, env, system, held.device).note('transaction.requeued', { transaction: held.id })
 }
 
 /** Times out what is due, oldest first, at most `limit`; answers how many. */

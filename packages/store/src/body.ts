@@ -16,7 +16,7 @@ import {
   type Collection,
   type CommitListener,
   Defect,
-  type DeviceId,
+  DeviceId,
   type Find,
   type HouseTx,
   type Instant,
@@ -315,18 +315,38 @@ export class Listeners {
   }
 
   add(listener: CommitListener): () => void {
-    const own: CommitListener = (tenants, devices) => listener(tenants, devices)
+    const own: CommitListener = (tenants, devices, byOthers) => listener(tenants, devices, byOthers)
     this.#all.add(own)
     return () => {
       this.#all.delete(own)
     }
   }
 
-  tell(tenants: ReadonlySet<Scope>, devices: ReadonlySet<DeviceId> | 'any'): void {
+  /** Tells of a commit by the entries that it added. */
+  tellOf(entries: Iterable<KeptEntry>): void {
+    const tenants = new Set<Scope>()
+    const devices = new Set<DeviceId>()
+    const byOthers = new Set<DeviceId>()
+    for (const { scope, device, byKind, byId } of entries) {
+      tenants.add(scope)
+      const named = DeviceId.parse(device)
+      if (named === undefined) continue
+      devices.add(named)
+      if (byKind !== 'device' || byId !== named) byOthers.add(named)
+    }
+    this.#tell(tenants, devices, byOthers)
+  }
+
+  /** Tells of commits of which only the tenants are known. */
+  tellOfAny(tenants: ReadonlySet<Scope>): void {
+    this.#tell(tenants, 'any', 'any')
+  }
+
+  #tell(...[tenants, devices, byOthers]: Parameters<CommitListener>): void {
     if (tenants.size === 0) return
     for (const listener of [...this.#all])
       try {
-        listener(tenants, devices)
+        listener(tenants, devices, byOthers)
       } catch (error) {
         this.#complain(error)
       }

@@ -10,7 +10,6 @@ import {
   type Collection,
   type CommitListener,
   Defect,
-  DeviceId,
   type Find,
   type HouseTx,
   type Instant,
@@ -233,15 +232,8 @@ class MemoryStore implements Store {
         const rows = this.#rowsOf(table, scope)
         for (const [key, row] of changed) row === undefined ? rows.delete(key) : rows.set(key, row)
       }
-    const touched = new Set<Scope>()
-    const devices = new Set<DeviceId>()
-    for (const kept of entries) {
-      this.#journalOf(kept.scope).entries.push({ seq: ++this.#last, kept })
-      touched.add(kept.scope)
-      const named = DeviceId.parse(kept.device)
-      if (named !== undefined) devices.add(named)
-    }
-    this.#listeners.tell(touched, devices)
+    for (const kept of entries) this.#journalOf(kept.scope).entries.push({ seq: ++this.#last, kept })
+    this.#listeners.tellOf(entries)
   }
 
   #session(layer: Layer): Session {

@@ -293,7 +293,7 @@ export class Announcer {
           if (one.xid < xmin) for (const scope of one.scopes) told.add(scope)
           else rest.push(one)
         this.#waiting = rest
-        this.#options.listeners.tell(told, 'any')
+        this.#options.listeners.tellOfAny(told)
       } catch {
         // The database is away; what waits is told when it is back.
       }

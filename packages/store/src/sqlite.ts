@@ -16,7 +16,6 @@ import { DatabaseSync } from 'node:sqlite'
 import {
   type AnyCollection,
   type CommitListener,
-  DeviceId,
   type HouseTx,
   type Journal,
   ok,
@@ -307,18 +306,10 @@ class SqliteStore implements Store {
       return
     }
     this.#committed.seq = this.#session.seq
-    const touched = new Set<Scope>()
-    const devices = new Set<DeviceId>()
-    for (const { job, ran } of done) {
-      for (const { scope, device } of ran.entries) {
-        touched.add(scope)
-        const named = DeviceId.parse(device)
-        if (named !== undefined) devices.add(named)
-      }
+    for (const { job, ran } of done)
       if ('error' in ran.verdict) job.reject(ran.verdict.error)
       else job.resolve(ran.verdict.result)
-    }
-    this.#listeners.tell(touched, devices)
+    this.#listeners.tellOf(done.flatMap(({ ran }) => ran.entries))
   }
 
   #journal(): Journal {

@@ -75,9 +75,9 @@ export const system: Actor = { kind: 'system', id: 'test' }
 
 export function entry(
   kind: string,
-  more: { at?: number; device?: string; data?: JournalEntry['data'] } = {},
+  more: { at?: number; device?: string; by?: Actor; data?: JournalEntry['data'] } = {},
 ): JournalEntry {
-  const made = { kind, at: (more.at ?? 1000) as Instant, by: system, data: more.data ?? {} }
+  const made = { kind, at: (more.at ?? 1000) as Instant, by: more.by ?? system, data: more.data ?? {} }
   return more.device === undefined ? made : { ...made, device: more.device as DeviceId }
 }
 

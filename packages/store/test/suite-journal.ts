@@ -288,6 +288,22 @@ export function journalSuite(home: Home): void {
       expect(['any', [device]]).toContainEqual(told[0])
     })
 
+    test('[ST47] listeners are told which devices others than themselves did something about', async () => {
+      const told: ('any' | string[])[] = []
+      store.onCommit((_tenants, _devices, byOthers) =>
+        told.push(byOthers === 'any' ? byOthers : [...byOthers].sort()),
+      )
+      const [quiet, asked] = ['1'.repeat(24), '2'.repeat(24)]
+      await store.transact(ann, async (tx) => {
+        for (const device of [quiet, asked])
+          tx.journal(entry('its own', { device, by: { kind: 'device', id: device } }))
+        tx.journal(entry('another’s', { device: asked, by: { kind: 'device', id: quiet } }))
+        return ok(undefined)
+      })
+      await until(() => told.length > 0)
+      expect(['any', [asked]]).toContainEqual(told[0])
+    })
+
     test('[ST46] listeners hear of commits with entries, after they can be read', async () => {
       const heard: string[][] = []
       const read: Promise<number>[] = []

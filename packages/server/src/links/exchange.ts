@@ -16,6 +16,7 @@ import {
   type Target,
   type TenantId,
   type Transaction,
+  type TransactionId,
   transactions,
   workOn,
   worksToDo,
@@ -156,8 +157,27 @@ export function createExchange(needs: ExchangeNeeds) {
   /** Asks the members of groups that are still to be asked, a slice a commit, with others' turns in between. */
   async function askGroups(tenant: TenantId): Promise<void> {
     for (const { parent } of await worksToDo(store.read(tenant), 20)) {
-      while (settled(await store.transact(tenant, async (tx) => ok(await workOn(tx, needs.env(), parent)))))
-        await new Promise((resolve) => setImmediate(resolve))
+      while (await askSlice(tenant, parent)) await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  /** Asks a slice of a group's members; what sessions wait for goes out with the same commit. Answers whether there is more. */
+  async function askSlice(tenant: TenantId, parent: TransactionId): Promise<boolean> {
+    let handOver = sessions.handOver()
+    let kept = false
+    try {
+      const more = settled(
+        await store.transact(tenant, async (tx) => {
+          // A body may be run again: what the first run took is then not taken.
+          handOver.ended(false)
+          handOver = sessions.handOver()
+          return ok(await workOn(tx, needs.env(), parent, handOver.take))
+        }),
+      )
+      kept = true
+      return more
+    } finally {
+      handOver.ended(kept)
     }
   }
 

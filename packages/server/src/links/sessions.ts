@@ -4,7 +4,11 @@
  * One owner of all sessions. A session takes what is next in its device's lanes, marked as sent on disk before it is handed
  * out; what it settles has ended on disk before the lane gives the next. When a session ends with something unsettled, that
  * goes back to the queue (or has failed, where it was to happen at once or not at all). No timer looks for work: commits
- * name the devices they touch, and whoever waits for one of them looks again.
+ * name the devices that something was done about, and whoever waits for one of them looks again.
+ *
+ * When a group is asked, most sessions of its members wait: then a child is marked as sent in the commit that submits it,
+ * and what settles one thing marks the next. Each saves a commit's part and some looking, and changes nothing of the order:
+ * it is always the head of the lane that is taken.
  */
 import {
   type AskedPackage,
@@ -19,6 +23,7 @@ import {
   effectiveConfiguration,
   endPackageStep,
   finish,
+  type Json,
   keepConfiguration,
   linkLost,
   ok,
@@ -37,6 +42,8 @@ import {
   settlePackageConfigurations,
   type TenantId,
   type Transaction,
+  type Tx,
+  takeBack,
   takeNext,
   transactionKinds,
   transactions,
@@ -107,6 +114,27 @@ export interface ImageBytes {
   read(sha: string, offset: number, length: number): Promise<Uint8Array>
 }
 
+/** What was marked as sent. */
+interface Taken {
+  readonly lane: string
+  readonly sent: Transaction
+  readonly payload: Json
+}
+
+/** What was settled, and what may be taken after it in the same commit. */
+interface Settled {
+  readonly carried?: Carried | CarriedSoftware
+  next?(tx: Tx): Promise<Taken | undefined>
+}
+
+/** What one commit hands to sessions that wait, beside what else it does. */
+export interface HandOver {
+  /** Within the commit: marks what is next in the lane as sent, where a session waits for it. */
+  take(tx: Tx, device: DeviceId, lane: string): Promise<void>
+  /** The commit is on disk, or nothing of it is. */
+  ended(kept: boolean): void
+}
+
 /** Lanes that links carry, in the order in which they are looked at. */
 const carriedLanes = [transactionKinds['direct-rpc'].lane, transactionKinds.rpc.lane] as const
 /** Calls a device may have open at once. */
@@ -118,8 +146,16 @@ interface Live {
   readonly underWay: Map<string, Transaction['id']>
   readonly taking: Set<string>
   readonly waiters: Set<() => void>
+  /** Marked as sent by the commit of another change, and not handed out yet. */
+  readonly handed: Taken[]
+  /** Commits under way that may hand it something. */
+  promised: number
   /** Counts what may have brought something: a waiter that slept through one would sleep for ever. */
   news: number
+  /** Lanes that held nothing to take when `news` stood there. */
+  readonly emptyAt: Map<string, number>
+  /** Where `news` stood when the device was last seen to be there. */
+  thereAt: number
   calls: number
   open: boolean
 }
@@ -131,10 +167,11 @@ export function createSessions(needs: SessionsNeeds) {
   const share = createSharedCommits(store)
   const byDevice = new Map<DeviceId, Live>()
 
-  const unhear = store.onCommit((_tenants, devices) => {
-    if (devices === 'any') for (const live of byDevice.values()) wake(live)
+  // What a session did itself brings it nothing new.
+  const unhear = store.onCommit((_tenants, _devices, byOthers) => {
+    if (byOthers === 'any') for (const live of byDevice.values()) wake(live)
     else
-      for (const device of devices) {
+      for (const device of byOthers) {
         const live = byDevice.get(device)
         if (live) wake(live)
       }
@@ -142,6 +179,11 @@ export function createSessions(needs: SessionsNeeds) {
 
   function wake(live: Live): void {
     live.news += 1
+    // Whoever is about to be handed something is woken then.
+    if (live.promised === 0) rouse(live)
+  }
+
+  function rouse(live: Live): void {
     for (const waiter of live.waiters) waiter()
   }
 
@@ -153,7 +195,11 @@ export function createSessions(needs: SessionsNeeds) {
       underWay: new Map(),
       taking: new Set(),
       waiters: new Set(),
+      handed: [],
+      promised: 0,
       news: 0,
+      emptyAt: new Map(),
+      thereAt: 0,
       calls: 0,
       open: true,
     }
@@ -201,7 +247,7 @@ export function createSessions(needs: SessionsNeeds) {
     if (!live.open) return
     live.open = false
     if (byDevice.get(live.known.device) === live) byDevice.delete(live.known.device)
-    for (const waiter of live.waiters) waiter()
+    rouse(live)
     if (live.underWay.size === 0) return
     const { tenant, device } = live.known
     await store.transact(tenant, async (tx) => ok(await linkLost(tx, needs.env(), device)))
@@ -225,15 +271,16 @@ export function createSessions(needs: SessionsNeeds) {
       const seen = live.news
       const carried = await take(live)
       if (carried) return carried
-      const left = until - performance.now()
-      if (left <= 0) return undefined
-      if (!live.open || live.news !== seen) continue
-      await news(live, left)
-      // What a commit said of the device may have been that it is gone.
-      if (live.open && live.news !== seen && (await isGone(live.known))) {
+      // What a commit said of the device, and brought nothing, may have been that it is gone.
+      if (live.thereAt !== seen && (await isGone(live.known))) {
         live.session.end('deleted')
         await close(live)
+        return undefined
       }
+      live.thereAt = seen
+      const left = until - performance.now()
+      if (left <= 0) return undefined
+      if (live.open && live.news === seen && live.handed.length === 0) await news(live, left)
     }
     return undefined
   }
@@ -256,32 +303,96 @@ export function createSessions(needs: SessionsNeeds) {
   }
 
   async function take(live: Live): Promise<Carried | CarriedSoftware | undefined> {
+    for (let handed = live.handed.shift(); handed; handed = live.handed.shift()) {
+      const carried = await carriedBy(live, handed)
+      if (carried) return carried
+    }
     const { tenant, device } = live.known
     for (const lane of carriedLanes) {
-      if (live.underWay.has(lane) || live.taking.has(lane)) continue
+      const seen = live.news
+      if (isBusy(live, lane) || live.emptyAt.get(lane) === seen) continue
       live.taking.add(lane)
       try {
         // Most looks find nothing, and a read costs no commit.
         const where = { device, lane, open: true }
         const [head] = await store.read(tenant).find(transactions, { where, order: ['seq', 'id'], limit: 1 })
-        if (head?.state !== 'queued') continue
-        const taken = await share(tenant, async (tx) => {
-          const sent = await takeNext(tx, needs.env(), device, lane)
-          return sent && { sent, payload: await payloadOf(tx, sent) }
-        })
+        if (head?.state !== 'queued') {
+          live.emptyAt.set(lane, seen)
+          continue
+        }
+        const taken = await share(tenant, (tx) => takeIn(tx, device, lane))
         if (!taken) continue
         live.underWay.set(lane, taken.sent.id)
-        const carried = await carriedOf(live.known, taken.sent, taken.payload)
-        if (carried && live.open) return carried
-        // Nothing to carry: packages that are as they are asked to be, or what no module defines any more.
-        if (!carried) await endUncarried(live.known, taken.sent)
-        live.underWay.delete(lane)
-        wake(live)
+        const carried = await carriedBy(live, taken)
+        if (carried) return carried
       } finally {
         live.taking.delete(lane)
       }
     }
     return undefined
+  }
+
+  const isBusy = (live: Live, lane: string) => live.underWay.has(lane) || live.taking.has(lane)
+
+  async function takeIn(tx: Tx, device: DeviceId, lane: string): Promise<Taken | undefined> {
+    const sent = await takeNext(tx, needs.env(), device, lane)
+    return sent && { lane, sent, payload: await payloadOf(tx, sent) }
+  }
+
+  /** What has been taken, as links carry it. */
+  async function carriedBy(live: Live, { lane, sent, payload }: Taken) {
+    const carried = await carriedOf(live.known, sent, payload)
+    if (carried && live.open) return carried
+    if (carried) await giveBack(live, sent)
+    // Nothing to carry: packages that are as they are asked to be, or what no module defines any more.
+    else await endUncarried(live.known, sent)
+    live.underWay.delete(lane)
+    wake(live)
+    return undefined
+  }
+
+  /** The session is over, and what was taken for it goes back to its place. */
+  async function giveBack({ known }: Live, sent: Transaction): Promise<void> {
+    await store.transact(known.tenant, async (tx) => ok(await takeBack(tx, needs.env(), sent)))
+  }
+
+  /** For a commit that submits much: what it brings to sessions that wait is taken within it. */
+  function handOver(): HandOver {
+    const taken: { readonly live: Live; readonly what: Taken }[] = []
+    return {
+      async take(tx, device, lane) {
+        const live = byDevice.get(device)
+        if (!live?.open || live.waiters.size === 0 || isBusy(live, lane)) return
+        if (!carriedLanes.some((carries) => carries === lane)) return
+        const what = await takeIn(tx, device, lane)
+        if (!what) return
+        live.taking.add(lane)
+        live.promised += 1
+        taken.push({ live, what })
+      },
+      ended(kept) {
+        for (const { live, what } of taken.splice(0)) {
+          live.taking.delete(what.lane)
+          live.promised -= 1
+          if (kept) hand(live, what)
+          else wake(live)
+        }
+      },
+    }
+  }
+
+  /** Gives a session what was marked as sent for it; one that has ended meanwhile gives it back. */
+  function hand(live: Live, what: Taken): void {
+    if (!live.open) {
+      const log = (err: unknown) => needs.log.error({ err }, 'what was taken could not be put back')
+      void giveBack(live, what.sent).catch(log)
+      return
+    }
+    live.underWay.set(what.lane, what.sent.id)
+    live.handed.push(what)
+    // Who is asked for something is there.
+    live.thereAt = live.news
+    rouse(live)
   }
 
   async function endUncarried(known: KnownDevice, sent: Transaction): Promise<void> {
@@ -466,9 +577,21 @@ export function createSessions(needs: SessionsNeeds) {
 
   async function settle(live: Live, carried: Carried | CarriedSoftware, outcome: Outcome): Promise<void> {
     const ending = await endingOf(live.known, carried, outcome)
-    await end(live.known, carried.transaction, ending, carried)
-    for (const [lane, id] of live.underWay) if (id === carried.transaction) live.underWay.delete(lane)
-    wake(live)
+    const lane = [...live.underWay].find(([, id]) => id === carried.transaction)?.[0]
+    let seen = live.news
+    const next = await end(live.known, carried.transaction, ending, {
+      carried,
+      next: async (tx) => {
+        seen = live.news
+        return lane !== undefined && live.open ? takeIn(tx, live.known.device, lane) : undefined
+      },
+    })
+    if (lane !== undefined) {
+      live.underWay.delete(lane)
+      live.emptyAt.set(lane, seen)
+    }
+    if (next) hand(live, next)
+    else rouse(live)
   }
 
   async function endingOf(
@@ -507,18 +630,18 @@ export function createSessions(needs: SessionsNeeds) {
     { tenant, device }: KnownDevice,
     id: Transaction['id'],
     ending: Ending,
-    carried?: Carried | CarriedSoftware,
-  ): Promise<void> {
+    { carried, next = async () => undefined }: Settled = {},
+  ): Promise<Taken | undefined> {
     const by = { kind: 'device', id: device } as const
-    // One that has ended meanwhile (timed out, called off) stays as it is: what the device says is then ignored.
-    await share(tenant, async (tx) => {
+    return share(tenant, async (tx) => {
       const env = needs.env()
       const ended = await finish(tx, env, id, ending, by)
-      if (!ended.ok) return
-      if (carried?.kind === 'configuration')
+      // One that has ended meanwhile (timed out, called off) stays as it is: what the device says is then ignored.
+      if (ended.ok && carried?.kind === 'configuration')
         await settleConfigurationSet(tx, env, { name: carried.name, merge: mergeTexts })
-      if (carried?.kind === 'package-configuration')
+      if (ended.ok && carried?.kind === 'package-configuration')
         await settlePackageConfigurations(tx, env, ended.value, mergeTexts)
+      return next(tx)
     })
   }
 
@@ -546,6 +669,7 @@ export function createSessions(needs: SessionsNeeds) {
 
   return {
     open,
+    handOver,
     isConnected: (device: DeviceId) => byDevice.has(device),
     count: () => byDevice.size,
     /** Ends a device's session, because it was deleted or what it proves itself by was changed. */
