@@ -7,7 +7,7 @@
  * until no parent needs it. The first slice is submitted with the parent, so that a small group is asked in one commit.
  */
 import { type Env, newId } from './env.ts'
-import { type DeviceId, Instant, TransactionId } from './ids.ts'
+import { Instant, TransactionId } from './ids.ts'
 import { actingOn, lastingly } from './journal.ts'
 import { beginPackage } from './package-begin.ts'
 import type { AskedPackage } from './package-plan.ts'
@@ -44,8 +44,8 @@ export type GroupSubmission = Omit<Submission, 'device' | 'parent' | 'seq' | 'on
   readonly group: Transaction['group'] & string
 }
 
-/** Told that a lane of a device has got something, within the commit that puts it there. */
-export type Submitted = (tx: Tx, device: DeviceId, lane: string) => Promise<void>
+/** Told of a child within the commit that submits it. */
+export type Submitted = (tx: Tx, child: Transaction) => Promise<void>
 
 /** Asks something of every member a group has now. */
 export async function submitToGroup(
@@ -153,7 +153,7 @@ async function submitSlice(
     await leaveToTrail(tx, env, child.value)
     if (parent.kind === 'package')
       await beginPackage(tx, env, child.value, parent.payload as unknown as AskedPackage)
-    await submitted(tx, device, child.value.lane)
+    await submitted(tx, child.value)
   }
   if (!more && moved.slicesEnded === moved.slices) await endParent(tx, env, parent.id, moved)
   return more

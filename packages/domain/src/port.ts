@@ -30,6 +30,8 @@ export interface Index<R> {
   readonly on: readonly (keyof R & string)[]
   /** No two rows of one tenant (of the house, for a house collection) share these values; rows lacking one are free. */
   readonly unique?: true
+  /** Rows that lack the last field are not in it: for finds that ask something of that field. */
+  readonly sparse?: true
 }
 
 export interface Collection<R extends object, K extends keyof R & string> {
@@ -68,7 +70,11 @@ export interface AnyCollection {
   readonly key: readonly string[]
   readonly columns: Readonly<Record<string, ColumnType | undefined>>
   readonly texts: readonly string[]
-  readonly indexes: readonly { readonly on: readonly string[]; readonly unique?: true }[]
+  readonly indexes: readonly {
+    readonly on: readonly string[]
+    readonly unique?: true
+    readonly sparse?: true
+  }[]
   readonly journaled: boolean
 }
 

@@ -550,7 +550,7 @@ export const transactions = collection<Transaction>()({
   indexes: [
     { on: ['device', 'lane', 'open', 'seq'] },
     { on: ['parent', 'slice'] },
-    { on: ['open', 'expiresAt'] },
+    { on: ['open', 'expiresAt'], sparse: true },
   ],
 })
 

@@ -149,10 +149,15 @@ export async function takeNext(
     order: ['seq', 'id'],
     limit: 1,
   })
-  if (head?.state !== 'queued') return undefined
+  return head?.state === 'queued' ? send(tx, env, head) : undefined
+}
+
+/** Marks what waits at the head of its lane as sent, for callers that know that it is the head. */
+export async function send(tx: Tx, env: Env, head: Transaction): Promise<Transaction> {
   const sent: Transaction = { ...head, state: 'sent', sentAt: env.now, attempts: head.attempts + 1 }
   await tx.put(transactions, sent)
-  actingOn(tx, env, system, device).note('transaction.sent', { transaction: sent.id, attempt: sent.attempts })
+  const { id: transaction, attempts: attempt } = sent
+  actingOn(tx, env, system, head.device).note('transaction.sent', { transaction, attempt })
   return sent
 }
 

@@ -169,7 +169,7 @@ function afterSql(table: Table, shape: Shape, first: number, place: (from: numbe
 /** An index's name says what it is on, so that a changed declaration is another name. */
 export function indexName(table: AnyCollection, index: AnyCollection['indexes'][number]): string {
   const on = createHash('sha256')
-    .update(JSON.stringify([index.on, index.unique === true]))
+    .update(JSON.stringify([index.on, index.unique === true, ...(index.sparse ? ['sparse'] : [])]))
     .digest('hex')
   return `_ix_${table.name.slice(0, 40)}_${on.slice(0, 12)}`
 }
@@ -185,17 +185,21 @@ export function createIndex(
   const columns = fields.map((field) => quoted(field) + (keyed.has(field) ? '' : named.nulls))
   if (table.scope === 'tenant') columns.unshift('"_tenant"')
   const unique = index.unique === true ? 'UNIQUE ' : ''
-  return `CREATE ${unique}INDEX ${quoted(indexName(table.declared, index))} ON ${named.table} (${columns.join(', ')})`
+  const only = index.sparse ? ` WHERE ${quoted(index.on.at(-1) ?? '')} IS NOT NULL` : ''
+  const name = quoted(indexName(table.declared, index))
+  return `CREATE ${unique}INDEX ${name} ON ${named.table} (${columns.join(', ')})${only}`
 }
 
 /**
  * The declared index that answers the most conditions of a shape from its front, if any does better than the key.
- * SQLite is told to use it: without statistics its planner would rather read a whole tenant in key order than look
+ * A sparse one is none for finds that ask nothing of its last field. SQLite is told to use it: without statistics its planner would rather read a whole tenant in key order than look
  * a few rows up and sort them.
  */
 export function bestIndex(table: Table, shape: Shape): string | undefined {
   const fixed = new Set<number>()
   const ranged = new Set<number>()
+  // Conditions that no lacking value meets.
+  const asked = new Set(shape.terms.filter(({ operator }) => '=<[>]'.includes(operator)).map(({ at }) => at))
   for (const { at, operator } of shape.terms) {
     if (operator === '=' || operator === '0' || operator === '@') fixed.add(at)
     else if (operator === '<' || operator === '[' || operator === '>' || operator === ']') ranged.add(at)
@@ -212,6 +216,8 @@ export function bestIndex(table: Table, shape: Shape): string | undefined {
   let best: string | undefined
   let most = score(table.declared.key)
   for (const index of table.declared.indexes) {
+    const last = table.columnAt(index.on.at(-1) ?? '')
+    if (index.sparse && !asked.has(last)) continue
     const points = score(index.on)
     if (points > most) {
       most = points

@@ -5,6 +5,10 @@
  * until the commit, or until a body is taken back: nobody else writes meanwhile, so one that is asked for again by its
  * key comes from memory (the parent that two hundred children look at is read once), and when a record is put again,
  * only the columns that differ are written, so indexes over the others, and long texts, are left alone.
+ *
+ * A row that is put waits in memory until its body ends, or until something is looked for in its table, and is then
+ * written as it is last: what thirty changes that share a body count up is written once. Where a unique index might say no,
+ * a row is written at once, so that the put that broke it is told.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { Defect } from '@waymark/domain'
@@ -17,6 +21,8 @@ import { type Kept, keyText, type Row, type Table } from './table.ts'
 /** Rows remembered at most, and how many rows of one answer are worth remembering. */
 const knownMax = 2048
 const knownOfAnswerMax = 16
+/** Rows that wait to be written at most. */
+const unwrittenMax = 1024
 /** Characters of bodies and long texts remembered, beyond which all is forgotten and remembering begins anew. */
 const knownLengthMax = 4 * 1024 * 1024
 
@@ -27,6 +33,8 @@ export class SqliteSession implements Session {
   readonly #file: string
   readonly #writer: Connection
   readonly #known = new Map<Table, Map<string, Row>>()
+  /** Rows that were put and wait to be written. */
+  readonly #unwritten = new Map<Table, Map<string, Unwritten>>()
   readonly #begin: StatementSync
   readonly #commit: StatementSync
   readonly #rollback: StatementSync
@@ -35,6 +43,7 @@ export class SqliteSession implements Session {
   readonly #release: StatementSync
   readonly #append: StatementSync
   readonly #keepSeq: StatementSync
+  #unwrittenCount = 0
   #knownCount = 0
   #knownLength = 0
   #saved = false
@@ -101,7 +110,8 @@ export class SqliteSession implements Session {
 
   /** Ends one body: keeps what it wrote, or takes it back. */
   settle(keep: boolean): void {
-    if (!keep) this.#forget()
+    if (keep) this.#writeAll()
+    else this.#forget()
     if (!this.#saved) return
     this.#saved = false
     if (!this.db.isTransaction) {
@@ -113,7 +123,7 @@ export class SqliteSession implements Session {
   }
 
   get(table: Table, scope: Scope, key: Row): Row | undefined {
-    const known = this.#known.get(table)?.get(scope + keyText(key, table.keyWidth))
+    const known = this.#latest(table, scope + keyText(key, table.keyWidth))
     if (known !== undefined) return known
     const row = this.#writer.get(table, scope, key)
     if (row !== undefined) this.#know(table, scope, row)
@@ -121,6 +131,7 @@ export class SqliteSession implements Session {
   }
 
   find(table: Table, scope: Scope, ask: Ask): Row[] {
+    this.#write(table)
     const rows = this.#writer.find(table, scope, ask)
     if (rows.length <= knownOfAnswerMax && (ask.texts || table.texts.length === 0))
       for (const row of rows) this.#know(table, scope, row)
@@ -128,12 +139,49 @@ export class SqliteSession implements Session {
   }
 
   count(table: Table, scope: Scope, ask: Ask): number {
+    this.#write(table)
     return this.#writer.count(table, scope, ask)
   }
 
   put(table: Table, scope: Scope, row: Row): undefined {
     try {
-      this.#put(table, scope, row)
+      this.save()
+    } catch (error) {
+      throw translated(this.#file, error)
+    }
+    const key = scope + keyText(row, table.keyWidth)
+    let rows = this.#unwritten.get(table)
+    if (rows === undefined) {
+      rows = new Map()
+      this.#unwritten.set(table, rows)
+    }
+    rows.set(key, {
+      scope,
+      row,
+      before: rows.has(key) ? rows.get(key)?.before : this.#known.get(table)?.get(key),
+    })
+    this.#unwrittenCount += 1
+    if (table.uniques.length > 0) this.#write(table)
+    else if (this.#unwrittenCount >= unwrittenMax) this.#writeAll()
+  }
+
+  /** The row of a key as the body at hand sees it, if that is in memory. */
+  #latest(table: Table, key: string): Row | undefined {
+    return this.#unwritten.get(table)?.get(key)?.row ?? this.#known.get(table)?.get(key)
+  }
+
+  #writeAll(): void {
+    if (this.#unwrittenCount === 0) return
+    for (const table of this.#unwritten.keys()) this.#write(table)
+    this.#unwrittenCount = 0
+  }
+
+  #write(table: Table): void {
+    const rows = this.#unwritten.get(table)
+    if (rows === undefined) return
+    this.#unwritten.delete(table)
+    try {
+      for (const unwritten of rows.values()) this.#put(table, unwritten)
     } catch (error) {
       if (isConstraint(error)) throw new Defect(`${table.name}: another row has the same ${messageOf(error)}`)
       throw translated(this.#file, error)
@@ -141,6 +189,7 @@ export class SqliteSession implements Session {
   }
 
   remove(table: Table, scope: Scope, key: Row): boolean {
+    this.#write(table)
     try {
       this.save()
       const bound = table.scope === 'tenant' ? [scope, ...key] : key
@@ -154,10 +203,8 @@ export class SqliteSession implements Session {
     }
   }
 
-  #put(table: Table, scope: Scope, row: Row): void {
-    this.save()
+  #put(table: Table, { scope, row, before }: Unwritten): void {
     const statements = this.#writer.of(table)
-    const before = this.#known.get(table)?.get(scope + keyText(row, table.keyWidth))
     const key =
       table.scope === 'tenant' ? [scope, ...row.slice(0, table.keyWidth)] : row.slice(0, table.keyWidth)
     if (before === undefined) {
@@ -186,7 +233,7 @@ export class SqliteSession implements Session {
 
   /** Rows read or written whole: they need not be read again, and what is put again needs to name only what changed. */
   #know(table: Table, scope: Scope, row: Row): void {
-    if (this.#knownCount >= knownMax || this.#knownLength >= knownLengthMax) this.#forget()
+    if (this.#knownCount >= knownMax || this.#knownLength >= knownLengthMax) this.#forgetKnown()
     let rows = this.#known.get(table)
     if (rows === undefined) {
       rows = new Map()
@@ -197,11 +244,25 @@ export class SqliteSession implements Session {
     this.#knownLength += lengthOf(row, table)
   }
 
-  #forget(): void {
+  #forgetKnown(): void {
     this.#known.clear()
     this.#knownCount = 0
     this.#knownLength = 0
   }
+
+  /** Forgets all, also what was put and is not written. */
+  #forget(): void {
+    this.#forgetKnown()
+    this.#unwritten.clear()
+    this.#unwrittenCount = 0
+  }
+}
+
+/** A row that was put: as it is now, and as it was before, where that is known. */
+interface Unwritten {
+  readonly scope: Scope
+  readonly row: Row
+  readonly before: Row | undefined
 }
 
 /** How much of a row is its body and its long texts. */

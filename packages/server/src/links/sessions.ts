@@ -38,6 +38,7 @@ import {
   type Reader,
   restartTransfer,
   type Store,
+  send,
   settleConfigurationSet,
   settlePackageConfigurations,
   type TenantId,
@@ -129,8 +130,8 @@ interface Settled {
 
 /** What one commit hands to sessions that wait, beside what else it does. */
 export interface HandOver {
-  /** Within the commit: marks what is next in the lane as sent, where a session waits for it. */
-  take(tx: Tx, device: DeviceId, lane: string): Promise<void>
+  /** Within the commit that submits it: marks it, or what is before it, as sent, where a session waits for it. */
+  take(tx: Tx, submitted: Transaction): Promise<void>
   /** The commit is on disk, or nothing of it is. */
   ended(kept: boolean): void
 }
@@ -152,6 +153,8 @@ interface Live {
   promised: number
   /** Counts what may have brought something: a waiter that slept through one would sleep for ever. */
   news: number
+  /** The place in its lane of the last one that was taken: all before it have ended. */
+  readonly lastSeq: Map<string, number>
   /** Lanes that held nothing to take when `news` stood there. */
   readonly emptyAt: Map<string, number>
   /** Where `news` stood when the device was last seen to be there. */
@@ -198,6 +201,7 @@ export function createSessions(needs: SessionsNeeds) {
       handed: [],
       promised: 0,
       news: 0,
+      lastSeq: new Map(),
       emptyAt: new Map(),
       thereAt: 0,
       calls: 0,
@@ -322,7 +326,7 @@ export function createSessions(needs: SessionsNeeds) {
         }
         const taken = await share(tenant, (tx) => takeIn(tx, device, lane))
         if (!taken) continue
-        live.underWay.set(lane, taken.sent.id)
+        begin(live, taken)
         const carried = await carriedBy(live, taken)
         if (carried) return carried
       } finally {
@@ -360,11 +364,16 @@ export function createSessions(needs: SessionsNeeds) {
   function handOver(): HandOver {
     const taken: { readonly live: Live; readonly what: Taken }[] = []
     return {
-      async take(tx, device, lane) {
-        const live = byDevice.get(device)
+      async take(tx, submitted) {
+        const { device, lane, seq } = submitted
+        const live = device && byDevice.get(device)
         if (!live?.open || live.waiters.size === 0 || isBusy(live, lane)) return
         if (!carriedLanes.some((carries) => carries === lane)) return
-        const what = await takeIn(tx, device, lane)
+        // The one before it has ended, so it is the head; of a lane that is not known so well the head is looked up.
+        const isHead = live.lastSeq.get(lane) === seq - 1
+        const what = isHead
+          ? { lane, sent: await send(tx, needs.env(), submitted), payload: await payloadOf(tx, submitted) }
+          : await takeIn(tx, live.known.device, lane)
         if (!what) return
         live.taking.add(lane)
         live.promised += 1
@@ -381,6 +390,11 @@ export function createSessions(needs: SessionsNeeds) {
     }
   }
 
+  function begin(live: Live, { lane, sent }: Taken): void {
+    live.underWay.set(lane, sent.id)
+    live.lastSeq.set(lane, sent.seq)
+  }
+
   /** Gives a session what was marked as sent for it; one that has ended meanwhile gives it back. */
   function hand(live: Live, what: Taken): void {
     if (!live.open) {
@@ -388,7 +402,7 @@ export function createSessions(needs: SessionsNeeds) {
       void giveBack(live, what.sent).catch(log)
       return
     }
-    live.underWay.set(what.lane, what.sent.id)
+    begin(live, what)
     live.handed.push(what)
     // Who is asked for something is there.
     live.thereAt = live.news
