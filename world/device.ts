@@ -43,6 +43,8 @@ export interface WorldDevice {
   /** Somebody owns it, as it has found out itself. */
   readonly owned: boolean
   readonly running: boolean
+  /** The state its agent told last, in this life. */
+  readonly state: string | undefined
   readonly lives: number
   /** Milliseconds by which its clock is off. */
   skewMs: number
@@ -80,6 +82,8 @@ export interface DeviceNeeds {
   tell(line: string): void
 }
 
+/** Containers reach their goals in this time, or never. Milliseconds. */
+export const goalsMs = 20_000
 /** How long what cannot boot lasts, at most: shorter than any commit delay here. Milliseconds. */
 const bootTroubleMs = 4000
 /** At most so many things are done on the way to that. */
@@ -111,6 +115,7 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
   let id: string | undefined
   let label: WorldDevice['label']
   let owned = false
+  let state: string | undefined
 
   function onEvent(life: Life, event: AgentEvent): void {
     if (life.dead || event.event === 'downloading') return
@@ -118,6 +123,7 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
     tell(`${name} ${word} ${JSON.stringify(facts)}`)
     if (event.event === 'registered' || event.event === 'claimed') ids.add(event.id)
     if (event.event === 'registered') id = event.id
+    if (event.event === 'state') state = event.state
     if (event.event === 'challenge') label = { id: event.id, challenge: event.challenge }
     if (event.event === 'claimed') {
       id = event.id
@@ -164,6 +170,7 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
       afterDeath(how, hung)
     })
     const stop = new AbortController()
+    state = undefined
     tell(`${name} starts (life ${number})`)
     const cut = cutting ? { at: ++cuts, when: deaths.pick(['before', 'after'] as const) } : undefined
     const agent = createAgent(config, {
@@ -201,7 +208,7 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
       ...(driver === 'process'
         ? {
             driver: (house) =>
-              createProcessDriver({ ...house, ...machine.of(life) }, { goalsMs: 20_000, readyMs: 1000 }),
+              createProcessDriver({ ...house, ...machine.of(life) }, { goalsMs, readyMs: 1000 }),
           }
         : {}),
       onEvent: (event) => onEvent(life, event),
@@ -266,6 +273,9 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
     },
     get running() {
       return present !== undefined
+    },
+    get state() {
+      return state
     },
     get lives() {
       return lives

@@ -4,7 +4,6 @@
  */
 import {
   type Collection,
-  deviceMetas,
   devices,
   emptyFold,
   type Folded,
@@ -14,14 +13,11 @@ import {
   objects,
   type Reader,
   type Scalar,
-  type Step,
   type Store,
   steps,
-  stepWords,
   type TenantId,
   trails,
   transactions,
-  userMetas,
 } from '@waymark/domain'
 import { canonicalJson } from '@waymark/pantahub'
 import type { WorldDevice } from './device.ts'
@@ -284,85 +280,8 @@ export async function provedAndDone(
   return broken
 }
 
-/** W7: the server's view equals the device's truth, and nothing is left open. Empty once that is so. */
-export async function converged(
-  store: Store,
-  tenant: TenantId,
-  { rows }: Pick<JournalWatch, 'rows'>,
-  device: WorldDevice,
-): Promise<string[]> {
-  const about = `[W7] ${device.name}`
-  const { id } = device
-  const reader = store.read(tenant)
-  const record =
-    id === undefined ? undefined : (await everything(reader, devices)).find((each) => each.id === id)
-  if (!record) return [`${about} never came to its owner`]
-  if (!device.running) return [`${about} does not run`]
-  const looked = await device.disk.look()
-  if ('broken' in looked) return [`[W8] ${device.name}: ${looked.broken}`]
-  const { inForce } = looked
-  const trail = (await everything(reader, steps)).filter(
-    (step) => step.device === id && step.generation === record.generation,
-  )
-  const asked = new Map((await everything(reader, transactions)).map((each) => [String(each.id), each]))
-  const broken: string[] = []
-  for (const step of trail) {
-    const transaction = asked.get(step.transaction)
-    if (!transaction || transaction.open || step.open)
-      broken.push(`${about}: step ${step.rev} has not ended (${step.status}, ${transaction?.state})`)
-    else if (transaction.state !== 'done' && (transaction.reason ?? '') === '')
-      broken.push(`${about}: step ${step.rev} is ${transaction.state} and nobody said why`)
-  }
-  // The first final word stands. An owner who gave up while the device was switching is contradicted in the journal.
-  const gaveUpTooLate = (step: Step): boolean =>
-    asked.get(step.transaction)?.reason?.startsWith(stepWords.abandoned) === true &&
-    rows.some(
-      ({ kind, device: of, data }) =>
-        kind === 'step.contradicted' && of === id && data.rev === step.rev && data.says === 'done',
-    )
-  const newest = trail
-    .filter((step) => asked.get(step.transaction)?.state === 'done' || gaveUpTooLate(step))
-    .sort((a, b) => b.rev - a.rev)[0]
-  if (!newest) return [...broken, `${about}: nothing is done`]
-  if (device.temper === 'liar') {
-    // What it says is done is believed as far as it goes; what it shows tells that it is not so.
-    for (const { rev, stateSha, transaction } of trail)
-      if ((rev !== inForce?.rev || stateSha !== inForce.stateSha) && asked.get(transaction)?.state === 'done')
-        if (asked.get(transaction)?.proof !== 'claimed')
-          broken.push(`[W3] ${device.name}: step ${rev} is ${asked.get(transaction)?.proof}, and a lie`)
-  } else {
-    if (newest.rev !== inForce?.rev || newest.stateSha !== inForce.stateSha)
-      broken.push(
-        `${about} runs ${inForce?.rev} (${inForce?.stateSha.slice(0, 8)}), the server says ${newest.rev} (${newest.stateSha.slice(0, 8)})`,
-      )
-    if (asked.get(newest.transaction)?.proof === 'claimed')
-      broken.push(`${about}: revision ${newest.rev} is done, but was never seen`)
-  }
-  broken.push(...(await runsWhatItSays(device)))
-  const told = (await everything(reader, deviceMetas)).find((each) => each.device === id)?.meta
-  if (told?.['pantavisor.revision'] !== String(inForce?.rev))
-    broken.push(`${about} runs ${inForce?.rev}, its metadata names ${told?.['pantavisor.revision']}`)
-  const wanted = (await everything(reader, userMetas)).find((each) => each.device === id)?.meta ?? {}
-  const known = (await device.disk.raw.readText('user-meta.json')) ?? '{}\n'
-  if (known !== `${canonicalJson(wanted)}\n`) broken.push(`${about} does not know its user-meta: ${known}`)
-  return broken
-}
-
-/** W13: the containers of the revision in force run, and nothing else does. */
-async function runsWhatItSays({ name, driver, disk, machine }: WorldDevice): Promise<string[]> {
-  if (driver !== 'process') return []
-  const wanted = Object.keys(await disk.documents())
-    .flatMap((path) => /^([^/]+)\/run\.json$/.exec(path)?.[1] ?? [])
-    .filter((container) => container !== 'bsp')
-    .sort()
-  const running = machine.running()
-  return String(running) === String(wanted)
-    ? []
-    : [`[W13] ${name} is to run ${wanted.join(' ')}, and runs ${running.join(' ')}`]
-}
-
 /** All rows of a collection. */
-async function everything<R extends object, K extends keyof R & string>(
+export async function everything<R extends object, K extends keyof R & string>(
   reader: Reader,
   from: Collection<R, K>,
 ): Promise<R[]> {

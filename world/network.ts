@@ -47,8 +47,11 @@ export interface NetworkNeeds {
   readonly clock: WorldClock
   /** The server as it stands now; undefined while it is down. */
   server(): Reachable | undefined
-  /** Every request that reached the server's door and what it said, as it was said. */
-  heard(line: Line, asked: Asked, answered: Answered): void
+  /**
+   * Every request that reached the server's door and what it said, as it was said. `late`: it is a copy, or whoever sent
+   * it has given it up.
+   */
+  heard(line: Line, asked: Asked, answered: Answered, late: boolean): void
   /** A request reaches the server. */
   arrived(line: Line, asked: Asked): void
   /** A whole reply has reached whoever asked: from now on they rely on it. */
@@ -215,6 +218,7 @@ export function createNetwork(needs: NetworkNeeds) {
           return undefined
         }
         needs.arrived(line, sent)
+        const late = copy || broken !== undefined
         const unhear = server.onDeath(() => {
           if (!copy) breakIt(new Error('connection reset by the server'))
         })
@@ -225,7 +229,7 @@ export function createNetwork(needs: NetworkNeeds) {
           const { body: _, ...head } = sent
           const answered = server.handle(head, body, line.address)
           const said = await (large ? answered : clock.busy(answered))
-          needs.heard(line, sent, said)
+          needs.heard(line, sent, said, late)
           return said
         } catch (cause) {
           if (!copy) breakIt(cause instanceof Error ? cause : new Error(String(cause)))

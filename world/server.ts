@@ -232,11 +232,11 @@ function mortalStore(store: Store, life: Life, sync: () => Promise<void>): Store
     readHouse: () => reader(store.readHouse()),
     journal: {
       read: (tenant, ask) => life.gate(() => store.journal.read(tenant, ask)),
-      newest: (tenant, ask) => life.gate(() => store.journal.newest(tenant, ask)),
+      newest: (...asked) => life.gate(() => store.journal.newest(...asked)),
       head: (tenant) => life.gate(() => store.journal.head(tenant)),
-      trim: (tenant, before, limit) => life.gate(() => store.journal.trim(tenant, before, limit)),
+      trim: (...asked) => life.gate(() => store.journal.trim(...asked)),
     },
-    onCommit: (listener) => store.onCommit((tenants, devices) => life.dead || listener(tenants, devices)),
+    onCommit: (listener) => store.onCommit((...news) => life.dead || listener(...news)),
     ping: () => life.gate(() => store.ping()),
     // The stores outlive the house.
     close: async () => {},

@@ -12,11 +12,10 @@ import { join } from 'node:path'
 import type { AgentConfig } from '@waymark/agent'
 import { createAccount, Instant, type Principal, type TenantId, unclaimedTenant } from '@waymark/domain'
 import { createWorldClock } from './clock.ts'
-import { createDevice, type WorldDevice } from './device.ts'
+import { createDevice, goalsMs, type WorldDevice } from './device.ts'
 import {
   acknowledged,
   committedInOrder,
-  converged,
   foldsToRecords,
   provedAndDone,
   watchJournal,
@@ -25,10 +24,12 @@ import { createLedger, createSecrets, shaOf } from './ledger.ts'
 import { createLuck, type Luck } from './luck.ts'
 import { createNetwork, fair, type Line } from './network.ts'
 import { createOperator, type Operator } from './operator.ts'
+import { createPolls, type Home } from './polls.ts'
 import { createWorldServer } from './server.ts'
 import { factoryFiles } from './states.ts'
 import { drawWeather, type Pace, paces, stormOverDevice, stormOverServer } from './storm.ts'
 import { drawTemper, type TemperName, temperOf } from './tempers.ts'
+import { converged } from './view.ts'
 
 /** What came of a world. */
 export interface Told {
@@ -55,6 +56,9 @@ const ownRoomBytes = 16_384
 
 /** After so many polls everybody has come to rest: a dozen steps may wait, each to be tried for a while. */
 const pollsToRest = 120
+
+/** User-meta is asked for every third poll's time; device-meta that a late copy has overwritten is said again after six. */
+const metaPolls = 7
 
 /** A world in which more happens than this has somebody in it who goes round in circles. */
 const movesMax = 100_000
@@ -121,6 +125,15 @@ async function play(seed: string, profile: TemperName | undefined, folder: strin
   const named = new Map<string, Set<string>>()
   const published = new Set<string>()
   const bound = new Set<string>()
+  const polls = createPolls(clock.now)
+  function homeOf({ name }: Pick<Line, 'name'>): Home | undefined {
+    for (const { tenant, devices } of parties) {
+      const device = devices.find((each) => each.name === name)
+      const journal = journals.find((each) => each.tenant === tenant)?.watch
+      if (device && journal) return { device, tenant, journal }
+    }
+    return undefined
+  }
   const network = createNetwork({
     clock,
     server: () => server.reachable,
@@ -132,7 +145,9 @@ async function play(seed: string, profile: TemperName | undefined, folder: strin
       const meta = JSON.parse(body.toString()) as Readonly<Record<string, unknown>>
       named.set(device, (named.get(device) ?? new Set()).add(String(meta['pantavisor.revision'])))
     },
-    heard(line, asked, answered) {
+    heard(line, asked, answered, late) {
+      const home = homeOf(line)
+      if (home) polls.answered(home, asked, answered, late)
       const tenant = tenantOf.get(line.name) ?? ''
       const open = asked.method === 'GET' && [...published].some((id) => asked.path.includes(id))
       const word = secrets.leak(tenant, asked, answered, open)
@@ -150,7 +165,11 @@ async function play(seed: string, profile: TemperName | undefined, folder: strin
       if (asked.method === 'PUT' && asked.path.startsWith('/local-s3/'))
         secrets.add(tenant, shaOf(asked.body))
     },
-    learnt: (_line, asked, answered) => ledger.learnt(asked, answered),
+    learnt(line, asked, answered) {
+      ledger.learnt(asked, answered)
+      const home = homeOf(line)
+      if (home) polls.learnt(home, asked, answered)
+    },
   })
 
   const lines: Line[] = []
@@ -225,9 +244,11 @@ async function play(seed: string, profile: TemperName | undefined, folder: strin
     news = true
   })
   clock.onRest(async () => {
-    if (!news) return
-    news = false
-    await followJournals()
+    if (news) {
+      news = false
+      await followJournals()
+    }
+    for (const what of await polls.look(server.store)) fault(what)
   })
 
   // ── devices ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -294,6 +315,8 @@ async function play(seed: string, profile: TemperName | undefined, folder: strin
       device.spare()
       device.disk.full = false
     }
+  // In calm weather nobody is silent for longer than its pause, and what one step takes beside reports: goals, a trial.
+  const silenceMost = pace.pollMs + pace.commitDelayMs + goalsMs + 2 * pace.patienceMs
   // What is still on its way arrives, and what is down comes up.
   await clock.run(clock.now() + 2 * pace.patienceMs + pace.downMs)
   await clock.run(clock.now() + 20 * pace.patienceMs, () => built === deviceCount)
@@ -310,10 +333,18 @@ async function play(seed: string, profile: TemperName | undefined, folder: strin
     if (done < parties.length) fault(`[W7] not everyone has ${did}, long after the storm`)
   }
 
-  /** Lets devices poll until the server's view equals their truth; what is still open after many polls is broken. */
+  /**
+   * Lets every device walk to the end of its trail: to the first poll that offers it nothing. By then the server's view
+   * is its truth (W15); what does not hang on polls has as long as the device's other intervals last.
+   */
   async function converge(): Promise<void> {
+    polls.calm(silenceMost)
+    const everybody = parties.flatMap(({ devices }) => devices)
+    const resting = (): boolean => everybody.every((device) => polls.restedAt(device) !== undefined)
+    await clock.run(clock.now() + pollsToRest * pace.pollMs, resting)
+    for (const device of everybody) for (const what of polls.silent(device)) fault(what)
     let left = await notConverged()
-    for (let polls = 0; polls < pollsToRest && left.length > 0; polls++) {
+    for (let polls = 0; polls < metaPolls && left.length > 0; polls++) {
       await clock.run(clock.now() + pace.pollMs)
       left = await notConverged()
     }

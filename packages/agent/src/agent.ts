@@ -235,7 +235,7 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
       mode: machine.remote ? 'remote' : 'local',
       ...(ports.control ? { own: await readOwnMeta(disk) } : {}),
     })
-  const chores = createChores(metaNow, ports, hub, tell, override)
+  const chores = createChores(metaNow, config, ports, hub, tell, override)
   const timers = new Map<TimerName, AbortController>()
 
   function wake(timer: TimerName, afterMs: number): void {
@@ -363,6 +363,7 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
 /** Carries out what runs beside the task. Resolves with the failure, if any. */
 function createChores(
   metaNow: (about: AboutDevice) => Promise<Meta>,
+  { patienceMs, deviceMetaMs }: AgentConfig,
   { disk }: AgentPorts,
   hub: ReturnType<typeof createHub>,
   tell: (event: AgentEvent) => void,
@@ -370,6 +371,9 @@ function createChores(
 ) {
   let shown: string | undefined
   let unchanged = 0
+  // One that was given up may still be on its way, and arrive after the next: for so many intervals it is overwritten.
+  const repeats = Math.ceil(patienceMs / deviceMetaMs)
+  let unsure = 0
 
   async function carry(chore: Chore, signal: AbortSignal): Promise<Failure | undefined> {
     switch (chore.chore) {
@@ -385,8 +389,11 @@ function createChores(
       case 'device-meta': {
         const meta = await metaNow(chore.about)
         const print = metaFingerprint(meta)
-        if (print === shown && ++unchanged < metaRefresh) return undefined
+        if (!chore.afresh && print === shown && unsure-- <= 0 && ++unchanged < metaRefresh) return undefined
+        // Until it is answered nobody knows what the hub has: to say again what it had before may be news to it.
+        shown = undefined
         const failure = failureOf(await hub.putDeviceMeta(chore.id, meta, signal))
+        if (failure?.kind === 'unreachable') unsure = repeats
         if (!failure) {
           shown = print
           unchanged = 0

@@ -20,7 +20,18 @@ import {
   type Ways,
 } from './control/orders.ts'
 import type { AgentState } from './events.ts'
-import type { AboutDevice, Failure, Found, Input, Machine, MachineSettings, Moment, Turn } from './model.ts'
+import type {
+  AboutDevice,
+  Chore,
+  Failure,
+  Found,
+  Input,
+  Machine,
+  MachineSettings,
+  Moment,
+  Task,
+  Turn,
+} from './model.ts'
 import { revisionOf } from './revision.ts'
 import { beginTrial, lostContact, resumeTrial, trialDue } from './trial.ts'
 import {
@@ -68,7 +79,9 @@ export function newMachine(settings: MachineSettings, startId: string): Machine 
     unanswered: 0,
     online: false,
     choresStarted: false,
-    shownRev: undefined,
+    shown: undefined,
+    metaOut: undefined,
+    behindMeta: false,
     askedUserMeta: false,
     order: undefined,
     remote: settings.remote !== false,
@@ -97,7 +110,7 @@ function happened(machine: Machine, input: Input, moment: Moment): Turn {
       if (input.timer === 'trial') return trialDue(machine)
       return startChore(machine, input.timer)
     case 'chore-over':
-      return choreOver(machine, input)
+      return choreOver(machine, input, moment)
     case 'moved':
       return figuresMoved(machine, input, moment)
     case 'contact':
@@ -111,7 +124,9 @@ function happened(machine: Machine, input: Input, moment: Moment): Turn {
 
 function taskDue(machine: Machine): Turn {
   const { task, waiting } = machine
-  return task && waiting ? turn({ ...machine, waiting: false }, { wish: 'do', task }) : turn(machine)
+  if (!task || !waiting) return turn(machine)
+  const due = { ...machine, waiting: false }
+  return task.do === 'poll' ? pollDue(due, task) : turn(due, { wish: 'do', task })
 }
 
 function did(machine: Machine, input: Extract<Input, { kind: 'did' }>, moment: Moment): Turn {
@@ -141,8 +156,9 @@ function did(machine: Machine, input: Extract<Input, { kind: 'did' }>, moment: M
     case 'return-to-factory':
       return announce({ ...machine, running: input.result, finals: [], attempt: undefined, trial: undefined })
     case 'announce':
+      // What was said before this trail began is no word on it.
       return begin(
-        { ...machine, phase: { state: 'sync', announced: true, failures: 0 } },
+        { ...machine, shown: undefined, phase: { state: 'sync', announced: true, failures: 0 } },
         { do: 'list-trails' },
       )
     case 'poll':
@@ -331,12 +347,21 @@ function enterIdle(machine: Machine, pollAfterMs = 0): Turn {
   )
 }
 
+/**
+ * Asks for steps, once the hub has heard which revision runs: what it offers, and whatever people read there, rests on
+ * that. A hub that cannot be reached with it is not asked either; one that refuses it is.
+ */
+function pollDue(machine: Machine, task: Task): Turn {
+  if (isShown(machine) || !machine.choresStarted) return turn(machine, { wish: 'do', task })
+  return startChore({ ...machine, behindMeta: true }, 'device-meta')
+}
+
 function polled(machine: Machine, step: OfferedStep | undefined, moment: Moment): Turn {
   const { settings, trail, running } = machine
   if (trail === undefined) return enterSync(machine)
   // Numbers of local revisions are this device's own to give.
   if (step && !isLocal(step.rev)) return offer(machine, step, moment)
-  const told = machine.shownRev === running?.rev && machine.askedUserMeta
+  const told = isShown(machine) && machine.askedUserMeta
   if (settings.untilIdle && told) return end(machine, { kind: 'idle', rev: running?.rev })
   return beginLater(machine, { do: 'poll', trail }, settings.pollMs)
 }
@@ -412,9 +437,16 @@ function startChore(machine: Machine, chore: 'user-meta' | 'device-meta'): Turn 
     return turn(machine, { wish: 'wake', timer: chore, afterMs: settings.deviceMetaMs })
   const { id } = me.identity
   if (chore === 'user-meta') return turn(machine, { wish: 'chore', chore: { chore, id } })
+  // One at a time: they must not overtake each other.
+  if (machine.metaOut) return turn(machine)
   const about = aboutOf(machine)
-  return turn({ ...machine, shownRev: running?.rev }, { wish: 'chore', chore: { chore, id, about } })
+  const wanted: Chore = { chore, id, about, afresh: !isShown(machine) }
+  return turn({ ...machine, metaOut: { running } }, { wish: 'chore', chore: wanted })
 }
+
+/** The hub has heard which revision runs. */
+const isShown = ({ shown, running }: Machine): boolean =>
+  shown?.rev === running?.rev && shown?.stateSha === running?.stateSha
 
 /** What the machine itself contributes to device-meta. */
 export function aboutOf({ me, phase, running, online }: Machine): AboutDevice {
@@ -428,8 +460,11 @@ export function aboutOf({ me, phase, running, online }: Machine): AboutDevice {
   }
 }
 
-function choreOver(machine: Machine, input: Extract<Input, { kind: 'chore-over' }>): Turn {
-  const { settings } = machine
+type ChoreOver = Extract<Input, { kind: 'chore-over' }>
+
+function choreOver(before: Machine, input: ChoreOver, moment: Moment): Turn {
+  const { settings } = before
+  const machine = input.chore === 'device-meta' ? { ...before, metaOut: undefined } : before
   // The client was switched off meanwhile; what wakes it again wakes both anew.
   if (!machine.choresStarted && input.chore !== 'figures') return turn(machine)
   switch (input.chore) {
@@ -439,13 +474,24 @@ function choreOver(machine: Machine, input: Extract<Input, { kind: 'chore-over' 
         { wish: 'wake', timer: 'user-meta', afterMs: settings.userMetaMs },
       )
     case 'device-meta':
-      return turn(machine, { wish: 'wake', timer: 'device-meta', afterMs: settings.deviceMetaMs })
+      return andThen(metaOver(machine, before.metaOut, input, moment), (m) =>
+        m.metaOut ? turn(m) : turn(m, { wish: 'wake', timer: 'device-meta', afterMs: settings.deviceMetaMs }),
+      )
     case 'figures': {
       const free = { ...machine, figuresOut: false }
       if (!machine.behindFigures || !machine.task) return turn(free)
       return turn({ ...free, behindFigures: false }, { wish: 'do', task: machine.task })
     }
   }
+}
+
+/** Device-meta has been answered, or not: what it named is known now, and a poll that waited for it may go on. */
+function metaOver(machine: Machine, out: Machine['metaOut'], { failure }: ChoreOver, moment: Moment): Turn {
+  const known = failure ? machine : { ...machine, shown: out?.running }
+  const { task, behindMeta } = known
+  if (!behindMeta || task?.do !== 'poll') return turn(known)
+  if (failure?.kind === 'unreachable') return again(known, failure, moment)
+  return failure ? begin(known, task) : pollDue(known, task)
 }
 
 function contact(machine: Machine, input: Extract<Input, { kind: 'contact' }>): Turn {

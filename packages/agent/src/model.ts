@@ -168,7 +168,13 @@ export type TaskName = Task['do']
 /** Work beside the task. */
 export type Chore =
   | { readonly chore: 'user-meta'; readonly id: string }
-  | { readonly chore: 'device-meta'; readonly id: string; readonly about: AboutDevice }
+  /** `afresh`: also when it is what was said last. */
+  | {
+      readonly chore: 'device-meta'
+      readonly id: string
+      readonly about: AboutDevice
+      readonly afresh: boolean
+    }
   | { readonly chore: 'figures'; readonly trail: string; readonly rev: number; readonly progress: Progress }
 
 /** What the machine itself contributes to device-meta. */
@@ -287,8 +293,13 @@ export interface Machine {
   readonly unanswered: number
   readonly online: boolean
   readonly choresStarted: boolean
-  /** The revision that device-meta last named, and whether user-meta was asked for: a run until idle waits for both. */
-  readonly shownRev: number | undefined
+  /** The revision that the hub has heard of by device-meta; a poll waits for that, and so does a run until idle. */
+  readonly shown: RunningRevision | undefined
+  /** The device-meta on its way, and the revision it names. */
+  readonly metaOut: { readonly running: RunningRevision | undefined } | undefined
+  /** The poll waits until the device-meta on its way has been answered. */
+  readonly behindMeta: boolean
+  /** Whether user-meta was asked for: a run until idle waits for it. */
   readonly askedUserMeta: boolean
   /** The order in the slot. */
   readonly order: Order | undefined

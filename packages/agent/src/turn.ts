@@ -15,21 +15,23 @@ export function andThen(first: Turn, next: (machine: Machine) => Turn): Turn {
   return { machine: second.machine, wishes: [...first.wishes, ...second.wishes] }
 }
 
+const notHeldBack = { behindFigures: false, behindMeta: false } as const
+
 /** Begins a task; the machine waits for its result. */
 export function begin(machine: Machine, task: Task): Turn {
-  return turn({ ...machine, task, failures: 0, behindFigures: false, waiting: false }, { wish: 'do', task })
+  return turn({ ...machine, ...notHeldBack, task, failures: 0, waiting: false }, { wish: 'do', task })
 }
 
 /** Begins a report; waits first for figures that are on their way, so that reports arrive in order. */
 export function beginReport(machine: Machine, task: Task): Turn {
   if (!machine.figuresOut) return begin(machine, task)
-  return turn({ ...machine, task, failures: 0, behindFigures: true, waiting: false })
+  return turn({ ...machine, ...notHeldBack, task, failures: 0, behindFigures: true, waiting: false })
 }
 
 /** Begins a task after a while. */
 export function beginLater(machine: Machine, task: Task, afterMs: number): Turn {
   return turn(
-    { ...machine, task, failures: 0, behindFigures: false, waiting: true },
+    { ...machine, ...notHeldBack, task, failures: 0, waiting: true },
     { wish: 'wake', timer: 'task', afterMs },
   )
 }
