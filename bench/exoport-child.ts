@@ -83,21 +83,22 @@ async function openLink(): Promise<Side> {
       sessions.set(device, live)
       let open = true
       const noPackages = () => Promise.reject(new Error('this house has no packages'))
+      async function next(): Promise<Carried | undefined> {
+        while (open && live.queued === undefined)
+          await new Promise<void>((resolve) => {
+            live.wake = resolve
+          })
+        const queued = live.queued
+        live.queued = undefined
+        return queued
+      }
       return Promise.resolve({
-        nextOfAll: noPackages,
+        next,
+        nextOfAll: next,
         image: noPackages,
         confirmed: noPackages,
         restart: noPackages,
         stepped: noPackages,
-        async next() {
-          while (open && live.queued === undefined)
-            await new Promise<void>((resolve) => {
-              live.wake = resolve
-            })
-          const next = live.queued
-          live.queued = undefined
-          return next
-        },
         settle() {
           settled += 1
           if (settled === sessions.size) allSettled()

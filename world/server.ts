@@ -236,7 +236,7 @@ function mortalStore(store: Store, life: Life, sync: () => Promise<void>): Store
       head: (tenant) => life.gate(() => store.journal.head(tenant)),
       trim: (...asked) => life.gate(() => store.journal.trim(...asked)),
     },
-    onCommit: (listener) => store.onCommit((...news) => life.dead || listener(...news)),
+    onCommit: (listener) => store.onCommit((commit) => life.dead || listener(commit)),
     ping: () => life.gate(() => store.ping()),
     // The stores outlive the house.
     close: async () => {},

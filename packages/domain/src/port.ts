@@ -182,15 +182,19 @@ export interface Journal {
   trim(tenant: TenantId | 'house', before: Instant, limit: number): Promise<number>
 }
 
-/**
- * Told of commits: the tenants whose journals grew, the devices the entries are about, and those of them that somebody else
- * than the device itself did something about (`any`, if not known).
- */
-export type CommitListener = (
-  tenants: ReadonlySet<TenantId | 'house'>,
-  devices: ReadonlySet<DeviceId> | 'any',
-  byOthers: ReadonlySet<DeviceId> | 'any',
-) => void
+/** What a commit, or several, added to journals; `any` where that is not known. */
+export interface Commit {
+  /** Whose journals grew. */
+  readonly tenants: ReadonlySet<TenantId | 'house'>
+  /** The devices that entries are about. */
+  readonly devices: ReadonlySet<DeviceId> | 'any'
+  /** Those of them that somebody else than the device itself did something about. */
+  readonly byOthers: ReadonlySet<DeviceId> | 'any'
+  /** The kinds of the entries. */
+  readonly kinds: ReadonlySet<string> | 'any'
+}
+
+export type CommitListener = (commit: Commit) => void
 
 export interface Store {
   transact<T, R = never>(tenant: TenantId, body: (tx: Tx) => Promise<Result<T, R>>): Promise<Result<T, R>>

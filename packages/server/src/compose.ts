@@ -158,8 +158,8 @@ export async function composeHouse(
     lifeMs: Math.max(config.tokenLife, config.tokenRefresh) * minuteMs,
     shared: isShared(config),
   })
-  store.onCommit((grown) => {
-    if (grown.has('house'))
+  store.onCommit(({ tenants }) => {
+    if (tenants.has('house'))
       tokenKeys.load().catch((error: unknown) => services.log.warn({ err: error }, 'token keys'))
   })
   const guesses = createGuesses({ clock, perMinute: config.guessLimit })

@@ -24,7 +24,7 @@ export async function followJournal(
   let stopped = false
   let news = true
   let wake: () => void = () => {}
-  const unhear = store.onCommit((tenants) => {
+  const unhear = store.onCommit(({ tenants }) => {
     if (!tenants.has(asked.tenant)) return
     news = true
     wake()

@@ -14,6 +14,7 @@ import {
   type Actor,
   type AnyCollection,
   type Collection,
+  type Commit,
   type CommitListener,
   Defect,
   DeviceId,
@@ -315,7 +316,7 @@ export class Listeners {
   }
 
   add(listener: CommitListener): () => void {
-    const own: CommitListener = (tenants, devices, byOthers) => listener(tenants, devices, byOthers)
+    const own: CommitListener = (commit) => listener(commit)
     this.#all.add(own)
     return () => {
       this.#all.delete(own)
@@ -327,26 +328,28 @@ export class Listeners {
     const tenants = new Set<Scope>()
     const devices = new Set<DeviceId>()
     const byOthers = new Set<DeviceId>()
-    for (const { scope, device, byKind, byId } of entries) {
+    const kinds = new Set<string>()
+    for (const { scope, kind, device, byKind, byId } of entries) {
       tenants.add(scope)
+      kinds.add(kind)
       const named = DeviceId.parse(device)
       if (named === undefined) continue
       devices.add(named)
       if (byKind !== 'device' || byId !== named) byOthers.add(named)
     }
-    this.#tell(tenants, devices, byOthers)
+    this.#tell({ tenants, devices, byOthers, kinds })
   }
 
   /** Tells of commits of which only the tenants are known. */
   tellOfAny(tenants: ReadonlySet<Scope>): void {
-    this.#tell(tenants, 'any', 'any')
+    this.#tell({ tenants, devices: 'any', byOthers: 'any', kinds: 'any' })
   }
 
-  #tell(...[tenants, devices, byOthers]: Parameters<CommitListener>): void {
-    if (tenants.size === 0) return
+  #tell(commit: Commit): void {
+    if (commit.tenants.size === 0) return
     for (const listener of [...this.#all])
       try {
-        listener(tenants, devices, byOthers)
+        listener(commit)
       } catch (error) {
         this.#complain(error)
       }

@@ -124,7 +124,7 @@ describe.skipIf(postgres === undefined)(`with ${postgresPackage} (skipped where 
       [ann],
     )
     const heard: string[][] = []
-    stores[1].onCommit((tenants) => heard.push([...tenants]))
+    stores[1].onCommit(({ tenants }) => heard.push([...tenants]))
     await stores[0].transact(ann, async (tx) => {
       tx.journal(entry('late'))
       return ok(undefined)
@@ -179,7 +179,7 @@ describe.skipIf(postgres === undefined)(`with ${postgresPackage} (skipped where 
     const schema = newSchema()
     const stores = [await open(schema), await open(schema)] as const
     const heard = new Set<string>()
-    stores[1].onCommit((tenants) => {
+    stores[1].onCommit(({ tenants }) => {
       for (const tenant of tenants) heard.add(tenant)
     })
     await keep(stores[0], ann, { id: 'x' })
@@ -223,7 +223,7 @@ describe.skipIf(postgres === undefined)(`with ${postgresPackage} (skipped where 
       for (let i = 1; i <= 4; i++) {
         proxy.cutNextCommit(where)
         const heard = new Set<string>()
-        const stop = store.onCommit((tenants) => {
+        const stop = store.onCommit(({ tenants }) => {
           for (const tenant of tenants) heard.add(tenant)
         })
         expect(await Promise.all([increment(store, 'n'), increment(store, 'm')])).toEqual([

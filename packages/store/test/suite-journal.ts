@@ -277,7 +277,7 @@ export function journalSuite(home: Home): void {
 
     test('[ST47] listeners are told the devices the entries are about, or that any may be', async () => {
       const told: ('any' | string[])[] = []
-      store.onCommit((_tenants, devices) => told.push(devices === 'any' ? devices : [...devices]))
+      store.onCommit(({ devices }) => told.push(devices === 'any' ? devices : [...devices]))
       const device = 'd'.repeat(24)
       await store.transact(ann, async (tx) => {
         tx.journal(entry('about nobody'))
@@ -290,9 +290,7 @@ export function journalSuite(home: Home): void {
 
     test('[ST47] listeners are told which devices others than themselves did something about', async () => {
       const told: ('any' | string[])[] = []
-      store.onCommit((_tenants, _devices, byOthers) =>
-        told.push(byOthers === 'any' ? byOthers : [...byOthers].sort()),
-      )
+      store.onCommit(({ byOthers }) => told.push(byOthers === 'any' ? byOthers : [...byOthers].sort()))
       const [quiet, asked] = ['1'.repeat(24), '2'.repeat(24)]
       await store.transact(ann, async (tx) => {
         for (const device of [quiet, asked])
@@ -304,10 +302,21 @@ export function journalSuite(home: Home): void {
       expect(['any', [asked]]).toContainEqual(told[0])
     })
 
+    test('[ST47] listeners are told the kinds of the entries', async () => {
+      const told: ('any' | string[])[] = []
+      store.onCommit(({ kinds }) => told.push(kinds === 'any' ? kinds : [...kinds].sort()))
+      await store.transact(ann, async (tx) => {
+        for (const kind of ['b', 'a', 'b']) tx.journal(entry(kind))
+        return ok(undefined)
+      })
+      await until(() => told.length > 0)
+      expect(['any', ['a', 'b']]).toContainEqual(told[0])
+    })
+
     test('[ST46] listeners hear of commits with entries, after they can be read', async () => {
       const heard: string[][] = []
       const read: Promise<number>[] = []
-      const stop = store.onCommit((tenants) => {
+      const stop = store.onCommit(({ tenants }) => {
         heard.push([...tenants].sort())
         read.push(follow(store, ann).then((entries) => entries.length))
       })

@@ -115,7 +115,7 @@ export function createExchange(needs: ExchangeNeeds) {
   // A commit that leaves something to send, or members to ask, is followed up at once; the chores find what is left over.
   const pressed = new Set<TenantId>()
   let following = false
-  const unhear = store.onCommit((tenants) => {
+  const unhear = store.onCommit(({ tenants }) => {
     for (const tenant of tenants) if (tenant !== 'house') pressed.add(tenant)
     if (following || pressed.size === 0) return
     following = true
@@ -250,7 +250,7 @@ function nextCommit(store: Store, tenant: TenantId, ms: number) {
   let stop: () => void = () => {}
   const heard = new Promise<boolean>((resolve) => {
     const timer = setTimeout(() => done(false), Math.max(0, ms))
-    const unhear = store.onCommit((tenants) => tenants.has(tenant) && done(true))
+    const unhear = store.onCommit(({ tenants }) => tenants.has(tenant) && done(true))
     function done(news: boolean): void {
       clearTimeout(timer)
       unhear()

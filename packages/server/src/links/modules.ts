@@ -36,18 +36,19 @@ export function createDeviceModules({
   readonly store: Store
   readonly schemas: SchemaRoom
 }) {
-  // A group's call asks the same of thousands of devices between two commits: which set a membership is of, and its
-  // module, stay as they are until the next one.
+  // A group's call asks the same of thousands of devices, again and again: what modules they have stays as it is while
+  // nothing but transactions is committed.
+  const heldModules = new Map<TenantId, Map<string, Promise<DeviceModule | undefined>>>()
   const heldSets = new Map<TenantId, Map<GroupId, Promise<ConfigurationSet | undefined>>>()
   const heldSchemas = new Map<TenantId, Map<string, Promise<OpenSchema | undefined>>>()
-  store.onCommit((tenants) => {
-    for (const tenant of tenants) {
-      if (tenant === 'house') heldSchemas.clear()
-      else {
-        heldSets.delete(tenant)
-        heldSchemas.delete(tenant)
+  const all = [heldModules, heldSets, heldSchemas]
+  store.onCommit(({ tenants, kinds }) => {
+    if (kinds !== 'any' && [...kinds].every((kind) => kind.startsWith('transaction.'))) return
+    for (const tenant of tenants)
+      for (const held of all) {
+        if (tenant === 'house') held.clear()
+        else held.delete(tenant)
       }
-    }
   })
 
   function setOf(tenant: TenantId, group: GroupId): Promise<ConfigurationSet | undefined> {
@@ -59,13 +60,23 @@ export function createDeviceModules({
   }
 
   /** The device's module of a name; the first set by name gives it where several do. */
-  async function moduleOf(
+  function moduleOf(
     tenant: TenantId,
     device: DeviceId,
     name: string,
     within?: Reader,
   ): Promise<DeviceModule | undefined> {
     // A body sees what it has written itself, so nothing that was read before helps it.
+    if (within) return lookUp(tenant, device, name, within)
+    return held(heldModules, tenant, `${device} ${name}`, () => lookUp(tenant, device, name))
+  }
+
+  async function lookUp(
+    tenant: TenantId,
+    device: DeviceId,
+    name: string,
+    within?: Reader,
+  ): Promise<DeviceModule | undefined> {
     const reader = within ?? store.read(tenant)
     for (const row of await packagesOf(reader, device)) {
       if (!row.installed) continue
@@ -102,8 +113,8 @@ export function createDeviceModules({
   return { moduleOf, find }
 }
 
-/** Things remembered of one tenant at most. */
-const heldMax = 1000
+/** Things of a kind remembered of one tenant at most. */
+const heldMax = 20_000
 
 function held<K, V>(
   all: Map<TenantId, Map<K, Promise<V>>>,
@@ -118,7 +129,11 @@ function held<K, V>(
   if (own.size >= heldMax) own.clear()
   const reading = read()
   own.set(key, reading)
-  reading.catch(() => own.delete(key))
+  // What is not there may be on its way from another process.
+  reading.then(
+    (found) => found === undefined && own.delete(key),
+    () => own.delete(key),
+  )
   return reading
 }
 

@@ -171,7 +171,7 @@ export function createSessions(needs: SessionsNeeds) {
   const byDevice = new Map<DeviceId, Live>()
 
   // What a session did itself brings it nothing new.
-  const unhear = store.onCommit((_tenants, _devices, byOthers) => {
+  const unhear = store.onCommit(({ byOthers }) => {
     if (byOthers === 'any') for (const live of byDevice.values()) wake(live)
     else
       for (const device of byOthers) {

@@ -19,7 +19,7 @@ export function createDeviceViews(store: Store) {
     byName.clear()
     namesOf.clear()
   }
-  store.onCommit((_tenants, devices) => {
+  store.onCommit(({ devices }) => {
     commits += 1
     if (devices === 'any') return forgetAll()
     for (const device of devices) {

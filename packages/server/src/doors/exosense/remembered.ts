@@ -25,7 +25,7 @@ export function createRemembered({ store, env }: Pick<House, 'store' | 'env'>) {
     callers.clear()
     accounts.clear()
   }
-  store.onCommit((tenants) => {
+  store.onCommit(({ tenants }) => {
     if (tenants.has('house')) forget()
   })
 

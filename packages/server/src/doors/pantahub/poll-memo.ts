@@ -49,7 +49,7 @@ export function createPollMemo(
   /** Counts commits: a question asked before the newest one is not remembered. */
   let commits = 0
   const askedAt = new WeakMap<IncomingMessage, number>()
-  house.store.onCommit((_tenants, devices) => {
+  house.store.onCommit(({ devices }) => {
     commits += 1
     if (devices === 'any') forgotAllAt = commits
     else for (const device of devices) memos.delete(device)
