@@ -57,11 +57,13 @@ export interface WorldDevice {
   flash(): void
   /** Dies within its next so many awaits. */
   doom(gates: number): void
-  /** Takes that back, and whatever its temperament has in store. */
+  /** Takes that back, and whatever its temperament has in store; one that is off is turned on. */
   spare(): void
   /** Asks it to stop, and starts it again once it has. */
   restart(): void
-  /** Ends of a run that nobody asked for. */
+  /** When it last booted something that ends the machine; it can say nothing then. */
+  readonly troubledAt: number
+  /** Ends of a run that nobody asked for, and what no boot brought it back from. */
   readonly faults: readonly string[]
 }
 
@@ -88,8 +90,13 @@ export const goalsMs = 20_000
 const bootTroubleMs = 4000
 /** At most so many things are done on the way to that. */
 const bootTroubleGates = 60
-/** Somebody looks after a machine that hangs so many times later than after one that died. */
-const hangsLonger = 4
+/** A machine that hangs is reset by its own watchdog, and by nobody else. Milliseconds. */
+const watchdogMs = 20_000
+/**
+ * So often at most one revision may end the machine before the device is back on the one before, by itself. Each such
+ * boot gives the agent as long as luck has it: half of them suffice to note the trial, or to roll back.
+ */
+const troubledBootsMost = 25
 /** In calm times somebody stands beside it: it is turned on again so soon, at most. Milliseconds. */
 const calmDownMs = 2000
 
@@ -112,6 +119,10 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
   let spared = false
   let present: { life: Life; stop: AbortController; hangs: boolean } | undefined
   let offForMs: number | undefined
+  /** Takes back that it is turned on again, of one that is off. */
+  let callOff: (() => void) | undefined
+  /** How often which revision has ended the machine, since the last that did not. */
+  const troubled = { folder: '', boots: 0, at: 0 }
   let id: string | undefined
   let label: WorldDevice['label']
   let owned = false
@@ -135,10 +146,8 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
   function afterDeath(how: 'power' | 'process', hung: boolean): void {
     present = undefined
     line.breakAll('the device is gone')
-    const downMs = spared
-      ? deaths.between(1, calmDownMs)
-      : deaths.between(1, needs.downMs) * (hung ? hangsLonger : 1)
-    clock.after(offForMs ?? downMs, start)
+    const downMs = hung ? watchdogMs : deaths.between(1, spared ? calmDownMs : needs.downMs)
+    callOff = clock.after(offForMs ?? downMs, start)
     offForMs = undefined
     if (how === 'power') {
       machine.powerOff()
@@ -155,6 +164,12 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
     const trouble = typeof run === 'object' && run !== null && 'boot' in run ? run.boot : undefined
     if (trouble === undefined || life.dead || !present) return
     tell(`${name} boots an image that ${trouble}`)
+    const folder = (await disk.raw.readLink('current')) ?? ''
+    troubled.boots = folder === troubled.folder ? troubled.boots + 1 : 1
+    troubled.folder = folder
+    troubled.at = clock.now()
+    if (troubled.boots > troubledBootsMost)
+      faults.push(`[W17] ${name} has booted what ${trouble} ${troubled.boots} times: ${folder}`)
     present.hangs = trouble === 'bricks'
     life.doom(deaths.between(1, bootTroubleGates), deaths.pick(['before', 'after']))
     clock.after(deaths.between(1, bootTroubleMs), () => present?.life === life && life.die())
@@ -162,6 +177,8 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
 
   function start(): void {
     if (present) return
+    callOff?.()
+    callOff = undefined
     const number = ++lives
     const life = createLife(number, () => {
       const hung = present?.hangs === true
@@ -220,14 +237,14 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
       tell(`${name} ends: ${outcome.kind}`)
       const anew = outcome.kind === 'restart'
       if (!anew && outcome.kind !== 'stopped')
-        faults.push(`${name} ended by itself: ${JSON.stringify(outcome)}`)
+        faults.push(`[W7] ${name} ended by itself: ${JSON.stringify(outcome)}`)
       present = undefined
       // Starting anew may mean that the whole machine does, and not every machine syncs its disk before.
       if (anew && deaths.chance(0.3)) {
         machine.powerOff()
         void disk.powerCut(deaths)
       }
-      clock.after(deaths.between(1, anew ? 50 : spared ? calmDownMs : needs.downMs), start)
+      callOff = clock.after(deaths.between(1, anew ? 50 : spared ? calmDownMs : needs.downMs), start)
     })
   }
 
@@ -277,6 +294,9 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
     get state() {
       return state
     },
+    get troubledAt() {
+      return troubled.at
+    },
     get lives() {
       return lives
     },
@@ -309,6 +329,9 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
       cutting = false
       spared = true
       present?.life.spare()
+      if (!callOff) return
+      callOff()
+      callOff = clock.after(deaths.between(1, calmDownMs), start)
     },
     restart: () => present?.stop.abort(),
     faults,

@@ -47,7 +47,7 @@ export function createPolls(now: () => number): Polls {
 
   function silence(device: WorldDevice): string | undefined {
     if (!calm) return undefined
-    const ms = now() - Math.max(calm.since, heardAt.get(device) ?? 0)
+    const ms = now() - Math.max(calm.since, heardAt.get(device) ?? 0, device.troubledAt)
     return ms > calm.mostMs
       ? `[W16] ${device.name} neither asked nor reported for ${(ms / 1000).toFixed(0)} s, at most ${calm.mostMs / 1000} s are right`
       : undefined
@@ -65,20 +65,27 @@ export function createPolls(now: () => number): Polls {
       else lateLast.delete(path)
     },
     learnt({ device, tenant, journal }, { method, path, body }, { status, body: answer }) {
-      if (status !== 200) return
       const [, id] = stepsPath.exec(path) ?? []
       // Asked again in the midst of an update, it is no poll.
       if (method === 'GET' && id !== undefined && id === device.id && device.state === 'idle') {
         heard(device)
+        if (status !== 200) return
         const offered: unknown = JSON.parse(answer.toString())
         if (calm && Array.isArray(offered) && offered.length === 0) restedAt.set(device, now())
         const truth = device.disk.history.at(-1)
-        polled.push({ device, tenant, journal, id, truth, metaLate: lateLast.has(`/devices/${id}/device-meta`) })
+        polled.push({
+          device,
+          tenant,
+          journal,
+          id,
+          truth,
+          metaLate: lateLast.has(`/devices/${id}/device-meta`),
+        })
       }
       const [, of, rev] = reportPath.exec(path) ?? []
       if (method === 'PUT' && of !== undefined && of === device.id) {
         heard(device)
-        if (lateLast.has(path)) return
+        if (status !== 200 || lateLast.has(path)) return
         const { status: word } = JSON.parse(body.toString()) as { readonly status: string }
         reported.push({ device, tenant, journal, id: of, rev: Number(rev), status: word })
       }

@@ -70,7 +70,7 @@ export const tempers = {
     months: true,
   },
   brick: {
-    about: 'some of its revisions hang the machine when they boot; somebody cuts the power much later',
+    about: 'some of its revisions hang the machine when they boot, until its watchdog resets it',
     driver: 'process',
     misfortunes: { ...usual, doom: 2 },
     often: 0.6,

@@ -103,7 +103,8 @@ export async function knownAtPoll(
   if (device.temper !== 'liar') {
     if (view.newest?.rev !== truth.rev || view.newest.stateSha !== truth.stateSha)
       broken.push(`${about} ran ${named(truth)}, the server said ${named(view.newest)}`)
-    else if (view.proofOf(view.newest) === 'claimed') broken.push(`${about} ran ${truth.rev}, which nobody had seen`)
+    else if (view.proofOf(view.newest) === 'claimed')
+      broken.push(`${about} ran ${truth.rev}, which nobody had seen`)
     for (const step of view.trail)
       if (step.rev <= truth.rev && view.isOpen(step))
         broken.push(`${about} ran ${truth.rev}, and step ${step.rev} was open (${step.status})`)
@@ -148,7 +149,8 @@ export async function converged(
   const { trail, newest, stateOf, reasonOf, isOpen } = view
   const broken: string[] = []
   for (const step of trail)
-    if (isOpen(step)) broken.push(`${about}: step ${step.rev} has not ended (${step.status}, ${stateOf(step)})`)
+    if (isOpen(step))
+      broken.push(`${about}: step ${step.rev} has not ended (${step.status}, ${stateOf(step)})`)
     else if (stateOf(step) !== 'done' && (reasonOf(step) ?? '') === '')
       broken.push(`${about}: step ${step.rev} is ${stateOf(step)} and nobody said why`)
   if (!newest) return [...broken, `${about}: nothing is done`]
@@ -186,4 +188,3 @@ async function runsWhatItSays({ name, driver, disk, machine }: WorldDevice): Pro
     ? []
     : [`[W13] ${name} is to run ${wanted.join(' ')}, and runs ${running.join(' ')}`]
 }
-

@@ -13,13 +13,7 @@ import type { AgentConfig } from '@waymark/agent'
 import { createAccount, Instant, type Principal, type TenantId, unclaimedTenant } from '@waymark/domain'
 import { createWorldClock } from './clock.ts'
 import { createDevice, goalsMs, type WorldDevice } from './device.ts'
-import {
-  acknowledged,
-  committedInOrder,
-  foldsToRecords,
-  provedAndDone,
-  watchJournal,
-} from './invariants.ts'
+import { acknowledged, committedInOrder, foldsToRecords, provedAndDone, watchJournal } from './invariants.ts'
 import { createLedger, createSecrets, shaOf } from './ledger.ts'
 import { createLuck, type Luck } from './luck.ts'
 import { createNetwork, fair, type Line } from './network.ts'
@@ -318,7 +312,7 @@ async function play(seed: string, profile: TemperName | undefined, folder: strin
   // In calm weather nobody is silent for longer than its pause, and what one step takes beside reports: goals, a trial.
   const silenceMost = pace.pollMs + pace.commitDelayMs + goalsMs + 2 * pace.patienceMs
   // What is still on its way arrives, and what is down comes up.
-  await clock.run(clock.now() + 2 * pace.patienceMs + pace.downMs)
+  await clock.run(clock.now() + 2 * pace.patienceMs)
   await clock.run(clock.now() + 20 * pace.patienceMs, () => built === deviceCount)
   await everyone('claimed all devices', (operator) => operator.claimAll(calm.signal))
   await converge()
@@ -379,7 +373,7 @@ async function play(seed: string, profile: TemperName | undefined, folder: strin
         counts.revisions += disk.history.length
       }
       for (const what of device.machine.faults) fault(`[W13] ${device.name}: ${what}`)
-      for (const what of device.faults) fault(`[W7] ${what}`)
+      for (const what of device.faults) fault(what)
       counts.deviceDeaths += device.lives - 1
     }
   }

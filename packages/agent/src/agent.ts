@@ -46,6 +46,7 @@ import type {
   SystemFacts,
   Transport,
 } from './ports.ts'
+import { createRoomyDisk } from './room.ts'
 import { runLevelOf } from './run-level.ts'
 import { suspendMark } from './try-mark.ts'
 import { createDebugFiles } from './walk/debug-files.ts'
@@ -143,7 +144,8 @@ export function createAgent(config: AgentConfig, ports: AgentPorts): Agent {
 }
 
 async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal): Promise<Outcome> {
-  const { clock, disk, luck } = ports
+  const { clock, luck } = ports
+  const disk = createRoomyDisk(ports.disk, config.spareBytes)
   const { controller: halt, unlink } = linkedController(outer)
   const { signal } = halt
   const inputs: Input[] = [{ kind: 'start' }]
@@ -220,6 +222,7 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
     { ...config, startId },
     {
       ...ports,
+      disk,
       factory: ports.factory,
       hub,
       driver,
@@ -235,7 +238,7 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
       mode: machine.remote ? 'remote' : 'local',
       ...(ports.control ? { own: await readOwnMeta(disk) } : {}),
     })
-  const chores = createChores(metaNow, config, ports, hub, tell, override)
+  const chores = createChores(metaNow, config, disk, hub, tell, override)
   const timers = new Map<TimerName, AbortController>()
 
   function wake(timer: TimerName, afterMs: number): void {
@@ -364,7 +367,7 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
 function createChores(
   metaNow: (about: AboutDevice) => Promise<Meta>,
   { patienceMs, deviceMetaMs }: AgentConfig,
-  { disk }: AgentPorts,
+  disk: Disk,
   hub: ReturnType<typeof createHub>,
   tell: (event: AgentEvent) => void,
   override: (userMeta: Meta) => void,

@@ -13,10 +13,11 @@ import type { AgentEvent } from './events.ts'
 import { readFactory } from './factory.ts'
 import type { Answer, Hub, Identity } from './hub.ts'
 import { keepAttempt, keepFinals, readAttempt, readFinals } from './keep.ts'
-import type { Failure, Final, Input, Needed, Results, Task, TaskName } from './model.ts'
+import type { Attempt, Failure, Final, Input, Needed, Results, Task, TaskName } from './model.ts'
 import { objectPath, type Pool } from './pool.ts'
-import type { Clock, Disk, FactoryFolder, Luck, Passage, Revision, RevisionDriver } from './ports.ts'
+import type { Clock, FactoryFolder, Luck, Passage, Revision, RevisionDriver } from './ports.ts'
 import { objectsOf, revisionOf } from './revision.ts'
+import type { RoomyDisk } from './room.ts'
 import { forgetMark, judgeMark, keepMark, readMark, type TryMark } from './try-mark.ts'
 import { finalOf } from './update.ts'
 import type { ObjectRecord } from './wire.ts'
@@ -24,7 +25,7 @@ import type { ObjectRecord } from './wire.ts'
 /** What tasks are carried out with. */
 export interface CarryPorts {
   readonly hub: Hub
-  readonly disk: Disk
+  readonly disk: RoomyDisk
   readonly factory: FactoryFolder | undefined
   readonly driver: RevisionDriver
   readonly pool: Pool
@@ -41,7 +42,7 @@ export interface CarrySettings extends DownloadSettings {
   /** An identity from the settings counts as claimed and is never replaced. */
   readonly identity: Identity | undefined
   readonly joinToken: string | undefined
-  /** Bytes left free beside what an update needs. */
+  /** Bytes left free beside what an update needs, held by a file that is given up for what has to be written. */
   readonly spareBytes: number
   /** Names this run in the evidence of steps it finds half-way. */
   readonly startId?: string
@@ -77,6 +78,7 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
       : await readIdentity(disk)
     hub.identify(stored?.identity)
     await settleNames()
+    await disk.refill()
     finals = await readFinals(disk)
     await ports.book.load()
     const trying = await settleMark()
@@ -169,14 +171,24 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
     ports.tell({ event: 'error', rev, status: 'ERROR', message: why, running: back?.rev })
   }
 
-  /** Keeps the last words; a disk without room is first cleared of what neither runs nor ran before. */
-  async function keepWords(): Promise<void> {
+  const keepWords = (): Promise<void> => cleared(() => keepFinals(disk, finals))
+
+  /** Writes what has to be written; a disk without room is first cleared of what neither runs nor ran before. */
+  async function cleared(write: () => Promise<void>): Promise<void> {
     try {
-      await keepFinals(disk, finals)
+      await write()
     } catch {
       await driver.forgetOld()
-      await keepFinals(disk, finals)
+      await write()
     }
+  }
+
+  /** What another attempt has left is of no use to this one, and may be what leaves it no room. */
+  async function keepNewAttempt(attempt: Attempt): Promise<void> {
+    const before = await readAttempt(disk)
+    await cleared(() => keepAttempt(disk, attempt))
+    if (before?.rev !== attempt.rev || before.stateSha !== attempt.stateSha)
+      await driver.forgetOld().catch(() => undefined)
   }
 
   async function installFactory(): Promise<Results['install-factory']> {
@@ -457,7 +469,10 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
       driver.trials?.end()
     }
     // The hub has heard it, so nothing will ask for the older revisions again.
-    if (final.sent) await driver.forgetOld().catch(() => undefined)
+    if (final.sent) {
+      await driver.forgetOld().catch(() => undefined)
+      await disk.refill()
+    }
     return null
   }
 
@@ -491,7 +506,7 @@ export function createCarrier(settings: CarrySettings, ports: CarryPorts) {
       case 'confirm':
         return did(task.do, value(await hub.openSteps(task.trail, signal))[0])
       case 'keep-attempt':
-        await keepAttempt(disk, task.attempt)
+        await keepNewAttempt(task.attempt)
         return did(task.do, null)
       case 'report':
         return did(task.do, value(await hub.report(task.trail, task.rev, task.progress, signal)))

@@ -227,8 +227,9 @@ export const agentSettings: readonly AgentSetting[] = [
   {
     key: 'storage.spare',
     kind: 'count',
-    fallback: '0',
-    about: 'bytes to be left free beside what an update needs',
+    fallback: '262144',
+    about:
+      'bytes that updates and logs leave free, kept in a file that is given up when state has to be written; 0: none',
   },
   {
     key: 'control',

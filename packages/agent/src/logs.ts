@@ -8,6 +8,7 @@
  */
 import type { HubFailure } from './hub.ts'
 import type { Disk } from './ports.ts'
+import { isNoSpace } from './room.ts'
 import { asObject, type LogEntry } from './wire.ts'
 
 /** Bounds. Sizes in bytes. */
@@ -61,6 +62,8 @@ const nameOf = (number: number): string => `${String(number).padStart(10, '0')}.
 export function createLogSpool(disk: Disk): LogSpool {
   let files: number[] | undefined
   let size = 0
+  /** Lines that were dropped and not yet told of. */
+  let unsaid = 0
   let turn: Promise<unknown> = Promise.resolve()
 
   /** One at a time: adding and draining never touch a file together. */
@@ -92,16 +95,36 @@ export function createLogSpool(disk: Disk): LogSpool {
       lost += (await read(oldest)).length
       await disk.remove(`${folder}/${nameOf(oldest)}`)
     }
+    lost += unsaid
+    unsaid = 0
     const msg =
       entry.msg.length > logLimits.lineBytes ? `${entry.msg.slice(0, logLimits.lineBytes)}…` : entry.msg
     const said = lost > 0 ? `${JSON.stringify(lossOf(entry, lost))}\n` : ''
     const bytes = new TextEncoder().encode(`${said}${JSON.stringify({ ...entry, msg })}\n`)
-    const file = await disk.open(`${folder}/${nameOf(list.at(-1) ?? 1)}`, { append: true })
+    if (!(await append(bytes, list.at(-1) ?? 1))) {
+      // Without room the oldest lines make room for the newest; the newest is dropped only when it stands alone.
+      const oldest = list.length > 1 ? list.shift() : undefined
+      unsaid = lost + (oldest === undefined ? 1 : (await read(oldest)).length)
+      if (oldest === undefined) return
+      await disk.remove(`${folder}/${nameOf(oldest)}`)
+      return addInTurn(entry)
+    }
+  }
+
+  /** False: there is no room. */
+  async function append(bytes: Uint8Array, number: number): Promise<boolean> {
     try {
-      await file.write(bytes)
-      size += bytes.length
-    } finally {
-      await file.close()
+      const file = await disk.open(`${folder}/${nameOf(number)}`, { append: true })
+      try {
+        await file.write(bytes)
+        size += bytes.length
+      } finally {
+        await file.close()
+      }
+      return true
+    } catch (cause) {
+      if (!isNoSpace(cause)) throw cause
+      return false
     }
   }
 

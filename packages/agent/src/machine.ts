@@ -156,9 +156,8 @@ function did(machine: Machine, input: Extract<Input, { kind: 'did' }>, moment: M
     case 'return-to-factory':
       return announce({ ...machine, running: input.result, finals: [], attempt: undefined, trial: undefined })
     case 'announce':
-      // What was said before this trail began is no word on it.
       return begin(
-        { ...machine, shown: undefined, phase: { state: 'sync', announced: true, failures: 0 } },
+        { ...machine, phase: { state: 'sync', announced: true, failures: 0 } },
         { do: 'list-trails' },
       )
     case 'poll':
@@ -331,7 +330,9 @@ function enterIdle(machine: Machine, pollAfterMs = 0): Turn {
   if (!machine.remote) return restLocally(machine)
   if (!me || trail === undefined) return enterRegister(machine)
   const before = machine.phase.state
-  const resting: Machine = { ...machine, phase: { state: 'idle' } }
+  // A trail may have begun anew meanwhile: what was said before is no word on it, nor what is on its way.
+  const unheard = { shown: undefined, metaOut: machine.metaOut && { running: undefined } }
+  const resting: Machine = { ...machine, ...(before === 'sync' ? unheard : {}), phase: { state: 'idle' } }
   const shown = showState(resting, before)
   const synced =
     before === 'sync'

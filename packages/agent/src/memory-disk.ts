@@ -205,13 +205,18 @@ export function createMemoryDisk({ capacityBytes = Number.MAX_SAFE_INTEGER, link
     },
     powerCut(luck) {
       life++
-      root = afterCut(root, luck, new Map()) as FolderNode
+      const left = afterCut(root, luck, new Map()) as FolderNode
+      // Room that names taken away had left, and others have filled since, was given for good: so were the names.
+      root =
+        usedBytes(left, new Set()) <= capacityBytes
+          ? left
+          : (afterCut(root, luck, new Map(), true) as FolderNode)
     },
   }
 }
 
-/** What a power cut leaves of a node; a file with two names stays one file. */
-function afterCut(node: Node, luck: Luck, done: Map<Node, Node>): Node {
+/** What a power cut leaves of a node; a file with two names stays one file. `named`: no change of a name is lost. */
+function afterCut(node: Node, luck: Luck, done: Map<Node, Node>, named = false): Node {
   const known = done.get(node)
   if (known) return known
   if (node.kind === 'link') return node
@@ -230,9 +235,13 @@ function afterCut(node: Node, luck: Luck, done: Map<Node, Node>): Node {
   // None, all, or the first of what was changed since the last sync.
   const draw = luck.next()
   const count =
-    draw < 0.4 ? 0 : draw < 0.7 ? node.changes.length : Math.floor(luck.next() * node.changes.length)
+    draw < 0.4 && !named
+      ? 0
+      : draw < 0.7 || named
+        ? node.changes.length
+        : Math.floor(luck.next() * node.changes.length)
   for (const [name, each] of node.changes.slice(0, count)) change(names, name, each)
-  const left = new Map([...names].map(([name, each]) => [name, afterCut(each, luck, done)]))
+  const left = new Map([...names].map(([name, each]) => [name, afterCut(each, luck, done, named)]))
   return { kind: 'folder', names: left, safe: new Map(left), changes: [] }
 }
 

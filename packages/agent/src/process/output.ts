@@ -53,7 +53,9 @@ export function createOutput(disk: Disk, log: (entry: LogEntry) => Promise<void>
     tails.set(name, tail)
     const lvl = from === 'err' ? 'WARN' : 'INFO'
     // A log that cannot be written must not stop the container, nor the agent.
-    await keep(name, `${lines.join('\n')}\n`).catch(() => undefined)
+    await keep(name, `${lines.join('\n')}\n`).catch(() =>
+      disk.remove(`${folder}/${name}/1.log`).catch(() => {}),
+    )
     for (const msg of lines)
       await log({ src: from === 'err' ? 'stderr' : 'stdout', msg, lvl, tsec: 0, tnano: 0, rev, plat: name })
   }
