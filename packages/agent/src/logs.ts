@@ -92,7 +92,7 @@ export function createLogSpool(disk: Disk): LogSpool {
     let lost = 0
     while (list.length > logLimits.files) {
       const oldest = list.shift() ?? 0
-      lost += (await read(oldest)).length
+      lost += lostWith(await read(oldest))
       await disk.remove(`${folder}/${nameOf(oldest)}`)
     }
     lost += unsaid
@@ -104,7 +104,7 @@ export function createLogSpool(disk: Disk): LogSpool {
     if (!(await append(bytes, list.at(-1) ?? 1))) {
       // Without room the oldest lines make room for the newest; the newest is dropped only when it stands alone.
       const oldest = list.length > 1 ? list.shift() : undefined
-      unsaid = lost + (oldest === undefined ? 1 : (await read(oldest)).length)
+      unsaid = lost + (oldest === undefined ? 1 : lostWith(await read(oldest)))
       if (oldest === undefined) return
       await disk.remove(`${folder}/${nameOf(oldest)}`)
       return addInTurn(entry)
@@ -178,9 +178,19 @@ export function createLogSpool(disk: Disk): LogSpool {
   }
 }
 
+const lossWords = 'lines of log were dropped: there was no room for more until they could be sent'
+
+/** How many lines are lost with these: where one of them tells of others, those are lost once more. */
+function lostWith(entries: readonly LogEntry[]): number {
+  return entries.reduce((sum, { src, msg }) => {
+    const told = src === 'agent' && msg.endsWith(lossWords) ? Number.parseInt(msg, 10) : 1
+    return sum + told
+  }, 0)
+}
+
 /** What stands in place of lines that are gone. */
 function lossOf({ tsec, tnano, rev }: LogEntry, lost: number): LogEntry {
-  const msg = `${lost} lines of log were dropped: there was no room for more until they could be sent`
+  const msg = `${lost} ${lossWords}`
   return { src: 'agent', msg, lvl: 'WARN', tsec, tnano, rev, plat: 'waymark' }
 }
 

@@ -445,9 +445,12 @@ function startChore(machine: Machine, chore: 'user-meta' | 'device-meta'): Turn 
   return turn({ ...machine, metaOut: { running } }, { wish: 'chore', chore: wanted })
 }
 
-/** The hub has heard which revision runs. */
-const isShown = ({ shown, running }: Machine): boolean =>
-  shown?.rev === running?.rev && shown?.stateSha === running?.stateSha
+/** The hub has heard which revision runs, and nothing on its way says otherwise. */
+function isShown({ shown, running, metaOut }: Machine): boolean {
+  const isIt = (one: typeof shown): boolean =>
+    one?.rev === running?.rev && one?.stateSha === running?.stateSha
+  return isIt(shown) && (!metaOut || isIt(metaOut.running))
+}
 
 /** What the machine itself contributes to device-meta. */
 export function aboutOf({ me, phase, running, online }: Machine): AboutDevice {
@@ -488,7 +491,8 @@ function choreOver(before: Machine, input: ChoreOver, moment: Moment): Turn {
 
 /** Device-meta has been answered, or not: what it named is known now, and a poll that waited for it may go on. */
 function metaOver(machine: Machine, out: Machine['metaOut'], { failure }: ChoreOver, moment: Moment): Turn {
-  const known = failure ? machine : { ...machine, shown: out?.running }
+  // What got no answer may have arrived or not; what was refused will be refused again.
+  const known = { ...machine, shown: failure?.kind === 'unreachable' ? undefined : out?.running }
   const { task, behindMeta } = known
   if (!behindMeta || task?.do !== 'poll') return turn(known)
   if (failure?.kind === 'unreachable') return again(known, failure, moment)

@@ -131,6 +131,61 @@ test('[AG12] an announce that fails again and again is made ever more slowly, th
   expect(pauses).toEqual([750, 1500, 3000, 6000, 12_000, 24_000, 45_000, 45_000])
 })
 
+describe('[AG45] the hub hears which revision runs before it is asked what comes next', () => {
+  const unreachable = { kind: 'unreachable', detail: 'silence' } as const
+  const metas = ({ wishes }: Pick<ReturnType<typeof player>, 'wishes'>) =>
+    wishes.filter((wish) => wish.wish === 'chore' && wish.chore.chore === 'device-meta')
+  /** A machine whose next poll is due, after another revision has come into force. */
+  const withNews = () => {
+    const play = resting({ running: { rev: 2, stateSha: 'ef'.repeat(32) } })
+    play.tell({ kind: 'did', task: 'poll', result: undefined })
+    return play.tell({ kind: 'timer', timer: 'task' })
+  }
+
+  test('nothing new: the poll goes out alone', () => {
+    const play = resting()
+    play.tell({ kind: 'did', task: 'poll', result: undefined })
+    play.tell({ kind: 'timer', timer: 'task' })
+    expect(play.task()?.do).toBe('poll')
+    expect(metas(play)).toEqual([])
+  })
+  test('another revision: the poll waits for device-meta, and only once', () => {
+    const play = withNews()
+    expect(play.task()).toBe(undefined)
+    expect(metas(play)).toMatchObject([{ chore: { about: { rev: 2 }, afresh: true } }])
+    play.tell({ kind: 'timer', timer: 'device-meta' })
+    expect(metas(play)).toEqual([])
+    play.tell({ kind: 'chore-over', chore: 'device-meta' })
+    expect(play.task()?.do).toBe('poll')
+    play.tell({ kind: 'did', task: 'poll', result: undefined })
+    expect(play.tell({ kind: 'timer', timer: 'task' }).task()?.do).toBe('poll')
+  })
+  test('without an answer both are tried again after a pause; a refusal lets the poll go on', () => {
+    const play = withNews()
+    play.tell({ kind: 'chore-over', chore: 'device-meta', failure: unreachable })
+    expect(play.task()).toBe(undefined)
+    play.tell({ kind: 'timer', timer: 'task' })
+    expect(play.task()).toBe(undefined)
+    expect(metas(play).length).toBe(1)
+    const refused = { kind: 'refused', call: 'device-meta', status: 400, detail: '' } as const
+    play.tell({ kind: 'chore-over', chore: 'device-meta', failure: refused })
+    expect(play.task()?.do).toBe('poll')
+  })
+  test('back on what was told last, with another word on its way or lost: it is told again', () => {
+    const play = resting({ running: { rev: 2, stateSha: 'ef'.repeat(32) } })
+    play.tell({ kind: 'timer', timer: 'device-meta' })
+    play.machine = { ...play.machine, running }
+    play.tell({ kind: 'did', task: 'poll', result: undefined })
+    play.tell({ kind: 'timer', timer: 'task' })
+    expect(play.task()).toBe(undefined)
+    play.tell({ kind: 'chore-over', chore: 'device-meta', failure: unreachable })
+    play.tell({ kind: 'timer', timer: 'task' })
+    expect(metas(play)).toMatchObject([{ chore: { about: { rev: 1 }, afresh: true } }])
+    play.tell({ kind: 'chore-over', chore: 'device-meta' })
+    expect(play.task()?.do).toBe('poll')
+  })
+})
+
 describe('[AG36] an update that was carried out is concluded, offered or not', () => {
   const attempt = { ...running, retries: 2 }
   const said: Final = {
