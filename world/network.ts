@@ -52,6 +52,8 @@ export interface NetworkNeeds {
    * it has given it up.
    */
   heard(line: Line, asked: Asked, answered: Answered, late: boolean): void
+  /** Somebody on the way answers in the server's place. */
+  instead?(asked: Asked): Answered | undefined
   /** A request reaches the server. */
   arrived(line: Line, asked: Asked): void
   /** A whole reply has reached whoever asked: from now on they rely on it. */
@@ -217,6 +219,8 @@ export function createNetwork(needs: NetworkNeeds) {
           if (!copy) clock.after(luck.between(1, 50), () => breakIt(new Error('connection refused')))
           return undefined
         }
+        const instead = needs.instead?.(sent)
+        if (instead) return instead
         needs.arrived(line, sent)
         const late = copy || broken !== undefined
         const unhear = server.onDeath(() => {

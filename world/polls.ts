@@ -73,12 +73,14 @@ export function createPolls(now: () => number): Polls {
         const offered: unknown = JSON.parse(answer.toString())
         if (calm && Array.isArray(offered) && offered.length === 0) restedAt.set(device, now())
         const truth = device.disk.history.at(-1)
+        const finals = device.disk.raw.readText('update/finals.json')
         polled.push({
           device,
           tenant,
           journal,
           id,
           truth,
+          finals,
           metaLate: lateLast.has(`/devices/${id}/device-meta`),
         })
       }

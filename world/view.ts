@@ -29,6 +29,8 @@ export interface Polled {
   readonly device: WorldDevice
   readonly id: string
   readonly truth: InForce | undefined
+  /** Its last words as they stood on its disk. */
+  readonly finals: Promise<string | undefined>
   /** The newest word on its metadata that the server has is one the network held back or repeated. */
   readonly metaLate: boolean
 }
@@ -92,7 +94,7 @@ export async function knownAtPoll(
   store: Store,
   tenant: TenantId,
   journal: Pick<JournalWatch, 'rows'>,
-  { device, id, truth, metaLate }: Polled,
+  { device, id, truth, finals, metaLate }: Polled,
 ): Promise<string[]> {
   const about = `[W15] ${device.name}, when its poll was answered,`
   const reader = store.read(tenant)
@@ -100,6 +102,12 @@ export async function knownAtPoll(
   // Its trail was closed meanwhile, or the device taken from its owner: the next poll will hear of it.
   if (!view || view.trail.length === 0 || !truth) return []
   const broken: string[] = []
+  for (const { rev, stateSha } of JSON.parse((await finals) ?? '[]') as readonly InForce[]) {
+    const open = view.trail.find(
+      (step) => step.rev === rev && step.stateSha === stateSha && view.isOpen(step),
+    )
+    if (open) broken.push(`${about} had said its last word on step ${rev}, which was open (${open.status})`)
+  }
   if (device.temper !== 'liar') {
     if (view.newest?.rev !== truth.rev || view.newest.stateSha !== truth.stateSha)
       broken.push(`${about} ran ${named(truth)}, the server said ${named(view.newest)}`)

@@ -16,7 +16,7 @@ import { createDevice, goalsMs, type WorldDevice } from './device.ts'
 import { acknowledged, committedInOrder, foldsToRecords, provedAndDone, watchJournal } from './invariants.ts'
 import { createLedger, createSecrets, shaOf } from './ledger.ts'
 import { createLuck, type Luck } from './luck.ts'
-import { createNetwork, fair, type Line } from './network.ts'
+import { createNetwork, fair, type Line, type NetworkNeeds } from './network.ts'
 import { createOperator, type Operator } from './operator.ts'
 import { createPolls, type Home } from './polls.ts'
 import { createWorldServer } from './server.ts'
@@ -57,11 +57,18 @@ const metaPolls = 7
 /** A world in which more happens than this has somebody in it who goes round in circles. */
 const movesMax = 100_000
 
-/** Plays one world to its end. With a profile all its devices are of that temperament. */
-export async function playWorld(seed: string, profile?: TemperName): Promise<Told> {
+/**
+ * Plays one world to its end. With a profile all its devices are of that temperament. With `instead` somebody on the way
+ * answers in the server's place: so worlds are broken on purpose, to see that it is found.
+ */
+export async function playWorld(
+  seed: string,
+  profile?: TemperName,
+  instead?: NetworkNeeds['instead'],
+): Promise<Told> {
   const folder = mkdtempSync(join(tmpdir(), 'waymark-world-'))
   try {
-    return await play(seed, profile, folder)
+    return await play(seed, profile, folder, instead)
   } catch (error) {
     // The world itself gave up: also that is told by its seed.
     const counts = { requests: 0, revisions: 0, deviceDeaths: 0, serverDeaths: 0 }
@@ -71,7 +78,12 @@ export async function playWorld(seed: string, profile?: TemperName): Promise<Tol
   }
 }
 
-async function play(seed: string, profile: TemperName | undefined, folder: string): Promise<Told> {
+async function play(
+  seed: string,
+  profile: TemperName | undefined,
+  folder: string,
+  instead: NetworkNeeds['instead'],
+): Promise<Told> {
   const luck = createLuck(seed)
   const shape = luck.fork('shape')
   const months = profile !== undefined && temperOf(profile).months === true
@@ -102,6 +114,12 @@ async function play(seed: string, profile: TemperName | undefined, folder: strin
   // ── the server, and two tenants between whom nothing may cross ──────────────────────────────────────────────────
 
   const serverLuck = luck.fork('server')
+  let serverBack: (() => void) | undefined
+  function startServer(): void {
+    serverBack?.()
+    serverBack = undefined
+    void server.start()
+  }
   const server = createWorldServer({
     clock,
     luck: serverLuck,
@@ -110,7 +128,7 @@ async function play(seed: string, profile: TemperName | undefined, folder: strin
     tell,
     onDeath() {
       counts.serverDeaths++
-      clock.after(serverLuck.pause(pace.downMs / 4), () => void server.start())
+      serverBack = clock.after(serverLuck.pause(pace.downMs / 4), startServer)
     },
   })
   const ledger = createLedger()
@@ -131,6 +149,7 @@ async function play(seed: string, profile: TemperName | undefined, folder: strin
   const network = createNetwork({
     clock,
     server: () => server.reachable,
+    ...(instead ? { instead } : {}),
     tell,
     arrived(_line, { method, path, body }) {
       counts.requests++
@@ -300,6 +319,7 @@ async function play(seed: string, profile: TemperName | undefined, folder: strin
   tell('the storm is over')
   storm.abort()
   server.spare()
+  if (serverBack) startServer()
   for (const line of lines) {
     line.weather = fair
     line.up = true
