@@ -219,7 +219,41 @@ export async function* tarMembers(source: AsyncIterable<Uint8Array>): AsyncGener
   }
 }
 
-async function nextHeader(input: Recut): Promise<{ name: string; size: number } | undefined> {
+/** Where a member's bytes lie in its archive. */
+export interface TarPlace {
+  readonly name: string
+  readonly size: number
+  /** Of its first byte, from the archive's start. */
+  readonly at: number
+}
+
+/**
+ * Where the members of an archive lie, in order, from their headers alone: what is between them is passed over. `read`
+ * answers the bytes from there on, fewer only where the archive ends. Throws the same faults as `tarMembers`.
+ */
+export async function* tarPlaces(
+  read: (at: number, length: number) => Promise<Uint8Array>,
+): AsyncGenerator<TarPlace> {
+  let at = 0
+  const input = {
+    async exactly(count: number) {
+      const bytes = await read(at, count)
+      if (bytes.length < count) throw new TarFault('archive: it ends too early')
+      at += count
+      return bytes
+    },
+  }
+  for (;;) {
+    const found = await nextHeader(input)
+    if (found === undefined) return
+    yield { ...found, at }
+    at += found.size + padding(found.size)
+  }
+}
+
+async function nextHeader(input: {
+  exactly(count: number): Promise<Uint8Array>
+}): Promise<{ name: string; size: number } | undefined> {
   let pax: ReadonlyMap<string, string> = new Map()
   for (;;) {
     const header = await input.exactly(tarBlock)

@@ -81,6 +81,13 @@ async function openAt(config: Config): Promise<Homes & { close(): Promise<void> 
   return { ...homes, close }
 }
 
+/** Every file below a folder. */
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((found) => found.isFile())
+    .map(({ name }) => name)
+}
+
 /** A tenant with devices and a stored object. */
 async function fill(homes: Homes, nick: string, bytes: Buffer): Promise<TenantId> {
   const made = await homes.store.transactHouse((house) =>
@@ -290,14 +297,53 @@ describe('what is wrong', () => {
     expect(existsSync(target.data)).toBe(false)
   })
 
-  test('[BK7] a restore that fails midway leaves what nobody opens', async () => {
+  test('[BK7] a restore that fails midway takes back what it wrote', async () => {
     const folder = temporary()
-    const file = await forged(folder, { 'main/records-000001.jsonl': '["dragons",null,{}]' })
+    const good = 'x'.repeat(3000)
+    const file = await forged(folder, {
+      'main/records-000001.jsonl': '["dragons",null,{}]',
+      [`objects/${createHash('sha256').update(good).digest('hex')}`]: good,
+    })
     const target = configOf(join(folder, 'target'))
     await expect(restoreBackup(target, file, { log })).rejects.toThrow('got dragons')
-    await expect(openHomes(target, { log })).rejects.toThrow(`a restore from ${file} was not finished`)
-    await expect(restoreBackup(target, file, { log })).rejects.toThrow('was not finished')
+    expect(filesIn(target.data)).toEqual([])
+    await restoreBackup(target, (await backup()).file, { log })
+    await openAt(target)
   })
+
+  for (const place of [0, 700_001, 1_499_999])
+    test(`[BK3] an object with another byte at ${place} is named, and nothing stays restored`, async () => {
+      const { config, file, folder, homes } = await backup()
+      await fill(homes, 'pear', randomBytes(2_000_000))
+      await fill(homes, 'plum', randomBytes(1_500_000))
+      const second = join(folder, 'second.tar')
+      const { members } = await createBackup(config, second)
+      const damaged = members.find(({ size }) => size === 1_500_000)?.name ?? ''
+      const whole = readFileSync(second)
+      const at = whole.indexOf(damaged) + 512 + place
+      whole[at] = (whole[at] ?? 0) ^ 1
+      writeFileSync(second, whole)
+      await expect(verifyBackup(second)).rejects.toThrow(damaged)
+      const target = configOf(join(folder, 'target'))
+      await expect(restoreBackup(target, second, { log })).rejects.toThrow(
+        `${second}: ${damaged}: wrong-hash: wanted ${damaged.slice(-64)}`,
+      )
+      expect(filesIn(target.data)).toEqual([])
+      await restoreBackup(target, file, { log })
+      expect((await contents((await openAt(target)).store, mainCollections)).records.length).toBeGreaterThan(
+        5,
+      )
+    })
+
+  if (postgres)
+    test('[BK7] a restore into PostgreSQL that fails midway leaves what nobody opens', async () => {
+      const folder = temporary()
+      const file = await forged(folder, { 'main/records-000001.jsonl': '["dragons",null,{}]' })
+      const target = await kinds.PostgreSQL()
+      await expect(restoreBackup(target, file, { log })).rejects.toThrow('got dragons')
+      await expect(openHomes(target, { log })).rejects.toThrow(`a restore from ${file} was not finished`)
+      await expect(restoreBackup(target, file, { log })).rejects.toThrow('was not finished')
+    })
 
   test('[BK7] SIGKILL during a restore leaves what nobody opens; the backup restores elsewhere', async () => {
     const { file, folder, homes } = await backup()

@@ -10,6 +10,7 @@ export {
   type ObjectBytesOptions,
   type OpenedBytes,
 } from './object-bytes.ts'
+export { type CopyRefusal, createObjectCopies, type ObjectCopies, type ObjectPlace } from './object-copies.ts'
 export { openPostgresStore, type PostgresOptions } from './postgres.ts'
 export { openSnapshot, type Snapshot } from './snapshot.ts'
 export { openSqliteStore, type SqliteOptions } from './sqlite.ts'

@@ -1,13 +1,14 @@
 /**
  * Putting a backup back: into an empty data folder, or into an empty PostgreSQL, whichever database it came from.
  *
- * The backup is read through before anything is written. What is already there is never touched: a target that holds
- * anything is refused. Records and entries go in by the store's port, in commits of one member each, so what a restore
- * writes is what the server itself could have written. Until all of it is on disk the target bears a sign that keeps
- * everybody from opening it (unfinished.ts). Cursors are new: followers begin again from the journal's start.
+ * Records and entries are verified before anything is written, objects while they are copied, each by its sha256. What
+ * is already there is never touched: a target that holds anything is refused. Records and entries go in by the store's
+ * port, in commits of one member each, so what a restore writes is what the server itself could have written; threads
+ * copy the objects meanwhile. Until all of it is on disk the target bears a sign that keeps everybody from opening it
+ * (unfinished.ts). A restore that fails takes back what it wrote. Cursors are new: followers begin again from the
+ * journal's start.
  */
-import { createReadStream } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import {
   type Actor,
   type AnyCollection,
@@ -25,14 +26,14 @@ import {
   tenants,
   unclaimedTenant,
 } from '@waymark/domain'
+import { createObjectCopies, type ObjectCopies } from '@waymark/store'
 import { openHomes } from '../compose.ts'
 import type { Config } from '../config.ts'
 import type { Services } from '../serve.ts'
-import { tarMembers } from '../tar.ts'
-import { asFault, BackupFault, type Manifest, type Part, parts, wholeOf } from './format.ts'
-import { placesOf } from './places.ts'
+import { type Archive, openArchive } from './archive.ts'
+import { asFault, BackupFault, type Manifest, type Part, parts } from './format.ts'
+import { type Places, placesOf } from './places.ts'
 import { beginRestore } from './unfinished.ts'
-import { verifyBackup } from './verify.ts'
 
 /** Restores a backup into what the settings name, which has to be empty; answers its manifest. */
 export async function restoreBackup(
@@ -41,41 +42,86 @@ export async function restoreBackup(
   services: Pick<Services, 'log'>,
   clock: { now(): number } = Date,
 ): Promise<Manifest> {
-  const { objects } = placesOf(config)
-  const manifest = await verifyBackup(file)
-  await mkdir(config.data, { recursive: true, mode: 0o700 })
-  const homes = await openHomes(config, services)
-  let finish: () => Promise<void>
+  const places = placesOf(config)
+  let archive: Archive | undefined
   try {
-    const stores = { main: homes.store, telemetry: homes.telemetry }
-    if ((await homes.store.readHouse().count(tenants, {})) > 0)
-      throw new BackupFault('the target: wanted an empty store, got one that holds tenants')
-    for await (const _object of homes.bytes.list())
-      throw new BackupFault('the target: wanted an empty store of objects, got some')
-    finish = await beginRestore(objects, file)
-    for await (const member of tarMembers(createReadStream(file, { highWaterMark: 1024 * 1024 }))) {
-      const [folder = '', name = ''] = member.name.split('/')
-      if (folder === 'objects') {
-        const written = await homes.bytes.write(name, member.size, member.bytes)
-        if (!written.ok) throw new BackupFault(`${member.name}: ${written.refusal.kind}`)
-      } else if (isPart(folder)) {
-        const lines = (await wholeOf(member)).toString('utf8').trimEnd().split('\n')
-        if (name.startsWith('records-'))
-          await putRecords(stores[folder], folder, lines, {
-            member: member.name,
-            now: Instant.of(clock.now()),
-          })
-        else await putEntries(stores[folder], lines)
-      }
-    }
+    archive = await openArchive(file)
+    await mkdir(config.data, { recursive: true, mode: 0o700 })
+    await restoreArchive(config, { file, places, archive, services, clock })
+    return archive.manifest
   } catch (error) {
     throw asFault(file, error)
   } finally {
-    await Promise.all([homes.store.close(), homes.telemetry.close()])
+    await archive?.close()
   }
-  // Only now: what a store still held back until it was closed is on disk too.
+}
+
+async function restoreArchive(
+  config: Config,
+  of: {
+    readonly file: string
+    readonly places: Places
+    readonly archive: Archive
+    readonly services: Pick<Services, 'log'>
+    readonly clock: { now(): number }
+  },
+): Promise<void> {
+  const { file, places, archive, clock } = of
+  const copies = createObjectCopies({ from: file, folder: places.objects })
+  const homes = await openHomes(config, of.services)
+  let finish: (() => Promise<void>) | undefined
+  try {
+    try {
+      if ((await homes.store.readHouse().count(tenants, {})) > 0)
+        throw new BackupFault('the target: wanted an empty store, got one that holds tenants')
+      for await (const _object of homes.bytes.list())
+        throw new BackupFault('the target: wanted an empty store of objects, got some')
+      finish = await beginRestore(places.objects, file)
+      await Promise.all([
+        putLines({ main: homes.store, telemetry: homes.telemetry }, archive, clock),
+        putObjects(copies, archive),
+      ])
+    } finally {
+      await Promise.all([homes.store.close(), homes.telemetry.close()])
+    }
+    // Only now: what a store still held back until it was closed is on disk too.
+    await finish()
+  } catch (error) {
+    if (finish !== undefined) await takeBack(places, copies, finish)
+    throw error
+  }
+}
+
+/** Removes what was written, then the sign. A PostgreSQL keeps its rows and the sign: its owner empties it. */
+async function takeBack(places: Places, copies: ObjectCopies, finish: () => Promise<void>): Promise<void> {
+  await copies.undo()
+  if (places.kind !== 'sqlite') return
+  for (const store of [places.main, places.telemetry])
+    for (const end of ['', '-wal', '-shm', '-lock', '-lock-journal', '-journal'])
+      await rm(`${store}${end}`, { force: true })
   await finish()
-  return manifest
+}
+
+async function putObjects(copies: ObjectCopies, { objects }: Archive): Promise<void> {
+  const copied = await copies.copy(objects)
+  if (copied.ok) return
+  const { kind, sha, wanted, got } = copied.refusal
+  throw new BackupFault(`objects/${sha}: ${kind}: wanted ${wanted}, got ${got}`)
+}
+
+async function putLines(
+  stores: Readonly<Record<Part, Store>>,
+  archive: Archive,
+  clock: { now(): number },
+): Promise<void> {
+  for (const member of archive.lines) {
+    const [folder = '', name = ''] = member.name.split('/')
+    if (!isPart(folder)) continue
+    const lines = (await archive.read(member)).toString('utf8').trimEnd().split('\n')
+    if (name.startsWith('records-'))
+      await putRecords(stores[folder], folder, lines, { member: member.name, now: Instant.of(clock.now()) })
+    else await putEntries(stores[folder], lines)
+  }
 }
 
 function isPart(folder: string): folder is Part {

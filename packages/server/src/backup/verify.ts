@@ -27,7 +27,7 @@ export async function verifyBackup(file: string): Promise<Manifest> {
       else found.push(await sumOf(member))
     }
     if (!manifest) throw new BackupFault('wanted a manifest.json at its end, got none')
-    compare(manifest.members, found)
+    compareMembers(manifest.members, found)
     return manifest
   } catch (error) {
     throw asFault(file, error)
@@ -50,7 +50,8 @@ async function sumOf({ name, size, bytes }: ReadMember): Promise<MemberSum> {
   return { name, size, sha256 }
 }
 
-function compare(wanted: readonly MemberSum[], found: readonly MemberSum[]): void {
+/** Throws a BackupFault at the first member that is not what the manifest says, or is not there. */
+export function compareMembers(wanted: readonly MemberSum[], found: readonly MemberSum[]): void {
   for (const [at, member] of found.entries()) {
     const said = wanted[at]
     if (said?.name !== member.name)
