@@ -1,4 +1,4 @@
-/** What operators do: asking why, and exporting a step; against a device's read, and against `tar`. */
+/** What operators do: asking why, exporting a step, restoring; against a device's read, `tar` and `cp`. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -8,6 +8,7 @@ import { startChild } from './child.ts'
 import { type Bench, type Figure, paired } from './figure.ts'
 import type { HouseReady } from './house-child.ts'
 import { requestsPerSecond } from './http-load.ts'
+import { restoreFigures } from './restore.ts'
 import { type Hub, login, MiB, objectUrls, put } from './transfer.ts'
 
 const rounds = 7
@@ -18,7 +19,7 @@ const deviceCount = 2000
 
 export const upkeep: Bench = {
   name: 'upkeep',
-  about: 'why and export, as operators ask for them',
+  about: 'why, export and restore, as operators ask for them',
   async run() {
     const folder = mkdtempSync(join(tmpdir(), 'waymark-bench-'))
     const data = join(folder, 'house')
@@ -28,7 +29,9 @@ export const upkeep: Bench = {
       const hub = await login(house.first.port)
       for (let at = 0; at < objectCount; at++)
         await put((await objectUrls(hub, objectBytes, at)).put, objectBytes, at)
-      return { figures: [await whyFigure(house, hub), await exportFigure(hub, join(data, 'objects'))] }
+      const asked = [await whyFigure(house, hub), await exportFigure(hub, join(data, 'objects'))]
+      await house.stop()
+      return { figures: [...asked, ...(await restoreFigures())] }
     } finally {
       await house.stop()
       rmSync(folder, { recursive: true, force: true })
