@@ -168,7 +168,7 @@ export async function createDevice(needs: DeviceNeeds): Promise<WorldDevice> {
     troubled.boots = folder === troubled.folder ? troubled.boots + 1 : 1
     troubled.folder = folder
     troubled.at = clock.now()
-    if (troubled.boots > troubledBootsMost)
+    if (troubled.boots === troubledBootsMost + 1)
       faults.push(`[W17] ${name} has booted what ${trouble} ${troubled.boots} times: ${folder}`)
     present.hangs = trouble === 'bricks'
     life.doom(deaths.between(1, bootTroubleGates), deaths.pick(['before', 'after']))

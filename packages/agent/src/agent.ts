@@ -49,8 +49,8 @@ import type {
 import { createRoomyDisk } from './room.ts'
 import { runLevelOf } from './run-level.ts'
 import { suspendMark } from './try-mark.ts'
+import { createFormsChoice, type Forms } from './walk/choice.ts'
 import { createDebugFiles } from './walk/debug-files.ts'
-import { walkLogin } from './walk/forms.ts'
 import { createWalkHub } from './walk/hub.ts'
 import type { LogEntry } from './wire.ts'
 
@@ -58,8 +58,10 @@ import type { LogEntry } from './wire.ts'
 export interface AgentConfig extends Omit<MachineSettings, 'judge'>, Omit<CarrySettings, 'hub' | 'startId'> {
   /** The hub's address, `https://host:port`, without a trailing slash. */
   readonly hub: string
-  /** How trails are spoken of: as Pantahub does today, unless it is the walkthrough of 2016. */
-  readonly forms?: 'today' | 'walkthrough'
+  /** How trails are spoken of: as Pantahub does today unless given, in the walkthrough's forms of 2016, or as is found. */
+  readonly forms?: Forms | 'auto'
+  /** Where is asked first which it is, for `auto`; an address without a trailing slash. */
+  readonly registry?: string
   readonly userAgent: string
   /** How long a call waits without a byte. Milliseconds. */
   readonly patienceMs: number
@@ -155,25 +157,24 @@ async function follow(config: AgentConfig, ports: AgentPorts, outer: AbortSignal
     ring()
   }
 
+  const forms = createFormsChoice(config.forms ?? 'today', config.hub, config.registry)
   const today = createHub({
     base: config.hub,
     userAgent: config.userAgent,
     patienceMs: config.patienceMs,
     transport: ports.transport,
     clock,
-    ...(config.forms === 'walkthrough' ? { loginForm: walkLogin } : {}),
+    logins: forms.logins,
     ...(ports.helper ? { helper: ports.helper } : {}),
     onContact: (reached, detail) => post({ kind: 'contact', reached, detail }),
   })
-  const hub =
-    config.forms === 'walkthrough'
-      ? createWalkHub({
-          hub: today,
-          disk,
-          own: () => machine.running?.rev ?? 0,
-          debugFiles: createDebugFiles(disk, today),
-        })
-      : today
+  const walk = createWalkHub({
+    hub: today,
+    disk,
+    own: () => machine.running?.rev ?? 0,
+    debugFiles: createDebugFiles(disk, today),
+  })
+  const hub = forms.hubOf(today, walk)
   const spool = createLogSpool(disk)
   const working = new Set<Promise<unknown>>()
   const during = (work: Promise<unknown>): void => {

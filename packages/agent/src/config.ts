@@ -39,9 +39,17 @@ export const agentSettings: readonly AgentSetting[] = [
     key: 'hub.forms',
     flag: 'hub-forms',
     kind: 'text',
-    choices: ['today', 'walkthrough'],
-    fallback: 'today',
-    about: "how trails are spoken of: in Pantahub's forms of today, or in those of its walkthrough of 2016",
+    choices: ['auto', 'today', 'walkthrough'],
+    fallback: 'auto',
+    about:
+      "how trails are spoken of: in Pantahub's forms of today, in those of its walkthrough of 2016, or as is found: " +
+      'as the registry says, else in those of today unless the hub knows only the older ones',
+  },
+  {
+    key: 'hub.registry',
+    flag: 'hub-registry',
+    kind: 'text',
+    about: 'a registry of 2016 that is asked first in which forms the hub serves this device',
   },
   {
     key: 'data',
@@ -347,9 +355,18 @@ export function parseAgentConfig({ file = '', env = {}, flags = {} }: ConfigSour
   }
   const hub = hubAddress(values)
   if ('wanted' in hub) refusals.push(hub)
+  const registry = values.has('hub.registry')
+    ? addressOf('hub.registry', values.get('hub.registry'))
+    : undefined
+  if (registry && 'wanted' in registry) refusals.push(registry)
   const identity = identityOf(values)
   if (identity && 'wanted' in identity) refusals.push(identity)
-  if (refusals.length > 0 || 'wanted' in hub || (identity && 'wanted' in identity))
+  if (
+    refusals.length > 0 ||
+    'wanted' in hub ||
+    (identity && 'wanted' in identity) ||
+    (registry && 'wanted' in registry)
+  )
     return { ok: false, refusals }
 
   const text = (key: string): string | undefined => values.get(key)
@@ -365,7 +382,8 @@ export function parseAgentConfig({ file = '', env = {}, flags = {} }: ConfigSour
   const signatureMode = modes.find((mode) => mode === text('secureboot.mode')) ?? 'strict'
   const config: AgentConfig = {
     hub: hub.base,
-    forms: text('hub.forms') === 'walkthrough' ? 'walkthrough' : 'today',
+    forms: (['today', 'walkthrough'] as const).find((each) => each === text('hub.forms')) ?? 'auto',
+    ...(registry === undefined ? {} : { registry: registry.base }),
     userAgent: 'waymark-agent/0.1',
     ...(accountId === undefined ? {} : { accountId }),
     ...(trailId === undefined ? {} : { trailId }),
@@ -489,10 +507,15 @@ export function durationMs(value: string, least = 1): number | undefined {
 function hubAddress(values: ReadonlyMap<string, string>): { readonly base: string } | ConfigRefusal {
   const host = values.get('creds.host')
   const thing = values.has('hub') || host === undefined ? 'hub' : 'creds.host'
-  const wanted = 'an address such as https://hub.example.com or http://127.0.0.1:8080'
   const raw =
     values.get('hub') ??
     (host?.includes('://') === false ? `https://${host}:${values.get('creds.port')}` : host)
+  return addressOf(thing, raw)
+}
+
+/** An address of this kind: a scheme, a host, perhaps a path; neither credentials nor a query. */
+function addressOf(thing: string, raw: string | undefined): { readonly base: string } | ConfigRefusal {
+  const wanted = 'an address such as https://hub.example.com or http://127.0.0.1:8080'
   if (raw === undefined) return { thing, wanted, got: 'nothing' }
   const url = URL.parse(raw)
   if (

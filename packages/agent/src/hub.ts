@@ -58,6 +58,18 @@ export interface LoginForm {
   token(raw: unknown): string | undefined
 }
 
+/** Asks whoever resolves names by which API this device's login id is served; undefined: by none it knows. */
+export type AskApi = (registry: string) => Promise<Answer<string | undefined>>
+
+/** Which form of login a hub takes, where that is not known from the start. */
+export interface LoginChoice {
+  form(): LoginForm
+  /** Before each login. */
+  before(ask: AskApi): Promise<void>
+  /** After one that failed; true: the form is another now, and one more login worth while. */
+  after(failure: HubFailure, ask: AskApi): Promise<boolean>
+}
+
 /** Registers and logs in by means of its own. Rejects when it cannot. */
 export interface CredentialHelper {
   register(signal: AbortSignal): Promise<Identity & { readonly challenge: string }>
@@ -111,8 +123,8 @@ export interface HubSettings {
   readonly patienceMs: number
   readonly transport: Transport
   readonly clock: Clock
-  /** Pantahub Base's, unless given. */
-  readonly loginForm?: LoginForm
+  /** By which login; Pantahub Base's, unless given. */
+  readonly logins?: LoginChoice
   /** Registers and logs in in place of the hub's own ways. */
   readonly helper?: CredentialHelper
   /** Told after every call whether a reply came. */
@@ -138,7 +150,8 @@ interface TextReply {
   readonly text: string
 }
 
-const baseLogin: LoginForm = {
+/** Pantahub Base's login: POST with username and password; `token` comes back. */
+export const baseLogin: LoginForm = {
   request: (base, { prn, secret }) => ({
     method: 'POST',
     url: `${base}/auth/login`,
@@ -149,7 +162,7 @@ const baseLogin: LoginForm = {
 
 /** Makes a client of one hub for one device. */
 export function createHub(settings: HubSettings): Hub {
-  const { base, clock, transport, loginForm = baseLogin } = settings
+  const { base, clock, transport, logins } = settings
   let identity: Identity | undefined
   let token: string | undefined
   let loggingIn: Promise<Answer<null>> | undefined
@@ -212,8 +225,17 @@ export function createHub(settings: HubSettings): Hub {
       token = got
       return { ok: true, value: null }
     }
+    const { prn } = identity
+    const ask: AskApi = (registry) => resolve(registry, prn, signal)
+    await logins?.before(ask)
+    const first = await loginBy(logins?.form() ?? baseLogin, identity, signal)
+    if (first.ok || !logins || !(await logins.after(first.failure, ask))) return first
+    return loginBy(logins.form(), identity, signal)
+  }
+
+  async function loginBy(form: LoginForm, identity: Identity, signal: AbortSignal): Promise<Answer<null>> {
     const sent = await exchange(
-      { ...loginForm.request(base, identity), headers: { 'content-type': 'application/json' } },
+      { ...form.request(base, identity), headers: { 'content-type': 'application/json' } },
       signal,
     )
     if (!sent.ok) return sent
@@ -221,10 +243,25 @@ export function createHub(settings: HubSettings): Hub {
     if (status === 401 || status === 403)
       return { ok: false, failure: { kind: 'login-refused', status, detail: excerpt(text) } }
     if (status !== 200) return refused('login', status, text)
-    const got = loginForm.token(parseJson(text))
+    const got = form.token(parseJson(text))
     if (got === undefined) return garbled('login', text)
     token = got
     return { ok: true, value: null }
+  }
+
+  /** No credentials go along. */
+  async function resolve(
+    registry: string,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<Answer<string | undefined>> {
+    const url = `${registry}/resolve?id=${encodeURIComponent(id)}`
+    const sent = await exchange({ method: 'GET', url, headers: {} }, signal)
+    if (!sent.ok) return sent
+    const { status, text } = sent.value
+    if (status >= 500) return refused('resolve', status, text)
+    const api = status === 200 ? asObject(parseJson(text))?.api : undefined
+    return { ok: true, value: typeof api === 'string' ? api : undefined }
   }
 
   function login(signal: AbortSignal): Promise<Answer<null>> {

@@ -15,11 +15,18 @@ interface Heard {
 /** Hands requests on to the server, and remembers what is said of steps. `hold` may keep one waiting. */
 async function startEar(server: string) {
   const heard: Heard[] = []
+  const urls: string[] = []
   let hold: (line: string) => Promise<void> | void = () => undefined
+  let lacks: RegExp | undefined
   const ear = createServer(async (asked, answer) => {
     const parts: Buffer[] = []
     for await (const part of asked) parts.push(part as Buffer)
     const body = Buffer.concat(parts)
+    urls.push(asked.url ?? '')
+    if (lacks?.test(asked.url ?? '')) {
+      answer.writeHead(404).end()
+      return
+    }
     const step = /^\/v1\/trails\/[0-9a-f]+\/steps\/(\d+)$/.exec(asked.url ?? '')?.[1]
     const said =
       step !== undefined && asked.method === 'PUT' ? (JSON.parse(`${body}`) as Heard['body']) : undefined
@@ -44,6 +51,12 @@ async function startEar(server: string) {
   return {
     url: `http://127.0.0.1:${(ear.address() as AddressInfo).port}`,
     heard,
+    /** What was asked for, by its path. */
+    urls,
+    /** From now on the server has no such calls. */
+    lack(what: RegExp) {
+      lacks = what
+    },
     holdAt(next: typeof hold) {
       hold = next
     },
@@ -55,7 +68,7 @@ async function startEar(server: string) {
   }
 }
 
-async function world() {
+async function world(forms: Record<string, string> = { hubForms: 'walkthrough' }) {
   const server = await startServer()
   onTestFinished(() => server.stop())
   const ear = await startEar(server.url)
@@ -93,7 +106,7 @@ async function world() {
   const data = join(home, 'data')
   const flags = {
     hub: ear.url,
-    hubForms: 'walkthrough',
+    ...forms,
     data,
     token,
     driver: 'process',
@@ -200,4 +213,53 @@ test('[AG103] a device that holds the wrong queue sets all of it to WONTGO, and 
   await live()
   expect(ear.page()).toEqual(['2 WONTGO'])
   expect(queue().held).toEqual([])
+}, 40_000)
+
+const lookUps = (urls: readonly string[]) => urls.filter((url) => url.startsWith('/resolve'))
+const ofToday = (urls: readonly string[]) => urls.filter((url) => /^\/(auth|trails)\//.test(url))
+const of2016 = (urls: readonly string[]) => urls.filter((url) => url.startsWith('/v1/'))
+
+test('[AG107] by default a hub that speaks the forms of today is asked in those, and nothing else', async () => {
+  const { ear, live, post, me, device } = await world({})
+  await live()
+  await post('exec sleep 3600')
+  await live()
+  expect(lookUps(ear.urls)).toEqual([])
+  expect(of2016(ear.urls)).toEqual([])
+  const shown = (await me.run('device', 'show', device(), '--json')).json() as { trail: unknown }
+  expect(shown.trail).toMatchObject({ running: 1, head: { rev: 1, outcome: 'done' } })
+}, 40_000)
+
+test('[AG107] one that has only the forms of 2016 is found out, by one question at its first login', async () => {
+  const { ear, live, post } = await world({})
+  ear.lack(/^\/(auth|trails)\//)
+  await live()
+  await post('exec sleep 3600')
+  await live()
+  expect(ear.page()).toEqual(['1 QUEUED', '1 INPROGRESS', '1 DONE'])
+  // Two lives: each asks once.
+  expect(lookUps(ear.urls)).toEqual(Array(2).fill(expect.stringMatching(/^\/resolve\?id=prn/)))
+}, 40_000)
+
+test('[AG107] a registry that the settings name is asked first, and what it says is done', async () => {
+  const elsewhere = await world({})
+  const registry = await startEar(elsewhere.ear.url)
+  const walked = await world({ hubRegistry: registry.url })
+  // Another server's registry knows nothing of this device's hub; its word on the forms counts all the same.
+  await walked.live()
+  await walked.post('exec sleep 3600')
+  await walked.live()
+  expect(walked.ear.page()).toEqual(['1 QUEUED', '1 INPROGRESS', '1 DONE'])
+  expect(ofToday(walked.ear.urls)).toEqual([])
+  expect(lookUps(walked.ear.urls)).toEqual([])
+  expect(lookUps(registry.urls).length).toBe(2)
+  // No secret has gone there.
+  expect(registry.urls.every((url) => url.startsWith('/resolve'))).toBe(true)
+}, 40_000)
+
+test('[AG107] a registry that is silent, or knows nothing, leaves it at the forms of today', async () => {
+  const { ear, live } = await world({ hubRegistry: 'http://127.0.0.1:9' })
+  await live()
+  expect(of2016(ear.urls)).toEqual([])
+  expect(ofToday(ear.urls)).not.toEqual([])
 }, 40_000)
