@@ -343,6 +343,9 @@ describe('what is wrong', () => {
       await expect(restoreBackup(target, file, { log })).rejects.toThrow('got dragons')
       await expect(openHomes(target, { log })).rejects.toThrow(`a restore from ${file} was not finished`)
       await expect(restoreBackup(target, file, { log })).rejects.toThrow('was not finished')
+      // Not by way of other objects either.
+      const elsewhere = configOf(temporary(), '--database', target.database ?? '')
+      await expect(openHomes(elsewhere, { log })).rejects.toThrow(`a restore from ${file} was not finished`)
     })
 
   test('[BK7] SIGKILL during a restore leaves what nobody opens; the backup restores elsewhere', async () => {
@@ -362,6 +365,11 @@ describe('what is wrong', () => {
     expect(signal).toBe('SIGKILL')
     await expect(openHomes(target, { log })).rejects.toThrow(`a restore from ${file} was not finished`)
     await expect(createBackup(target, join(folder, 'half.tar'))).rejects.toThrow('was not finished')
+    // Neither half is taken for whole beside another one.
+    const otherObjects = configOf(target.data, '--objects', `file:${join(folder, 'other-objects')}`)
+    await expect(openHomes(otherObjects, { log })).rejects.toThrow('was not finished')
+    const otherDatabase = configOf(target.data, '--database', `sqlite:${join(folder, 'other.db')}`)
+    await expect(openHomes(otherDatabase, { log })).rejects.toThrow('was not finished')
     const elsewhere = configOf(join(folder, 'elsewhere'))
     await restoreBackup(elsewhere, file, { log })
     const there = await contents((await openAt(elsewhere)).store, mainCollections)

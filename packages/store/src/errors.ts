@@ -31,6 +31,8 @@ export type StoreErrorKind =
   | 'needs-migration'
   /** The database server is too old. */
   | 'unsupported'
+  /** A restore into it did not end: it is not whole. */
+  | 'unfinished'
   /** A record is larger than a store keeps. */
   | 'too-large'
 

@@ -14,3 +14,4 @@ export { type CopyRefusal, createObjectCopies, type ObjectCopies, type ObjectPla
 export { openPostgresStore, type PostgresOptions } from './postgres.ts'
 export { openSnapshot, type Snapshot } from './snapshot.ts'
 export { openSqliteStore, type SqliteOptions } from './sqlite.ts'
+export { markUnfinished, type StorePlace } from './unfinished.ts'

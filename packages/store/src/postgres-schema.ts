@@ -23,6 +23,7 @@ import {
 import { run, statement } from './postgres-connection.ts'
 import { createIndex, type Dialect, keyColumns, quoted } from './sql.ts'
 import type { Kept, Row, Table } from './table.ts'
+import { refuseUnfinished, unfinishedName } from './unfinished-mark.ts'
 
 const types = { text: 'text', int: 'bigint', bool: 'boolean' } as const
 
@@ -134,6 +135,7 @@ async function makeAll(client: pg.Client, { schema, tables, migrations, program 
 
 async function bringForward(client: pg.Client, wanted: Wanted): Promise<void> {
   const { schema, store, tables, migrations, log } = wanted
+  refuseUnfinished(store, await metaOf(client, schema, unfinishedName))
   const format = Number(await metaOf(client, schema, 'format'))
   const pending = migrationsFrom(store, format, migrations)
   const kept = async () =>
@@ -205,7 +207,12 @@ async function metaOf(client: pg.Client, schema: string, name: string): Promise<
   return value === undefined ? undefined : String(value)
 }
 
-async function keepMeta(client: pg.Client, schema: string, name: string, value: string): Promise<void> {
+export async function keepMeta(
+  client: pg.Client,
+  schema: string,
+  name: string,
+  value: string,
+): Promise<void> {
   const text = `INSERT INTO ${tableName(schema, '_meta')} VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
   await client.query(text, [name, value])
 }

@@ -23,6 +23,7 @@ import {
 } from './migrate.ts'
 import { bestIndex, createIndex, type Dialect, keyColumns, quoted } from './sql.ts'
 import type { Row, Table } from './table.ts'
+import { refuseUnfinished, unfinishedName } from './unfinished-mark.ts'
 
 /** "Wymk": PRAGMA application_id of our files. */
 const applicationId = 0x57796d6b
@@ -89,6 +90,7 @@ export async function prepareFile(
     })
     return
   }
+  refuseUnfinished(file, metaOf(db, unfinishedName))
   const format = Number(metaOf(db, 'format'))
   const pending = migrationsFrom(file, format, migrations)
   const kept = JSON.parse(metaOf(db, 'collections') ?? '[]') as AnyCollection[]
@@ -169,7 +171,7 @@ export function metaOf(db: DatabaseSync, name: string): string | undefined {
   return row === undefined ? undefined : String(row.value)
 }
 
-function keepMeta(db: DatabaseSync, name: string, value: string): void {
+export function keepMeta(db: DatabaseSync, name: string, value: string): void {
   db.prepare('INSERT INTO _meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value').run(
     name,
     value,

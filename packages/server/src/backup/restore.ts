@@ -76,7 +76,7 @@ async function restoreArchive(
         throw new BackupFault('the target: wanted an empty store, got one that holds tenants')
       for await (const _object of homes.bytes.list())
         throw new BackupFault('the target: wanted an empty store of objects, got some')
-      finish = await beginRestore(places.objects, file)
+      finish = await beginRestore(places, file)
       await Promise.all([
         putLines({ main: homes.store, telemetry: homes.telemetry }, archive, clock),
         putObjects(copies, archive),

@@ -1,12 +1,14 @@
 /**
- * The sign over a store that is being restored: a file beside its objects, on disk before the first byte is restored and
- * gone after the last one is. However a restore ends, SIGKILL included, what it leaves is either whole or says that it
- * is not, and nobody opens it.
- *
- * It lies with the objects since all processes of one installation share those, whichever database they use.
+ * The sign over a store that is being restored: a file beside its objects, and a mark in each database, on disk before
+ * the first byte is restored and gone after the last one is. However a restore ends, SIGKILL included, what it leaves is
+ * either whole or says that it is not, and nobody opens it: the databases do not, wherever the objects are looked for,
+ * and the objects are not, whatever database is named beside them.
  */
+import { existsSync } from 'node:fs'
 import { mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { markUnfinished, type StorePlace } from '@waymark/store'
+import type { Places } from './places.ts'
 
 const sign = 'restore-unfinished'
 
@@ -23,8 +25,9 @@ export async function unfinishedRestore(objects: string): Promise<string | undef
   }
 }
 
-/** Puts the sign up, durably, naming the backup; answers how to take it down, durably too. */
-export async function beginRestore(objects: string, backup: string): Promise<() => Promise<void>> {
+/** Puts the sign up over objects and databases, durably, naming the backup; answers how to take it down, durably too. */
+export async function beginRestore(places: Places, backup: string): Promise<() => Promise<void>> {
+  const { objects } = places
   await mkdir(objects, { recursive: true, mode: 0o700 })
   const path = join(objects, sign)
   const file = await open(path, 'wx', 0o600)
@@ -35,10 +38,28 @@ export async function beginRestore(objects: string, backup: string): Promise<() 
     await file.close()
   }
   await syncFolder(objects)
+  const stores = storesOf(places)
+  for (const store of stores) await markUnfinished(store, backup)
   return async () => {
+    // The file last: until then it says what is to be done.
+    for (const store of stores) if (isThere(store)) await markUnfinished(store, undefined)
     await rm(path)
     await syncFolder(objects)
   }
+}
+
+function storesOf(places: Places): readonly StorePlace[] {
+  return places.kind === 'sqlite'
+    ? [{ file: places.main }, { file: places.telemetry }]
+    : [
+        { url: places.url, schema: places.schemas.main },
+        { url: places.url, schema: places.schemas.telemetry },
+      ]
+}
+
+/** A restore that was taken back has removed its files. */
+function isThere(store: StorePlace): boolean {
+  return !('file' in store) || existsSync(store.file)
 }
 
 async function syncFolder(path: string): Promise<void> {
