@@ -51,6 +51,7 @@ export type {
   TransportRequest,
 } from './ports.ts'
 export { createProcessDriver, type ProcessDriver } from './process/driver.ts'
+export { becomeLean } from './real/lean.ts'
 export { createRealProcesses, realDoors } from './real/processes.ts'
 export { type AgentCommand, type AgentIo, runAgentCommand } from './real/run.ts'
 export { startProgramAnew } from './real/start-anew.ts'

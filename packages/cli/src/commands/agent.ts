@@ -1,5 +1,11 @@
 /** `waymark agent`: follows a trail on this machine. Its flags are the agent's own table of settings. */
-import { type AgentSetting, agentSettings, runAgentCommand, startProgramAnew } from '@waymark/agent'
+import {
+  type AgentSetting,
+  agentSettings,
+  becomeLean,
+  runAgentCommand,
+  startProgramAnew,
+} from '@waymark/agent'
 import { namedCommand, runFleetCommand } from '../fleet-access.ts'
 import type { Context } from '../io.ts'
 
@@ -19,20 +25,22 @@ export function run(args: readonly string[], context: Context): Promise<number> 
     for (const setting of agentSettings)
       if (setting.flag !== undefined) agent.option(usageOf(setting), aboutOf(setting))
     return agent.action(async ({ config, json, ...flags }: Flags) => {
+      const command = {
+        flags,
+        ...(config === undefined ? {} : { configFile: config }),
+        ...(json === undefined ? {} : { json }),
+      }
+      // The process may be replaced where the command is all there is to it; who calls it from a program of their own
+      // hands in an environment of their own.
+      const alone = io.env === process.env
+      if (alone) becomeLean(command)
       const code = await runAgentCommand(
-        {
-          flags,
-          env: io.env,
-          ...(config === undefined ? {} : { configFile: config }),
-          ...(json === undefined ? {} : { json }),
-        },
+        { ...command, env: io.env },
         {
           line: io.out,
           complain: (line) => io.err(`waymark: ${line}`),
           signal: io.stopSignal(),
-          // The process may be replaced where the command is all there is to it; who calls it from a program of their own
-          // hands in an environment of their own.
-          ...(io.env === process.env ? { startAnew: startProgramAnew } : {}),
+          ...(alone ? { startAnew: startProgramAnew } : {}),
         },
       )
       exit(code)
