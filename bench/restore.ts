@@ -103,7 +103,6 @@ export function configOf(data: string): Config {
 
 /** A data folder with objects and devices in it. */
 export async function fill(config: Config, { objectMiB, rows }: Filling): Promise<void> {
-  const { mkdir } = await import('node:fs/promises')
   mkdirSync(config.data, { recursive: true })
   const homes = await openHomes(config, { log })
   try {

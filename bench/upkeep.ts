@@ -1,9 +1,10 @@
-/** What operators do: asking why, exporting a step, restoring; against a device's read, `tar` and `cp`. */
+/** What operators do: asking why, exporting a step, backing up, restoring; against a device's read, `tar` and `cp`. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { backupLoadFigure } from './backup-load.ts'
 import { startChild } from './child.ts'
 import { type Bench, type Figure, paired } from './figure.ts'
 import type { HouseReady } from './house-child.ts'
@@ -19,7 +20,7 @@ const deviceCount = 2000
 
 export const upkeep: Bench = {
   name: 'upkeep',
-  about: 'why, export and restore, as operators ask for them',
+  about: 'why, export, backup and restore, as operators ask for them',
   async run() {
     const folder = mkdtempSync(join(tmpdir(), 'waymark-bench-'))
     const data = join(folder, 'house')
@@ -31,7 +32,7 @@ export const upkeep: Bench = {
         await put((await objectUrls(hub, objectBytes, at)).put, objectBytes, at)
       const asked = [await whyFigure(house, hub), await exportFigure(hub, join(data, 'objects'))]
       await house.stop()
-      return { figures: [...asked, ...(await restoreFigures())] }
+      return { figures: [...asked, await backupLoadFigure(), ...(await restoreFigures())] }
     } finally {
       await house.stop()
       rmSync(folder, { recursive: true, force: true })

@@ -1,4 +1,6 @@
 /** `waymark backup create|verify|restore`: everything in one file, and back, beside a running server. */
+import { readdirSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
 import type { Manifest } from '@waymark/server'
 import { nearest } from '@waymark/server/nearest'
 import { type Context, Failure, type Io, print } from '../io.ts'
@@ -50,6 +52,8 @@ async function act(
   json: boolean,
 ) {
   const config = settingsOf(action === 'verify' ? [] : flags, io)
+  // What is on its way to devices goes first: a backup takes what is left over.
+  if (action === 'create') giveWay()
   const { createBackup, createLog, restoreBackup, verifyBackup } = await import('@waymark/server')
   const manifest =
     action === 'create'
@@ -59,6 +63,20 @@ async function act(
         : await restoreBackup(config, file, { log: createLog(config) })
   const { members: _, ...told } = manifest
   print(io, json, { data: told, lines: () => lines(action, file, manifest) })
+}
+
+/**
+ * The lowest priority, where that is allowed. Linux has one for each thread: those there are get it one by one, and those
+ * they start from here on have it.
+ */
+function giveWay(): void {
+  try {
+    setPriority(constants.priority.PRIORITY_LOW)
+    for (const thread of readdirSync('/proc/self/task'))
+      setPriority(Number(thread), constants.priority.PRIORITY_LOW)
+  } catch {
+    // A backup that is in the way is better than none; and where there is no such folder, a process has one priority.
+  }
 }
 
 const done = { create: 'backed up to', verify: 'whole:', restore: 'restored from' } as const

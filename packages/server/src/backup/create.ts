@@ -36,6 +36,11 @@ import { placesOf } from './places.ts'
 import { unfinishedRestore } from './unfinished.ts'
 
 const pageSize = 500
+/**
+ * What is written goes to the disk in portions of this size. A server's commit waits for whatever its file system still
+ * has to write, and that should never be gigabytes of ours.
+ */
+const syncEveryBytes = 4 * 1024 * 1024
 
 /** Writes a backup of what the settings name into a file that is not there yet; answers its manifest. */
 export async function createBackup(
@@ -65,8 +70,14 @@ export async function createBackup(
     const archive = tarOf(
       writing.members({ main: needed(opened.main), telemetry: needed(opened.telemetry) }, bytes),
     )
-    for await (const piece of archive)
+    let unsynced = 0
+    for await (const piece of archive) {
       for (let at = 0; at < piece.length; ) at += (await handle.write(piece, at)).bytesWritten
+      unsynced += piece.length
+      if (unsynced < syncEveryBytes) continue
+      unsynced = 0
+      await handle.datasync()
+    }
     await handle.sync()
     await handle.close()
     await refuseExisting(file)
