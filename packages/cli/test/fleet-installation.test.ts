@@ -1,5 +1,6 @@
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { admin, person, startServer, type TestServer } from './fleet-support.ts'
+import { admin, person, startServer, type TestServer, temporaryFolder } from './fleet-support.ts'
 
 let server: TestServer
 beforeAll(async () => {
@@ -36,4 +37,44 @@ test('[CL71] audit lists who did what from where, of another tenant and of the h
   expect((await me.run('audit', '--of', 'house')).out.join('\n')).toContain('setting.changed')
   expect(await other.run('audit', '--of', 'house')).toMatchObject({ code: 1 })
   expect(await other.run('keys', 'rotate')).toMatchObject({ code: 1 })
+})
+
+test('[CL74] gc asks the server that holds the store; administrators alone are let in, and the audit tells of it', async () => {
+  const data = temporaryFolder()
+  const place = ['--database', `sqlite:${join(data, 'waymark.db')}`, '--data', data]
+  const running = await startServer(...place)
+  try {
+    const me = await admin(running)
+    const port = new URL(running.url).port
+    const nothing = 'objects (0 B) and 0 files without a record'
+    expect(await me.run('gc', ...place, '--http', port)).toMatchObject({
+      code: 0,
+      err: [],
+      out: [`collected 0 ${nothing}`],
+    })
+    expect(await me.run('gc', '--dry-run', `--server=${running.url}`)).toMatchObject({
+      code: 0,
+      out: [`would collect 0 ${nothing}`],
+    })
+    expect((await me.run('gc', '--json', '--server', running.url)).json()).toEqual({
+      dryRun: false,
+      records: 0,
+      bytes: 0,
+      files: 0,
+    })
+    const told = (await me.run('audit', '--of', 'house')).out.filter((line) =>
+      line.includes('installation.collected'),
+    )
+    expect(told).toHaveLength(2)
+    const stranger = await person().run('gc', ...place, '--http', port)
+    expect(stranger).toMatchObject({ code: 1, err: [expect.stringContaining('not logged in to http://')] })
+    expect((await me.run('gc', ...place, '--http', '0')).err).toEqual([expect.stringContaining('is held by')])
+    expect(await me.run('gc', '--server', running.url, '--data', data)).toMatchObject({ code: 2 })
+    expect(await me.run('gc', '--server')).toMatchObject({ code: 2 })
+  } finally {
+    await running.stop()
+  }
+  expect((await person().run('gc', ...place)).out).toEqual([
+    'collected 0 objects (0 B) and 0 files without a record',
+  ])
 })

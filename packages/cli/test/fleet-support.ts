@@ -216,6 +216,7 @@ function tableWith(outside: Outside) {
     { name: 'app', summary: '', load: () => load(import('../src/commands/app.ts'))() },
     { name: 'audit', summary: '', load: () => load(import('../src/commands/audit.ts'))() },
     { name: 'keys', summary: '', load: () => load(import('../src/commands/keys.ts'))() },
+    { name: 'gc', summary: '', load: () => load(import('../src/commands/gc.ts'))() },
     { name: 'user', summary: '', load: () => load(import('../src/commands/user.ts'))() },
     { name: 'sim', summary: '', load: () => load(import('../src/commands/sim.ts'))() },
   ]

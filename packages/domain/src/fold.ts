@@ -117,6 +117,7 @@ const reducers = {
   'profile.changed': remark,
   'global-meta.changed': remark,
   'installation.restored': remark,
+  'installation.collected': remark,
   'setting.changed': remark,
 
   'device.registered': deviceCame,

@@ -26,6 +26,7 @@ export const journalKinds = {
   'profile.changed': 'what an account tells of itself was changed',
   'global-meta.changed': 'what an owner wants every device to know was changed',
   'installation.restored': 'records were put back from a backup',
+  'installation.collected': 'objects that nothing refers to were collected, as an administrator asked',
   'setting.changed': 'a setting of the installation was changed',
   'device.registered': 'a device registered',
   'device.imported': 'a device came in from another server, under the id it had there',

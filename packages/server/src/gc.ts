@@ -1,6 +1,7 @@
 /**
  * Collecting what nothing refers to, asked for by hand: what a running server does every hour, or, as a dry run, what it
- * would do. Opens the stores itself, so a SQLite store has to be at rest.
+ * would do. In a running server it works on that server's own stores (the fleet door asks for it); beside one it opens
+ * the stores itself, so a SQLite store has to be at rest.
  */
 import { randomBytes } from 'node:crypto'
 import {
@@ -15,7 +16,7 @@ import {
 } from '@waymark/domain'
 import { type Homes, openHomes } from './compose.ts'
 import type { Config } from './config.ts'
-import { createObjectRoom } from './object-room.ts'
+import { createObjectRoom, type ObjectRoom } from './object-room.ts'
 import type { Services } from './serve.ts'
 
 export interface Collected {
@@ -39,15 +40,30 @@ export async function collectGarbage(
   const homes = await openHomes(config, services)
   try {
     const env = (): Env => ({ now: Instant.of(clock.now()), random: (count) => randomBytes(count) })
-    const graceMs = config.objectGrace * hourMs
-    if (dryRun) return await wouldCollect(homes, Instant.of(clock.now() - graceMs))
-    return await createObjectRoom({ store: homes.store, bytes: homes.bytes, env }).collect(graceMs)
+    const objects = createObjectRoom({ store: homes.store, bytes: homes.bytes, env })
+    return await collectIn({ ...homes, config, objects, env }, dryRun)
   } finally {
     await Promise.all([homes.store.close(), homes.telemetry.close()])
   }
 }
 
-async function wouldCollect({ store, bytes }: Homes, before: Instant): Promise<Collected> {
+/** The same in a house that is open, whoever else works in it. */
+export async function collectIn(
+  house: Pick<Homes, 'store' | 'bytes'> & {
+    readonly config: Pick<Config, 'objectGrace'>
+    readonly objects: Pick<ObjectRoom, 'collect'>
+    env(): Env
+  },
+  dryRun: boolean,
+): Promise<Collected> {
+  const graceMs = house.config.objectGrace * hourMs
+  return dryRun ? wouldCollect(house, Instant.of(house.env().now - graceMs)) : house.objects.collect(graceMs)
+}
+
+async function wouldCollect(
+  { store, bytes }: Pick<Homes, 'store' | 'bytes'>,
+  before: Instant,
+): Promise<Collected> {
   const would = { records: 0, bytes: 0, files: 0 }
   const directory = store.readHouse()
   let after: TenantId | undefined

@@ -155,6 +155,7 @@ const refusesItsOwner: ReadonlySet<string> = new Set([
   'PUT /subscriptions/admin/subscription',
   'PUT /fleet/v1/me/password',
   'POST /fleet/v1/keys/rotate',
+  'POST /fleet/v1/objects/collect',
   'PUT /fleet/v1/tenants/:tenant/limits',
 ])
 
@@ -407,6 +408,7 @@ const prepared: Readonly<Record<string, (own: Things) => Promise<Prepared>>> = {
     body: { state: factory, createdAt: '2020-01-01T00:00:00Z' },
   }),
   'POST /fleet/v1/keys/rotate': async () => ({ token: admin }),
+  'POST /fleet/v1/objects/collect': async () => ({ token: admin, body: {} }),
   'PUT /fleet/v1/tenants/:tenant/limits': async () => ({ token: admin, body: { devicesMax: 9999 } }),
 }
 

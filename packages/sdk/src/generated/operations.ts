@@ -867,6 +867,23 @@ export interface Operations {
       readonly olderUntil: string
     }
   }
+  /** Collects what no step refers to and is older than the grace, or tells what it would; for administrators. */
+  readonly collectObjects: {
+    readonly asked: {
+      readonly body: {
+        /** only counts */
+        readonly dryRun?: boolean | undefined
+      }
+    }
+    readonly answer: {
+      /** objects whose records went */
+      readonly records: number
+      /** what those records stood for */
+      readonly bytes: number
+      /** files without a record */
+      readonly files: number
+    }
+  }
   /** Sets limits of a tenant; null takes its own away, what is not named stays. For administrators. */
   readonly setTenantLimits: {
     readonly asked: {
@@ -957,5 +974,6 @@ export const operations = {
   importStep: { method: 'PUT', path: '/fleet/v1/imports/{device}/steps/{rev}', params: ['device', 'rev'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
   readAudit: { method: 'GET', path: '/fleet/v1/audit', params: [], query: ['tenant', 'after', 'limit'], body: 'none', answer: 'json', paged: false, key: false, open: false },
   rotateKeys: { method: 'POST', path: '/fleet/v1/keys/rotate', params: [], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  collectObjects: { method: 'POST', path: '/fleet/v1/objects/collect', params: [], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
   setTenantLimits: { method: 'PUT', path: '/fleet/v1/tenants/{tenant}/limits', params: ['tenant'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
 } as const

@@ -7,6 +7,7 @@
  */
 import { Type } from '@sinclair/typebox'
 import {
+  actingOn,
   type JournalRow,
   mayDo,
   ok,
@@ -18,6 +19,7 @@ import {
   tenants,
 } from '@waymark/domain'
 import { carries, type UserCaller } from '../../access.ts'
+import { collectIn } from '../../gc.ts'
 import type { House } from '../../house.ts'
 import { changing, type Operation, reading } from './operation.ts'
 import type { FleetRefusal } from './refusals.ts'
@@ -116,6 +118,36 @@ export const installationOperations: readonly Operation[] = [
         signsFrom: new Date(signsFrom).toISOString(),
         olderUntil: new Date(olderUntil).toISOString(),
       })
+    },
+  }),
+
+  reading({
+    id: 'collectObjects',
+    method: 'POST',
+    path: '/objects/collect',
+    tag: 'objects',
+    summary:
+      'Collects what no step refers to and is older than the grace, or tells what it would; for administrators',
+    right: 'any',
+    body: Type.Object(
+      { dryRun: Type.Optional(Type.Boolean({ default: false, description: 'only counts' })) },
+      { additionalProperties: false },
+    ),
+    answer: Type.Object({
+      records: Type.Integer({ description: 'objects whose records went' }),
+      bytes: Type.Integer({ description: 'what those records stood for' }),
+      files: Type.Integer({ description: 'files without a record' }),
+    }),
+    async run({ house, caller, body }) {
+      const admin = administrator(caller)
+      if (!admin.ok) return admin
+      const { records, bytes, files } = await collectIn(house, body.dryRun === true)
+      if (body.dryRun !== true)
+        await house.store.transactHouse(async (directory) => {
+          actingOn(directory, house.env(), caller.actor).note('installation.collected', { records, bytes, files })
+          return ok(undefined)
+        })
+      return ok({ records, bytes, files })
     },
   }),
 
