@@ -164,3 +164,19 @@ test('[PR4] one process dies in the midst of it, the other goes on, and a stream
   resumed.stop()
   expect([...broken.seen, ...resumed.seen]).toEqual(all)
 })
+
+test('[PR14] keys are rotated at one process: both come to sign with the new key, and each believes the other all the while', async () => {
+  const before = await one.login()
+  const signedBy = (token: string) => token.split('.')[0]
+  await one.must('POST', '/fleet/v1/keys/rotate', { token: before })
+  const both = [one, other]
+  for (let agreed = false; !agreed; ) {
+    const fresh = await Promise.all(both.map((client) => client.login()))
+    // Any answer but 200 is thrown: a 401 would be.
+    for (const client of both)
+      for (const token of [before, ...fresh]) await client.must('GET', '/auth/auth_status', { token })
+    const [at, there] = fresh.map(signedBy)
+    agreed = at === there && at !== signedBy(before)
+    if (!agreed) await new Promise((resolve) => setTimeout(resolve, 500))
+  }
+}, 60_000)
