@@ -297,6 +297,8 @@ function findConflicts(config: Config): ConfigRefusal[] {
     if (config.tlsCert === undefined) conflict('https', 'tls-cert with it', 'none')
     if (config.tlsKey === undefined) conflict('https', 'tls-key with it', 'none')
   }
+  if (config.captchaVerify !== undefined && config.captchaSecret === undefined)
+    conflict('captcha-verify', 'captcha-secret with it', 'none')
   if (config.tokenRefresh < config.tokenLife)
     conflict('token-refresh', `at least token-life (${config.tokenLife})`, String(config.tokenRefresh))
   if (config.drainDelay + config.drainTimeout > 25)

@@ -1,15 +1,18 @@
 /**
  * Accounts (Pantahub wire facts 2.3). Where no mail server is configured nobody could confirm an address, so an account
- * counts as confirmed at once. With one configured it waits for its confirmation, and logging in waits with it.
+ * counts as confirmed at once. With one configured it waits for its confirmation, and logging in waits with it. Where
+ * captchas are asked for, an account is made once one is solved (captcha.ts).
  */
 import {
   createAccount,
   createSession,
   type DirectoryRefusal,
   Instant,
+  type JsonObject,
   ok,
   type Principal,
   principals,
+  type Result,
   refuse,
 } from '@waymark/domain'
 import { Prn } from '@waymark/pantahub'
@@ -19,10 +22,15 @@ import { maxPasswordBytes } from '../../passwords.ts'
 import { networkOf } from '../../throttle.ts'
 import { type Handlers, say, sayArray } from './answer.ts'
 import { objectOf, textAt } from './bodies.ts'
+import { type AskedAccount, captchaNeeded, judgeCaptcha, sentToPage, unsealedAccount } from './captcha.ts'
 import type { DoorRefusal } from './errors.ts'
 import { tokenReply } from './login.ts'
 import { pages } from './paging.ts'
 import { askForConfirmation } from './recovery.ts'
+
+/** Longest solved captcha, and longest sealed account, in characters. */
+const captchaMax = 8192
+const sealedMax = 8192
 
 export function accountHandlers(
   house: House,
@@ -44,24 +52,23 @@ export function accountHandlers(
       if (closed) return refuse(closed)
       const asked = objectOf(body, 'account')
       if (!asked.ok) return asked
-      const nick = textAt(asked.value, 'nick')
-      if (!nick.ok) return nick
-      const email = textAt(asked.value, 'email')
-      if (!email.ok) return email
-      const password = textAt(asked.value, 'password', maxPasswordBytes)
-      if (!password.ok) return password
-      if (email.value === undefined) return unfit('email', 'an address', 'none')
-      if (nick.value === undefined) return unfit('nick', 'a name of 3 to 23 characters', 'none')
-      if (password.value === undefined) return unfit('password', 'one', 'none')
-      if (Buffer.byteLength(password.value) > maxPasswordBytes)
-        return unfit('password', `at most ${maxPasswordBytes} bytes`, 'more')
+      const captcha = textAt(asked.value, 'captcha', captchaMax)
+      if (!captcha.ok) return captcha
+      const given = accountOf(asked.value)
+      if (!given.ok) return given
+      const { nick, email, password } = given.value
 
       const retryAfterMs = house.registrations.take(networkOf(peer))
       if (retryAfterMs > 0) return refuse({ kind: 'too-many-registrations', retryAfterMs })
+      if (captchaNeeded(house)) {
+        if (captcha.value === undefined) return say(sentToPage(house, given.value))
+        const judged = await judgeCaptcha(house, captcha.value, peer)
+        if (!judged.ok) return judged
+      }
       const wanted = {
-        nick: nick.value,
-        email: email.value,
-        passwordHash: await house.passwords.hash(password.value),
+        nick,
+        email,
+        passwordHash: await house.passwords.hash(password),
         verified: house.config.smtp === undefined,
       }
       const made = await house.store.transactHouse<Principal, DirectoryRefusal | QueueFull>(async (tx) => {
@@ -86,6 +93,25 @@ export function accountHandlers(
       if (!made.ok) return refuse(unfitAccount(made.refusal))
       return tokenReply(house.access.tokenFor(made.value.principal))
     },
+  }
+
+  /** The account that is asked for: in the open, or sealed here before. */
+  function accountOf(asked: JsonObject): Result<AskedAccount, DoorRefusal> {
+    const sealed = textAt(asked, 'encrypted-account', sealedMax)
+    if (!sealed.ok) return sealed
+    if (sealed.value !== undefined) return unsealedAccount(house, sealed.value)
+    const nick = textAt(asked, 'nick')
+    if (!nick.ok) return nick
+    const email = textAt(asked, 'email')
+    if (!email.ok) return email
+    const password = textAt(asked, 'password', maxPasswordBytes)
+    if (!password.ok) return password
+    if (email.value === undefined) return unfit('email', 'an address', 'none')
+    if (nick.value === undefined) return unfit('nick', 'a name of 3 to 23 characters', 'none')
+    if (password.value === undefined) return unfit('password', 'one', 'none')
+    if (Buffer.byteLength(password.value) > maxPasswordBytes)
+      return unfit('password', `at most ${maxPasswordBytes} bytes`, 'more')
+    return ok({ nick: nick.value, email: email.value, password: password.value })
   }
 
   async function* everyAccount(): AsyncGenerator<string> {
@@ -116,7 +142,7 @@ export function account(principal: Principal): Record<string, unknown> {
 type QueueFull = Extract<DoorRefusal, { kind: 'mail-queue-full' }>
 
 function unfit(thing: string, wanted: string, got: string) {
-  return refuse({ kind: 'unfit-account', thing, wanted, got })
+  return refuse({ kind: 'unfit-account', thing, wanted, got } as const)
 }
 
 /** What of the directory's refusals concerns a new account, told as Base does: 412. */

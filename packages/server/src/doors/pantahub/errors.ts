@@ -142,7 +142,7 @@ const onTheWire: Teller = {
   }),
   'provider-failed': ({ service, got }) => ({
     status: 502,
-    msg: `${service}: wanted to hear who that was, got ${got}`,
+    msg: `${service}: wanted its word, got ${got}`,
   }),
   'no-such-account': () => ({ status: 403, msg: 'account: not there' }),
   'wrong-email-challenge': () => ({

@@ -11,8 +11,6 @@ import { createHash } from 'node:crypto'
 import {
   enterByIdentity,
   identities,
-  isJsonObject,
-  type JsonObject,
   letters,
   ok,
   type Principal,
@@ -23,6 +21,7 @@ import type { House } from '../../house.ts'
 import { networkOf } from '../../throttle.ts'
 import { signUpClosed } from './accounts.ts'
 import type { Handlers } from './answer.ts'
+import { answerOf } from './asking.ts'
 import { cookieOf } from './codes.ts'
 import type { DoorRefusal, Refusal } from './errors.ts'
 import type { OpenidProvider } from './openid-providers.ts'
@@ -32,8 +31,6 @@ const cookieName = 'openid_state'
 const stateSeconds = 600
 const secretLetters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
 const secretLength = 48
-const answerMs = 10_000
-const answerBytesMax = 256 * 1024
 
 interface State {
   readonly service: string
@@ -182,22 +179,4 @@ function noProvider(service: string | undefined) {
 
 function failed({ service }: OpenidProvider, got: string) {
   return refuse({ kind: 'provider-failed', service, got })
-}
-
-/** A JSON object from a provider, or in words why there is none. Redirects are not followed. */
-async function answerOf(url: string, init: RequestInit): Promise<Result<JsonObject, string>> {
-  try {
-    const answer = await fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(answerMs) })
-    let text = ''
-    const decoder = new TextDecoder()
-    for await (const piece of answer.body ?? []) {
-      text += decoder.decode(piece as Uint8Array, { stream: true })
-      if (text.length > answerBytesMax) return refuse('an answer that does not end')
-    }
-    if (!answer.ok) return refuse(`status ${answer.status}`)
-    const value: unknown = JSON.parse(text)
-    return isJsonObject(value) ? ok(value) : refuse('an answer that is no object')
-  } catch (error) {
-    return refuse(error instanceof SyntaxError ? 'an answer that is no JSON' : 'no answer')
-  }
 }
