@@ -1,16 +1,19 @@
 /** An update that changes little: what the agent downloads, and how long it takes against copying the state. */
-import { copyFile, mkdir, mkdtemp, open, rm } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { copyFile, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createAgent } from '../packages/agent/src/index.ts'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { sha256, spec, startFakeHub } from '../packages/agent/test/support/fake-hub.ts'
-import { quick, realPorts } from '../packages/agent/test/support/rig.ts'
 import { type Bench, median } from './figure.ts'
 
 const objects = 1000
 const objectBytes = (200 * 2 ** 20) / objects
 const changed = objects / 100
 const rounds = 3
+
+const program = fileURLToPath(new URL('../packages/cli/bin/waymark.mjs', import.meta.url))
 
 export const agentUpdate: Bench = {
   name: 'agent-update',
@@ -31,16 +34,17 @@ export const agentUpdate: Bench = {
       const data = join(folder, 'data')
       await mkdir(data)
       const times = new Map<string, number>()
-      const ports = {
-        ...realPorts(data),
-        onEvent(event: { readonly event: string }) {
-          if (event.event === 'step' || event.event === 'done') times.set(event.event, performance.now())
-        },
+      const config = join(folder, 'agent.config')
+      await writeFile(config, `hub=${hub.base}\ndata=${data}\nfactory.autotok=bench\nlog.push=0\n`)
+      /** One life of the agent, as anybody starts it, until it has nothing to do. */
+      async function live(): Promise<void> {
+        const args = [program, 'agent', '--json', '--until-idle', '--config', config]
+        const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+        for await (const line of createInterface({ input: child.stdout })) {
+          const { event } = JSON.parse(line) as { readonly event: string }
+          if (event === 'step' || event === 'done') times.set(event, performance.now())
+        }
       }
-      const live = () =>
-        createAgent({ ...quick, hub: hub.base, joinToken: 'bench', logPush: false }, ports).run(
-          AbortSignal.timeout(120_000),
-        )
       await live()
       hub.addStep(hub.device(), { ...state })
       await live()

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startChild, startWaymark } from './child.ts'
 import type { ClientsAsked } from './exoport-clients.ts'
+import { asker, makeFleet, slices } from './exoport-fleet.ts'
 import type { Figure } from './figure.ts'
 
-const password = 'a good password'
 const demo = `module demo {
   namespace "http://example.com/demo"; prefix d;
   import exosense { prefix exo; }
@@ -31,8 +31,7 @@ export async function measureHouse({
   let clients: Awaited<ReturnType<typeof startChild<object>>> | undefined
   try {
     let ask = asker(server.port)
-    await ask('exodm-admin', 'create-account', { name: 'acme', password, email: 'a@example.com' }, 'bench')
-    await ask('acme-admin', 'create-device-type', { name: 't', protocol: 'exodm_bert' })
+    const names = await makeFleet(server.port, count)
     await ask('acme-admin', 'create-yang-module', {
       repository: 'user',
       name: 'demo.yang',
@@ -43,24 +42,8 @@ export async function measureHouse({
       yang: 'demo.yang',
       'notification-url': 'http://example.com/',
     })
-    await ask('acme-admin', 'create-device-group', {
-      name: 'all',
-      'notification-url': 'http://example.com/',
-    })
-    const names = Array.from({ length: count }, (_, index) => `d${index}`)
-    await each(names, 32, (name) =>
-      ask('acme-admin', 'create-device', {
-        'device-id': name,
-        'device-type': 't',
-        'device-key': 7001,
-        'server-key': 7002,
-      }),
-    )
-    for (let at = 0; at < count; at += 500) {
-      const members = { 'device-id': names.slice(at, at + 500) }
-      await ask('acme-admin', 'add-config-set-members', { name: 'set', ...members })
-      await ask('acme-admin', 'add-device-group-members', { 'group-id': ['all'], ...members })
-    }
+    for (const some of slices(names))
+      await ask('acme-admin', 'add-config-set-members', { name: 'set', 'device-id': some })
     // A process that has made nothing yet: what it grows by is the connections.
     await server.stop()
     server = await startWaymark(folder)
@@ -101,26 +84,4 @@ export async function measureHouse({
     await server.stop()
     rmSync(folder, { recursive: true, force: true })
   }
-}
-
-function asker(port: number) {
-  return async (user: string, method: string, params: object, secret = password): Promise<void> => {
-    const answer = await fetch(`http://127.0.0.1:${port}/exodm/rpc`, {
-      method: 'POST',
-      body: JSON.stringify({ method: method.includes(':') ? method : `exodm:${method}`, id: 1, params }),
-      headers: { authorization: `Basic ${Buffer.from(`${user}:${secret}`).toString('base64')}` },
-    })
-    const text = await answer.text()
-    if (!/"result":("ok"|\{"result":"ok"|\{.*"rpc-status":"accepted")/.test(text))
-      throw new Error(`${method}: ${text}`)
-  }
-}
-
-async function each<T>(items: readonly T[], atOnce: number, act: (item: T) => Promise<void>): Promise<void> {
-  const left = items.values()
-  await Promise.all(
-    Array.from({ length: atOnce }, async () => {
-      for (const item of left) await act(item)
-    }),
-  )
 }

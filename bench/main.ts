@@ -8,6 +8,7 @@ import { agentUpdate } from './agent-update.ts'
 import { exoport } from './exoport.ts'
 import { exosense } from './exosense.ts'
 import { type Bench, reached } from './figure.ts'
+import { packages } from './packages.ts'
 import { poll } from './poll.ts'
 import { reports } from './reports.ts'
 import { rooms } from './rooms.ts'
@@ -23,6 +24,7 @@ const benches: readonly Bench[] = [
   scale,
   exosense,
   exoport,
+  packages,
   sim,
   upkeep,
   agentIdle,
@@ -30,7 +32,7 @@ const benches: readonly Bench[] = [
   ...rooms,
 ]
 
-const asked = process.argv.slice(2)
+const asked = process.argv.slice(2).filter((word) => word !== '--full')
 const unknown = asked.find((name) => !benches.some((bench) => bench.name === name))
 if (unknown !== undefined) {
   process.stderr.write(`bench: ${unknown} is none of ${benches.map(({ name }) => name).join(', ')}\n`)

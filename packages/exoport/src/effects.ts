@@ -39,6 +39,8 @@ export interface OutgoingCall extends IncomingCall {
   /** Chosen by the caller: the answer carries it. */
   readonly id: number
   readonly names?: NameForm
+  /** The payload, written out before by `encodedCall`: for a call that many connections make. It is sent as it is. */
+  readonly payload?: Uint8Array
   /** From when it is sent; without it, it waits as long as the connection lives. */
   readonly timeoutMs?: number
 }

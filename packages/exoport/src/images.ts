@@ -12,7 +12,7 @@
 import { atom, type Bert, Tuple, tuple } from '@waymark/etf'
 import { reply } from './conversation.ts'
 import type { Answer, IncomingCall, OutgoingCall, Result } from './effects.ts'
-import { textOf } from './messages.ts'
+import { encodeMessage, textOf } from './messages.ts'
 
 /** What an image is, with the numbers that the schema gives. */
 export const imageTypes = { 'configuration-data': 0, 'rpm-file': 1, 'debian-file': 2, other: 3 } as const
@@ -75,6 +75,11 @@ const kinds = new Map<string, ImageCall['kind']>([
 export function imageCall(call: ImageCall): Omit<OutgoingCall, 'id'> {
   const pairs = Object.entries(propertiesOf(call)).map(([name, value]) => tuple<Bert>(atom(name), value))
   return { module: imageModule, function: functions[call.kind], args: [pairs], names: 'binaries' }
+}
+
+/** The payload of a call, for `OutgoingCall.payload`. */
+export function encodedCall({ module, function: name, args, names }: Omit<OutgoingCall, 'id'>): Uint8Array {
+  return encodeMessage({ kind: 'call', module, function: name, args }, names)
 }
 
 function propertiesOf(call: ImageCall): Record<string, Bert> {

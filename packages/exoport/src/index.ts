@@ -16,6 +16,7 @@ export {
 export { FrameCutter, type TooLong } from './frames.ts'
 export { delimiters, type ExternalName, externalName, parseExternalName } from './identity.ts'
 export {
+  encodedCall,
   type ImageCall,
   type ImageResult,
   type ImageStart,

@@ -57,6 +57,14 @@ export class Seal {
     return bytes.subarray(start)
   }
 
+  /** What stands before a payload in its frame: length and token. The payload itself is left where it is. */
+  head(payload: Uint8Array): Uint8Array {
+    const head = new Uint8Array(lengthBytes + tokenBytes)
+    new DataView(head.buffer).setUint32(0, tokenBytes + payload.length)
+    head.set(this.token(payload), lengthBytes)
+    return head
+  }
+
   /** A whole frame of the handshake: length, challenge, token, identity. */
   hello(identity: Uint8Array): Uint8Array {
     const bytes = new Uint8Array(lengthBytes + challengeBytes + tokenBytes + identity.length)

@@ -2,17 +2,24 @@
 import { atom, type Bert, tuple } from '@waymark/etf'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { Conversation } from '../src/conversation.ts'
 import {
   decodeMessage,
+  defaultEndLimits,
+  type Effect,
+  encodedCall,
   encodeMessage,
   type ImageCall,
   imageAnswer,
   imageCall,
   imageResults,
+  keyOf,
   readImageAnswer,
   readImageCall,
+  Seal,
 } from '../src/index.ts'
 import { defaultMessageLimits } from '../src/messages.ts'
+import { hex, joined, kinds, sent } from './wire.ts'
 
 function overTheWire(call: ImageCall) {
   const message = decodeMessage(encodeMessage({ kind: 'call', ...imageCall(call) }), defaultMessageLimits)
@@ -105,5 +112,40 @@ describe('images', () => {
     expect(said('function not defined')).toBe('undefined-call')
     expect(said('access denied')).toBe('undefined-call')
     expect(said('no room')).toEqual({ reason: 'server error 2: no room' })
+  })
+
+  test('[XP40] a call written out once is the same on the wire as one that each connection writes itself', () => {
+    const generated = fc.record({ id, index: whole, data: fc.uint8Array({ maxLength: 2000 }) })
+    fc.assert(
+      fc.property(generated, fc.uint8Array({ minLength: 4, maxLength: 4 }), (part, challenge) => {
+        const call = imageCall({ kind: 'chunk', ...part })
+        const own = new Conversation(
+          new Seal(keyOf(1), challenge),
+          new Seal(keyOf(2), challenge),
+          defaultEndLimits,
+        )
+        const shared = new Conversation(
+          new Seal(keyOf(1), challenge),
+          new Seal(keyOf(2), challenge),
+          defaultEndLimits,
+        )
+        const [alone, together]: [Effect[], Effect[]] = [[], []]
+        own.call({ id: 1, ...call }, 0, alone)
+        const payload = encodedCall(call)
+        shared.call({ id: 1, ...call, payload }, 0, together)
+        expect(hex(joined(...sent(together)))).toBe(hex(joined(...sent(alone))))
+        expect(sent(together)[1]).toBe(payload)
+        expect(shared.busy).toBe(true)
+      }),
+    )
+  })
+
+  test('[XP40] one that does not fit into a frame is answered as unsent', () => {
+    const limits = { ...defaultEndLimits, frameBytes: 100 }
+    const seal = new Seal(keyOf(1), new Uint8Array(4))
+    const call = imageCall({ kind: 'chunk', id: 'a', index: 0, data: new Uint8Array(200) })
+    const out: Effect[] = []
+    new Conversation(seal, seal, limits).call({ id: 7, ...call, payload: encodedCall(call) }, 0, out)
+    expect(kinds(out)).toEqual(['answered 7 unsent'])
   })
 })

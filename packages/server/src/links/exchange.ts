@@ -33,12 +33,13 @@ import type { Metrics } from '../metrics.ts'
 import type { Presence } from '../presence.ts'
 import { createSchemaRoom } from '../schemas/schema-room.ts'
 import type { Listener } from '../serve.ts'
+import { createImageReader } from './image-reader.ts'
 import type { Described, Link, Protocol } from './link.ts'
 import { createLinkHouse } from './link-house.ts'
 import { mergeTexts } from './merge.ts'
 import { createDeviceModules, type FoundOperation } from './modules.ts'
 import { createSessions, type KnownDevice } from './sessions.ts'
-import { initialValues, readPart } from './software.ts'
+import { initialValues } from './software.ts'
 import { createTrailCarrier } from './trail-carrier.ts'
 import { createUpward } from './upward.ts'
 
@@ -93,7 +94,7 @@ export function createExchange(needs: ExchangeNeeds) {
     },
     call: (device, up) => upward.call(device, up),
     initialValues: (tenant, of, given) => initialValues(schemas, tenant, of, given),
-    bytes: { read: (sha, offset, length) => readPart(needs.bytes, sha, offset, length) },
+    bytes: createImageReader(needs.bytes),
   })
   const renderer = createRenderer({ store, schemas })
   const sender = createSender({

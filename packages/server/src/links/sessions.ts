@@ -52,6 +52,7 @@ import {
 import { type JsonObject, parseJson, printJson } from '@waymark/yang'
 import type { Log } from '../log.ts'
 import type { Presence } from '../presence.ts'
+import type { ImageBytes } from './image-reader.ts'
 import type {
   Carried,
   CarriedPackageConfiguration,
@@ -108,11 +109,6 @@ export interface SessionsNeeds {
   initialValues(tenant: TenantId, of: Package, given: string | undefined): Promise<string | undefined>
   /** Bytes of an image. */
   bytes: ImageBytes
-}
-
-/** Where bytes of images are read. */
-export interface ImageBytes {
-  read(sha: string, offset: number, length: number): Promise<Uint8Array>
 }
 
 /** What was marked as sent. */
@@ -538,14 +534,11 @@ export function createSessions(needs: SessionsNeeds) {
     bytes: number,
   ): Promise<boolean> {
     const { image: of, package: name } = stepOf(carried, step)
-    let isOpen = true
-    const kept = await store.transact(known.tenant, async (tx) => {
+    return share(known.tenant, async (tx) => {
       const transaction = await tx.get(transactions, { id: carried.transaction })
-      isOpen = transaction?.open === true
-      if (!transaction?.open || !of) return ok(0)
-      return confirmTransfer(tx, { transaction, package: name, size: of.size, bytes })
+      if (!transaction?.open) return false
+      return !of || (await confirmTransfer(tx, { transaction, package: name, size: of.size, bytes })).ok
     })
-    return kept.ok && isOpen
   }
 
   async function restart({ known }: Live, carried: CarriedPackages, step: number): Promise<void> {

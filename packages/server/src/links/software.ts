@@ -1,6 +1,5 @@
-/** What packages need from their surroundings: the configuration they begin with, and the bytes of their images. */
+/** What a package's configuration is by its schema, and what it begins with. */
 import { type Package, parseSchemaName, type TenantId } from '@waymark/domain'
-import type { ObjectBytes } from '@waymark/store'
 import { type JsonObject, type JsonValue, parseJson, printJson } from '@waymark/yang'
 import type { OpenSchema, SchemaRoom } from '../schemas/schema-room.ts'
 
@@ -44,20 +43,6 @@ export async function initialValues(
   // What another schema took and this one does not: the package begins as one that was given nothing.
   const bare = found.schema.judge({ as: 'config' }, found.wrap({}))
   return printJson(bare.ok ? found.unwrap(bare.value) : values)
-}
-
-/** Bytes of an object: as many as there are of those asked for. */
-export async function readPart(
-  bytes: ObjectBytes,
-  sha: string,
-  offset: number,
-  length: number,
-): Promise<Uint8Array> {
-  const opened = await bytes.open(sha, { start: offset, end: offset + length - 1 })
-  if (!opened) throw new Error(`the image ${sha} is not there`)
-  const parts: Uint8Array[] = []
-  for await (const part of opened.stream) parts.push(part)
-  return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts)
 }
 
 function objectOf(value: JsonValue | undefined): JsonObject {

@@ -170,6 +170,18 @@ export class Connection {
   }
 
   #carryOut(effects: readonly Effect[]): void {
+    if (effects.length < 2) {
+      this.#carryOutEach(effects)
+      return
+    }
+    // What is sent in pieces leaves in one.
+    const socket = this.#socket
+    socket.cork()
+    this.#carryOutEach(effects)
+    socket.uncork()
+  }
+
+  #carryOutEach(effects: readonly Effect[]): void {
     for (const effect of effects) {
       if (this.#isOver) return
       switch (effect.kind) {

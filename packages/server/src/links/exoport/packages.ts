@@ -14,7 +14,14 @@
  * The device's own calls do not wait for any of this: the two directions are independent.
  */
 import { createHash } from 'node:crypto'
-import { type Answer, type ImageCall, imageCall, mostImageBytes, readImageAnswer } from '@waymark/exoport'
+import {
+  type Answer,
+  encodedCall,
+  type ImageCall,
+  imageCall,
+  mostImageBytes,
+  readImageAnswer,
+} from '@waymark/exoport'
 import { type JsonObject, printJson } from '@waymark/yang'
 import type {
   CarriedPackageConfiguration,
@@ -120,6 +127,21 @@ function valuesOf({ packages }: CarriedPackageConfiguration): JsonObject {
   return Object.fromEntries(packages.map((each) => [each.package, each.values]))
 }
 
+/** Parts that were written out as calls: devices that are sent the same bytes are sent the same call. */
+const written = new WeakMap<
+  Uint8Array,
+  { readonly id: string; readonly index: number; readonly payload: Uint8Array }
+>()
+
+function partCall(id: string, index: number, data: Uint8Array): ReturnType<typeof imageCall> {
+  const known = written.get(data)
+  const call = imageCall({ kind: 'chunk', id, index, data })
+  if (known?.id === id && known.index === index) return { ...call, payload: known.payload }
+  const payload = encodedCall(call)
+  written.set(data, { id, index, payload })
+  return { ...call, payload }
+}
+
 type Image = NonNullable<CarriedStep['image']>
 
 class ImageWire {
@@ -133,8 +155,12 @@ class ImageWire {
     this.#limits = limits
   }
 
-  async tell(call: ImageCall): Promise<Said> {
-    const answer = await this.#ask(imageCall(call))
+  tell(call: ImageCall): Promise<Said> {
+    return this.#tell(imageCall(call))
+  }
+
+  async #tell(call: ReturnType<typeof imageCall>): Promise<Said> {
+    const answer = await this.#ask(call)
     if (answer === undefined) return { kind: 'ended' }
     const said = readImageAnswer(answer)
     if (said === 'ok') return ok
@@ -192,7 +218,7 @@ class ImageWire {
         const data = await this.#part(carried, index, at, length)
         if (data === undefined)
           return failedSaying(`the image has not the ${size} bytes that it is said to have`)
-        const sent = await this.tell({ kind: 'chunk', id, index: Math.floor(at / chunkBytes), data })
+        const sent = await this.#tell(partCall(id, Math.floor(at / chunkBytes), data))
         if (sent.kind !== 'ok') return sent
         at += length
         if (!(await noted)) return { kind: 'called-off' }
