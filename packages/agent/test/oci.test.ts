@@ -114,6 +114,73 @@ describe.skipIf(!able)(`containers of ${engine ?? 'podman or docker'}`, () => {
     expect(idOf()).toBe('')
   })
 
+  /** All that was read so far once these texts were; reading goes on, as an agent does it. */
+  const until = async (
+    output: AsyncIterable<{ readonly from: 'out' | 'err'; readonly bytes: Uint8Array }>,
+    ...texts: readonly string[]
+  ) => {
+    const all = { out: '', err: '' }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    void (async () => {
+      for await (const { from, bytes } of output) {
+        all[from] += Buffer.from(bytes).toString()
+        if (texts.every((text) => `${all.out}${all.err}`.includes(text))) resolve()
+      }
+    })()
+    await promise
+    return { ...all }
+  }
+  const containerOf = (path: string, name: string): string =>
+    `waymark-${createHash('sha256').update(path).digest('hex').slice(0, 16)}-${name}`
+
+  test('[AG113] what a container writes while no agent runs is read by the next, once', async () => {
+    await using at = await temporaryFolder()
+    const make = () => createOciProcesses(engine as Engine, at.path, createRealProcesses(at.path))
+    const script =
+      'echo one; echo begun >&2; until [ -e /waymark/go ]; do sleep 1; done; echo two; echo three >&2; sleep 600'
+    const launch = launchOf('heard', script, tag)
+    const first = await make().launch(launch)
+    expect(await until(first.output, 'one', 'begun')).toEqual({ out: 'one\n', err: 'begun\n' })
+    // The place is noted a second later; the container writes on.
+    const place = join(at.path, 'output/heard/read.json')
+    while (!(await readFile(place, 'utf8').catch(() => '')).includes('"err":6'))
+      await new Promise((done) => setTimeout(done, 100))
+    const noted = await readFile(place)
+    await writeFile(join(at.path, 'go'), '')
+    while (!call(['logs', containerOf(at.path, 'heard')]).includes('two'))
+      await new Promise((done) => setTimeout(done, 200))
+    // What a dead agent could not note.
+    await writeFile(place, noted)
+    const second = await make().launch(launch)
+    expect(await until(second.output, 'two', 'three')).toEqual({ out: 'two\n', err: 'three\n' })
+    await make().tidy?.([])
+    await Promise.all([first.exited, second.exited])
+  }, 60_000)
+
+  test('[AG113] so is what one wrote that has ended meanwhile, before it is started anew', async () => {
+    await using at = await temporaryFolder()
+    const name = containerOf(at.path, 'ended')
+    call([
+      'run',
+      '-d',
+      '--name',
+      name,
+      ...['--network', 'none', '--ulimit', 'nofile=64:64', '--ulimit', 'nproc=64:64'],
+      tag,
+      '/bin/sh',
+      '-c',
+      'echo one; echo two; echo three >&2',
+    ])
+    call(['wait', name])
+    await mkdir(join(at.path, 'output/ended'), { recursive: true })
+    await writeFile(join(at.path, 'output/ended/read.json'), '{"out":4,"err":0}')
+    const processes = createOciProcesses(engine as Engine, at.path, createRealProcesses(at.path))
+    const launched = await processes.launch(launchOf('ended', 'echo anew; sleep 600', tag))
+    expect(await until(launched.output, 'anew', 'three')).toEqual({ out: 'two\nanew\n', err: 'three\n' })
+    await processes.tidy?.([])
+    await launched.exited
+  }, 60_000)
+
   test('[AG110] [AG112] [AG70] a whole life: started in order, replaced live, overlaid, limited, rolled back, and gone at the end', async () => {
     const container = (command: string, more: Readonly<Record<string, unknown>> = {}) => ({
       '#spec': 'service-manifest-run@1',

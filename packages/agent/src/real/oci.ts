@@ -4,7 +4,8 @@
  * Each is started detached, then followed: its log, its end. So it does not die with an agent that crashes; the next one
  * finds it by its name and takes it over when nothing about it has changed, and otherwise replaces it. Names and labels
  * carry a hash of the data folder, so that two agents of one machine never touch each other's. What a container writes
- * while no agent runs stays in the engine's log and is not read again.
+ * while no agent runs stays in the engine's log, and the next agent reads on where the last one stopped (`oci-log.ts`),
+ * also when the container has ended meanwhile.
  *
  * Everything goes through the engine's command line: it is the one interface both have, rootless or not.
  */
@@ -14,6 +15,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Limits, StopSignal } from '../process/manifest.ts'
 import type { Launch, Launched, Processes } from '../process/ports.ts'
+import { createPlaceFile, type LogPlace, logStart, type Piece, placeWithin, readOn } from './oci-log.ts'
 import { merge } from './processes.ts'
 
 export const engines = ['podman', 'docker'] as const
@@ -111,15 +113,56 @@ export function createOciProcesses(engine: Engine, dataFolder: string, others: P
     )
   }
 
-  /** Follows a container that runs: its log from now on, and its end. */
-  function follow(name: string, cwd: string | undefined): Launched {
-    const logs = spawn(
-      engine,
-      ['logs', '-f', ...(cwd === undefined ? [] : ['--since', sinceNow()]), nameOf(name)],
-      {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    )
+  const places = new Map<string, ReturnType<typeof createPlaceFile>>()
+  function placeOf(name: string): ReturnType<typeof createPlaceFile> {
+    const known = places.get(name) ?? createPlaceFile(join(dataFolder, 'output', name, 'read.json'))
+    places.set(name, known)
+    return known
+  }
+
+  const readLog = (name: string, ...how: readonly string[]) =>
+    spawn(engine, ['logs', ...how, nameOf(name)], { stdio: ['ignore', 'pipe', 'pipe'] })
+
+  /** Where this container's log is to be read on. */
+  async function placeIn(name: string): Promise<LogPlace> {
+    const place = await placeOf(name).read()
+    if (place.out === 0 && place.err === 0) return logStart
+    const has = { out: 0, err: 0 }
+    const log = readLog(name)
+    log.once('error', () => undefined)
+    for await (const { from, bytes } of merge(log.stdout, log.stderr)) has[from] += bytes.length
+    return placeWithin(place, has)
+  }
+
+  /** What a container that has ended wrote after it was read last, the first of it; it is removed next. */
+  async function unread(name: string): Promise<readonly Piece[]> {
+    if ((await run(engine, ['container', 'inspect', nameOf(name)], answerMs)).code !== 0) return []
+    const place = await placeIn(name)
+    const pieces: Piece[] = []
+    let held = 0
+    const log = readLog(name)
+    log.once('error', () => undefined)
+    for await (const piece of readOn(merge(log.stdout, log.stderr), place, () => undefined)) {
+      pieces.push(piece)
+      held += piece.bytes.length
+      if (held > saidMax) break
+    }
+    log.kill('SIGKILL')
+    return pieces
+  }
+
+  /** Follows a container that runs: what was not read of its log yet, and its end. */
+  function follow(
+    name: string,
+    { cwd, place = logStart, before = [] }: { cwd?: string; place?: LogPlace; before?: readonly Piece[] },
+  ): Launched {
+    const noted = placeOf(name)
+    const logs = readLog(name, '-f')
+    async function* output(): AsyncGenerator<Piece> {
+      yield* before
+      yield* readOn(merge(logs.stdout, logs.stderr), place, noted.note)
+      await noted.flush()
+    }
     const read = new Promise<void>((done) => {
       logs.once('close', () => done())
       logs.once('error', () => done())
@@ -136,7 +179,7 @@ export function createOciProcesses(engine: Engine, dataFolder: string, others: P
     return {
       mark: JSON.stringify({ engine, container: nameOf(name) }),
       ...(cwd === undefined ? {} : { cwd }),
-      output: merge(logs.stdout, logs.stderr),
+      output: output(),
       exited,
       signal: (signal) => void run(engine, ['kill', '--signal', signal, nameOf(name)], answerMs),
     }
@@ -161,9 +204,13 @@ export function createOciProcesses(engine: Engine, dataFolder: string, others: P
     async launch(launch) {
       if (launch.beside) return beside(launch)
       const found = await running(launch.name)
-      if (found?.fingerprint === shortHash(launch.fingerprint)) return follow(launch.name, found.cwd)
+      const noted = placeOf(launch.name)
+      if (found?.fingerprint === shortHash(launch.fingerprint))
+        return follow(launch.name, { cwd: found.cwd, place: await placeIn(launch.name) })
+      const before = await unread(launch.name)
+      await noted.forget()
       await start(launch, resolve(dataFolder, launch.cwd))
-      return follow(launch.name, undefined)
+      return follow(launch.name, { before })
     },
     async endLeftover(mark) {
       // A container is kept: the start that follows takes it over, replaces it, or tidies it away.
@@ -243,7 +290,6 @@ function run(
 const saidMax = 1024 * 1024
 /** Processes that a user may have within a container, when its manifest asks for less or nothing. */
 const processesMax = 16_384
-const sinceNow = (): string => new Date().toISOString()
 const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16)
 const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '')
 const firstLine = (text: string): string => text.trim().split('\n').at(-1) ?? ''
