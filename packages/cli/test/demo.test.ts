@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { playDemo } from '../src/demo/story.ts'
 
-test('[DM1] four devices end done, one of them after a cut; the fifth fails and stays on its old revision', async () => {
+test('[DM1] [DM2] four devices end done, one after a cut, the fifth stays as it was; three stations get what was pushed and both packages', async () => {
   const lines: string[] = []
   const stop = new AbortController()
   await playDemo(
@@ -20,5 +20,16 @@ test('[DM1] four devices end done, one of them after a cut; the fifth fails and 
   expect(rowOf('moth')).toMatch(/ ERROR +failed .* revisions\/0 /)
   expect(rowOf('otter')).toMatch(/ [45]\.\d MiB +revisions\/1$/)
   expect(rowOf('badger')).toMatch(/ - +revisions\/1$/)
-  expect(lines.join('\n')).toMatch(/claimed heron with \w+-\w+-\w+/)
+  for (const station of ['cliff', 'harbour', 'summit'])
+    expect(rowOf(station)).toMatch(/ 60 +runtime, forecast +(-|[23]\.\d MiB)$/)
+  expect(rowOf('harbour')).toMatch(/MiB$/)
+  const story = lines.join('\n')
+  for (const told of [
+    /summit has not got it: it waits in its queue.*summit +measures 60 times/s,
+    /was told: 7\.5 degrees/,
+    /was told: wind 110 at summit/,
+    /snapped 3\.\d MiB into harbour's image.*harbour +goes on with the image at/s,
+  ])
+    expect(story).toMatch(told)
+  expect(story).toMatch(/claimed heron with \w+-\w+-\w+/)
 }, 90_000)

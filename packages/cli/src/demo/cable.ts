@@ -11,12 +11,14 @@ export interface Cable {
   plugInto(port: number): void
   /** Cuts the first connection that has carried so many bytes of this object; calls back when it has. */
   snapOnce(sha: string, afterBytes: number, snapped: (bytes: number) => void): void
+  /** Cuts the first connection that has carried so many bytes to a device, whatever they are. */
+  snapAfter(bytes: number, snapped: (bytes: number) => void): void
   close(): void
 }
 
 export async function layCable(): Promise<Cable> {
   let target = 0
-  let trap: { sha: string; afterBytes: number; snapped: (bytes: number) => void } | undefined
+  let trap: { sha?: string; afterBytes: number; snapped: (bytes: number) => void } | undefined
   const sockets = new Set<Socket>()
 
   const server = createServer((near) => {
@@ -44,7 +46,7 @@ export async function layCable(): Promise<Cable> {
     })
     far.on('data', (bytes) => {
       carried += bytes.length
-      if (trap && fetching === trap.sha && carried >= trap.afterBytes) {
+      if (trap && (trap.sha === undefined || fetching === trap.sha) && carried >= trap.afterBytes) {
         trap.snapped(carried)
         trap = undefined
         near.destroy()
@@ -67,6 +69,9 @@ export async function layCable(): Promise<Cable> {
     },
     snapOnce(sha, afterBytes, snapped) {
       trap = { sha, afterBytes, snapped }
+    },
+    snapAfter(afterBytes, snapped) {
+      trap = { afterBytes, snapped }
     },
     close() {
       server.close()

@@ -7,6 +7,8 @@ import { Failure } from '../io.ts'
 
 export interface ServerProcess {
   readonly port: number
+  /** Where devices dial in over ExoPort. */
+  readonly exoport: number
   /** Asks it to stop and waits until it has. */
   stop(): Promise<void>
 }
@@ -29,6 +31,8 @@ export async function startServer(asked: {
       '0',
       '--exoport',
       '0',
+      // The back end that the demo plays is on this machine.
+      '--allow-private-targets',
       '--public-url',
       asked.publicUrl,
       '--log-level',
@@ -41,14 +45,17 @@ export async function startServer(asked: {
   )
   const lines = createInterface({ input: child.stdout })
   let port: number | undefined
+  let exoport: number | undefined
   for await (const line of lines) {
     const listening = /^listening http \S+:(\d+)$/.exec(line)
     if (listening) port = Number(listening[1])
+    exoport = Number(/^listening exoport \S+:(\d+)$/.exec(line)?.[1] ?? exoport)
     if (line === 'ready') break
   }
-  if (port === undefined) throw new Failure(1, 'the server did not start')
+  if (port === undefined || exoport === undefined) throw new Failure(1, 'the server did not start')
   return {
     port,
+    exoport,
     async stop() {
       if (child.exitCode !== null) return
       child.kill('SIGTERM')

@@ -1,7 +1,8 @@
 /**
  * The demo: a server and five devices, from registering to a second step with tens of megabytes. One device loses its
  * connection in the middle of a download and takes it up where it stopped; one is served bytes that have rotted on the
- * server's disk, and stays on its old revision. Every byte goes over real HTTP; the lines are printed as things happen.
+ * server's disk, and stays on its old revision. Then three weather stations that call in over ExoPort (`weather.ts`). Every
+ * byte goes over real connections; the lines are printed as things happen.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, open, readlink, rm, writeFile } from 'node:fs/promises'
@@ -13,6 +14,7 @@ import { Failure, type Io } from '../io.ts'
 import { tableLines } from '../show/table.ts'
 import { type Cable, layCable } from './cable.ts'
 import { startServer } from './server-process.ts'
+import { playWeather, type WeatherOutcome } from './weather.ts'
 
 const MiB = 1024 * 1024
 const names = ['badger', 'heron', 'lynx', 'moth', 'otter'] as const
@@ -84,7 +86,14 @@ export async function playDemo(io: Io, asked: { exit: boolean }): Promise<void> 
     agents = startAgents(stage, await laySupplies(stage), agentsStop.signal)
     await openingAct(stage)
     await secondAct(stage, join(folder, 'server', 'objects'))
+    const stations = await playWeather({
+      say: (who, what) => say(stage, who, what),
+      adminPassword,
+      url: cable.url,
+      exoport: server.exoport,
+    })
     for (const line of await closingTable(stage)) io.out(line)
+    for (const line of weatherTable(stations)) io.out(line)
     if (!asked.exit && !stop.aborted) {
       io.out('')
       io.out(
@@ -290,6 +299,25 @@ async function closingTable(stage: Stage): Promise<string[]> {
         { title: 'WHY', cell: ({ step }) => step.reason ?? '' },
       ],
       rows,
+    ),
+  ]
+}
+
+function weatherTable(stations: readonly WeatherOutcome[]): string[] {
+  return [
+    '',
+    ...tableLines(
+      [
+        { title: 'STATION', cell: ({ station }) => station },
+        { title: 'SAMPLE RATE', cell: ({ sampleRate }) => sampleRate ?? '-', right: true },
+        { title: 'INSTALLED', cell: ({ installed }) => installed.join(', ') },
+        {
+          title: 'IMAGE RESUMED AT',
+          cell: ({ resumedAt }) => (resumedAt === undefined ? '-' : megabytes(resumedAt)),
+          right: true,
+        },
+      ],
+      stations,
     ),
   ]
 }
