@@ -225,6 +225,7 @@ export async function composeHouse(
     access,
     presence,
     exchange,
+    backEnd: {},
     keys,
     tokenKeys,
     passwords,

@@ -6,6 +6,7 @@ import type { DeviceId, Env, Instant, Store } from '@waymark/domain'
 import type { ObjectBytes } from '@waymark/store'
 import type { FastifyRequest } from 'fastify'
 import type { Access } from './access.ts'
+import type { BackEndCalls } from './back-end-calls.ts'
 import type { Config } from './config.ts'
 import type { HttpApp } from './http.ts'
 import type { Keys } from './keys.ts'
@@ -33,6 +34,8 @@ export interface House {
   readonly presence: Presence
   /** Devices that are spoken to, and back ends that are told. */
   readonly exchange: Exchange
+  /** What back ends call, where the door that owns it is open. */
+  readonly backEnd: { calls?: BackEndCalls }
   readonly keys: Keys
   /** Which keys sign and open logins, now. */
   readonly tokenKeys: TokenKeys

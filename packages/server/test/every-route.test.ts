@@ -9,6 +9,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { changePassword, credentials, PrincipalId, tenants } from '@waymark/domain'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
+import { exosenseDoor } from '../src/doors/exosense/door.ts'
 import { fleetDoor, fleetOperations } from '../src/doors/fleet/door.ts'
 import { type Row, routes } from '../src/doors/pantahub/routes.ts'
 import { walkthroughDoor } from '../src/doors/pantahub/walkthrough/door.ts'
@@ -69,7 +70,12 @@ const fleetRows = fleetOperations.map(
 const rows = [...pantahubRows, ...walkRows, ...fleetRows]
 
 /** What the server answers beside the doors' tables, and what it serves whatever the method (404 and 405 of a mount). */
-const unlisted = ['/fleet/v1/openapi.json']
+const unlisted = [
+  '/fleet/v1/openapi.json',
+  '/exodm/rpc',
+  '/exodm/test_callback',
+  '/exodm/test_callback2',
+]
 
 // ── the scene ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -82,7 +88,7 @@ const listening: DoorOf = async ({ app }) => {
 const door = await openDoor(
   { flags: ['--guess-limit', '1000000'] },
   afterAll,
-  [walkthroughDoor, fleetDoor],
+  [walkthroughDoor, fleetDoor, exosenseDoor],
   [listening],
 )
 const owner = await door.person('owner-of-all')
@@ -406,6 +412,9 @@ const prepared: Readonly<Record<string, (own: Things) => Promise<Prepared>>> = {
   'PUT /fleet/v1/imports/:device/steps/:rev': async (own) => ({
     path: `/fleet/v1/imports/${own.device.id}/steps/${own.rev + 1}`,
     body: { state: factory, createdAt: '2020-01-01T00:00:00Z' },
+  }),
+  'POST /fleet/v1/rpc': async (own) => ({
+    body: { method: 'create-device-group', params: [`name=group of ${own.device.id}`] },
   }),
   'POST /fleet/v1/keys/rotate': async () => ({ token: admin }),
   'POST /fleet/v1/objects/collect': async () => ({ token: admin, body: {} }),

@@ -792,6 +792,52 @@ export interface Operations {
     }
     readonly answer: Why
   }
+  /** Calls a command of the JSON-RPC table, or an operation that a device’s modules define. */
+  readonly callMethod: {
+    readonly asked: {
+      readonly body: {
+        readonly method: string
+        /** `name=value`, typed by the operation’s schema; `name:=JSON` as it stands */
+        readonly params?: readonly string[] | undefined
+      }
+    }
+    readonly answer: {
+      /** no error, and no result code but `ok` */
+      readonly ok: boolean
+      /** the result or the error as JSON text, numbers exact */
+      readonly text: string
+      /** numbers that no double holds are texts */
+      readonly result?: unknown
+      readonly error?: {
+        readonly code: number
+        readonly message: string
+        readonly data?: unknown
+      }
+      /** the id of what the call began, if it began something */
+      readonly transaction?: string
+    }
+  }
+  /** What can be called, with its parameters: the table’s commands and the operations of the tenant’s modules. */
+  readonly listMethods: {
+    readonly asked: {
+      /** items a page */
+      readonly limit?: number | undefined
+      /** `next` of the page before */
+      readonly cursor?: string | undefined
+    }
+    readonly answer: {
+      readonly items: readonly {
+        readonly method: string
+        readonly description: string
+        readonly params: readonly {
+          readonly name: string
+          readonly type: string
+          readonly mandatory: boolean
+        }[]
+      }[]
+      readonly next?: string
+    }
+  }
   /** Takes in a device of another server, with its id, its secret and what is known of it. */
   readonly importDevice: {
     readonly asked: {
@@ -970,6 +1016,8 @@ export const operations = {
   listTransactions: { method: 'GET', path: '/fleet/v1/transactions', params: [], query: ['limit', 'cursor', 'device', 'open', 'parent'], body: 'none', answer: 'json', paged: true, key: false, open: false },
   getTransaction: { method: 'GET', path: '/fleet/v1/transactions/{id}', params: ['id'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
   explainDevice: { method: 'GET', path: '/fleet/v1/devices/{device}/why', params: ['device'], query: ['rev'], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  callMethod: { method: 'POST', path: '/fleet/v1/rpc', params: [], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
+  listMethods: { method: 'GET', path: '/fleet/v1/rpc/methods', params: [], query: ['limit', 'cursor'], body: 'none', answer: 'json', paged: true, key: false, open: false },
   importDevice: { method: 'PUT', path: '/fleet/v1/imports/{device}', params: ['device'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
   importStep: { method: 'PUT', path: '/fleet/v1/imports/{device}/steps/{rev}', params: ['device', 'rev'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
   readAudit: { method: 'GET', path: '/fleet/v1/audit', params: [], query: ['tenant', 'after', 'limit'], body: 'none', answer: 'json', paged: false, key: false, open: false },

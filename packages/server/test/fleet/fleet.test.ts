@@ -412,6 +412,7 @@ describe('fleet door', () => {
 
 /** Bodies that pass validation, so that what is refused is the caller and not the body. */
 const exampleBody: Record<string, object> = {
+  callMethod: { method: 'list-devices' },
   changeDevice: { nick: 'x' },
   claimDevice: { challenge: 'x' },
   postStep: { state: {} },

@@ -2,7 +2,7 @@
  * What a command is: a row of the table from which routing, permissions, validation, aliases and the test of the role
  * matrix follow. What it takes and gives is specified by our own YANG modules; here stands who may and what happens.
  */
-import type { Actor, Reader, Tenant, TenantId } from '@waymark/domain'
+import type { Actor, Reader, Tenant, TenantId, Transaction } from '@waymark/domain'
 import type { JsonObject, JsonValue } from '@waymark/yang'
 import type { House } from '../../house.ts'
 import type { DeviceViews } from './device-views.ts'
@@ -36,6 +36,8 @@ export interface Context {
   readonly directory: Reader
   /** What was shown of devices, while it is so. */
   readonly views: DeviceViews
+  /** Told of the transaction that a call begins, by whoever wants to follow it. */
+  readonly began?: (asked: Transaction) => void
 }
 
 /** A business answer: the code alone, or with more members, which come after it. */

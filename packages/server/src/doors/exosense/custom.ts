@@ -28,6 +28,7 @@ import type { OpenSchema, Operation } from '../../schemas/schema-room.ts'
 import type { Context } from './command.ts'
 import { nextCallId } from './commands/calls.ts'
 import { deviceByName } from './commands/naming.ts'
+import { describeFault } from './faults.ts'
 import { type RpcOutcome, rpcError } from './json-rpc.ts'
 import { parseTimer } from './timer.ts'
 
@@ -111,7 +112,7 @@ async function call(
     Object.entries(given).filter(([name]) => declared(name) || !common.includes(name)),
   )
   const judged = schema.judge({ as: 'input', operation: operation.name }, own)
-  if (!judged.ok) return rpcError('invalidParams', judged.refusal.first)
+  if (!judged.ok) return rpcError('invalidParams', describeFault(judged.refusal, operation))
 
   const timer = leafFor(operation, 'timeout') ?? 'timeout'
   const until = given[timer] === undefined ? undefined : parseTimer(textOf(given[timer]), house.env().now)
@@ -152,6 +153,7 @@ async function call(
     return submit(tx, house.env(), { ...alone, kind: 'direct-rpc', device, online })
   })
   if (!asked.ok) return { result: emptyOutput(operation, 'device-error') }
+  context.began?.(asked.value)
   if (direct) return answerOf(context, operation, asked.value, ttlMs ?? directMs)
   if (operation.output.length === 0) return { result: 'ok' }
   const { callId } = asked.value.payload as unknown as AskedRpc

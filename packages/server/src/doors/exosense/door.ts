@@ -6,21 +6,14 @@
  * result, what goes wrong in asking is a JSON-RPC error, and both are answered with 200.
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
-import { tenants } from '@waymark/domain'
-import type { JsonObject, JsonValue } from '@waymark/yang'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { House } from '../../house.ts'
 import type { HttpApp } from '../../http.ts'
-import { nearest } from '../../nearest.ts'
-import type { Operation, SchemaFaults } from '../../schemas/schema-room.ts'
-import { type Context, Params } from './command.ts'
-import { callCustom } from './custom.ts'
-import { createDeviceViews } from './device-views.ts'
-import { answerBody, type RpcOutcome, type RpcRequest, rpcError } from './json-rpc.ts'
-import { isLoopback } from './local.ts'
-import { accountOf, type Caller, readings } from './login.ts'
+import { createBackEndCalls } from './back-end-calls.ts'
+import { answerBody, type RpcRequest } from './json-rpc.ts'
+import { type Caller, readings } from './login.ts'
 import { createRemembered } from './remembered.ts'
-import { commandOf, type NamedCommand } from './table.ts'
+import { createRunner } from './runner.ts'
 import { readUpload, type Uploaded } from './upload.ts'
 
 const realm = 'Basic realm="exodm@feuerlabs.com"'
@@ -33,11 +26,9 @@ const uploadBytesMax = 64 * 1024 * 1024
 
 export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
   const remembered = createRemembered(house)
-  const views = createDeviceViews(house.store)
-  const directory = house.store.readHouse()
-  // Nobody can replace the system's own modules: what judges commands is opened once.
-  let own: ReturnType<typeof house.exchange.schemas.open> | undefined
-  const ownModule = () => (own ??= house.exchange.schemas.open('house', { name: 'exodm' }))
+  const { run } = createRunner(house, remembered)
+  // The fleet door's users call the same table; doors know nothing of each other.
+  house.backEnd.calls = createBackEndCalls(house, run)
   const failed = (error: unknown, { method }: RpcRequest) =>
     house.log.error({ err: error, method }, 'a command failed')
 
@@ -159,83 +150,6 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
     }
     return 'unknown'
   }
-
-  async function run(
-    caller: Caller,
-    peer: string,
-    { method, params }: RpcRequest,
-    files: ReadonlyMap<string, string>,
-  ): Promise<RpcOutcome> {
-    const named = commandOf(method, params)
-    if (named) return runCommand(caller, peer, named, params, files)
-    const account = params.account
-    const found = await accountOf(
-      directory,
-      caller,
-      typeof account === 'string' ? account : undefined,
-      undefined,
-    )
-    // What is not there and what is not yours look alike.
-    if (!found.ok) return rpcError('methodNotFound', method)
-    const context = contextOf(caller, found)
-    return (await callCustom(context, method, params)) ?? rpcError('methodNotFound', method)
-  }
-
-  async function runCommand(
-    caller: Caller,
-    peer: string,
-    { name, command }: NamedCommand,
-    given: JsonObject,
-    files: ReadonlyMap<string, string>,
-  ): Promise<RpcOutcome> {
-    const spelt = command.prepare?.(respell(given, command)) ?? respell(given, command)
-    const filled = fillIn(spelt, files)
-    if (!filled) return { result: { result: 'object-not-found' } }
-    const schema = await ownModule()
-    const judged = schema?.judge({ as: 'input', operation: name }, filled)
-    if (!judged) return rpcError('internal', 'the module exodm does not open')
-    if (!judged.ok)
-      return rpcError('invalidParams', describeFault(judged.refusal, schema?.operations.get(name)))
-    const params = new Params(judged.value)
-    const refused = (result: string): RpcOutcome => ({
-      result: command.empty === undefined ? { result } : { result, [command.empty]: [] },
-    })
-    const found =
-      command.where === 'house'
-        ? await houseOf(caller)
-        : await remembered.account(caller, params.maybeText('account'), params.maybeText('uname'))
-    if (!found.ok) return refused(found.result)
-    const self = command.self !== undefined && params.maybeText(command.self) === caller.principal.nick
-    if (!self && !command.roles.some((role) => found.roles.includes(role)))
-      return refused('permission-denied')
-    const masterOnly = command.roles.length === 1 && command.roles[0] === 'master'
-    if (masterOnly && house.config.masterFrom === 'local' && !isLoopback(peer))
-      return refused('permission-denied')
-    const answer = await command.run(contextOf(caller, found), params)
-    return { result: typeof answer === 'string' ? { result: answer } : answer }
-  }
-
-  /** For commands that act on no account: what the caller is where they are at home. */
-  async function houseOf(caller: Caller) {
-    const home = await directory.get(tenants, { id: caller.principal.home })
-    return accountOf(directory, caller, caller.account ?? home?.name, undefined)
-  }
-
-  function contextOf(
-    caller: Caller,
-    found: Extract<Awaited<ReturnType<typeof accountOf>>, { ok: true }>,
-  ): Context {
-    return {
-      house,
-      caller,
-      actor: caller.actor,
-      tenant: found.tenant,
-      roles: found.roles,
-      reader: house.store.read(found.tenant.id),
-      directory,
-      views,
-    }
-  }
 }
 
 /** The whole body; refuses when the caller goes away before its end. */
@@ -253,58 +167,3 @@ function end(response: ServerResponse, status: number, body: string, headers: Ou
   response.writeHead(status, headers)
   response.end(body)
 }
-
-/** What is wrong with parameters, in words that name the one; a typo names the nearest there is. */
-function describeFault({ faults, first }: SchemaFaults, operation: Operation | undefined): string {
-  const [fault] = faults
-  const named = fault && /\/([^/[\]]+)$/.exec(fault.path)?.[1]
-  if (named === undefined) return first
-  if (fault?.code === 'missing-mandatory') return `missing parameter: ${named}`
-  if (fault?.code !== 'unknown-member') return first
-  const near = nearest(named, operation?.input.map(({ name }) => name) ?? [])
-  return `unknown parameter: ${named}${near === undefined ? '' : `; did you mean ${near}?`}`
-}
-
-const none: Readonly<Record<string, string>> = {}
-
-/** Parameters under the names of the schema: other spellings are taken, and one value for a list of one. */
-function respell(given: JsonObject, { spellings = none, lists = [] }: NamedCommand['command']): JsonObject {
-  if (spellings === none && lists.length === 0) return given
-  const params: JsonObject = {}
-  for (const [spelt, value] of Object.entries(given)) {
-    const name =
-      Object.hasOwn(spellings, spelt) && given[spellings[spelt] ?? ''] === undefined
-        ? spellings[spelt]
-        : spelt
-    params[name ?? spelt] = value
-  }
-  for (const name of lists) {
-    const value = params[name]
-    if (value !== undefined && !Array.isArray(value)) params[name] = [value]
-  }
-  return params
-}
-
-/** `file:NAME` is the content of the part of that name; undefined when there is none. */
-function fillIn(params: JsonObject, files: ReadonlyMap<string, string>): JsonObject | undefined {
-  if (files.size === 0 && !Object.values(params).some(isReference)) return params
-  const filled: JsonObject = {}
-  for (const [name, value] of Object.entries(params)) {
-    const file = isReference(value) ? value.slice(5) : undefined
-    if (file === undefined || (files.size === 0 && !fileParams.has(name))) {
-      filled[name] = value
-      continue
-    }
-    const content: JsonValue | undefined = files.get(file)
-    if (content === undefined) return undefined
-    filled[name] = content
-  }
-  return filled
-}
-
-function isReference(value: JsonValue | undefined): value is string {
-  return typeof value === 'string' && value.startsWith('file:')
-}
-
-/** Parameters that are contents, so that `file:` in them is always a reference. */
-const fileParams: ReadonlySet<string> = new Set(['yang-module', 'image'])

@@ -59,6 +59,8 @@ export interface Caller {
   readonly master: boolean
   /** The account that the login itself names. */
   readonly account?: string
+  /** Where a login of the fleet door stands, and what it is there: meant where a call names no account. */
+  readonly place?: Extract<AccountAnswer, { readonly ok: true }>
 }
 
 /** How a login may be meant, in the order in which it is tried. */
@@ -113,6 +115,11 @@ async function accountOfUserName(reader: Reader, uname: string | undefined): Pro
 }
 
 function rolesOf(caller: Caller, member: Membership | undefined): readonly ExoRole[] {
-  const roles = wordsOf(member?.roles ?? [])
-  return caller.master ? ['master', ...roles] : roles
+  return rolesWith(caller.master, member?.roles ?? [])
+}
+
+/** What somebody is who has these roles in an account; `master` comes before them. */
+export function rolesWith(master: boolean, held: readonly Role[]): readonly ExoRole[] {
+  const roles = wordsOf(held)
+  return master ? ['master', ...roles] : roles
 }

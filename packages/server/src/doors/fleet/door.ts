@@ -32,6 +32,7 @@ import { journalOperations } from './journal.ts'
 import { objectOperations } from './objects.ts'
 import type { Asked, Operation, Work } from './operation.ts'
 import { detailOf, type FleetRefusal, statusOf } from './refusals.ts'
+import { rpcOperations } from './rpc.ts'
 import { Problem } from './schemas.ts'
 import { bearerOf, sessionOperations } from './session.ts'
 import { trailOperations } from './trails.ts'
@@ -51,6 +52,7 @@ export const fleetOperations: readonly Operation[] = [
   ...objectOperations,
   ...journalOperations,
   ...whyOperations,
+  ...rpcOperations,
   ...importOperations,
   ...installationOperations,
 ]

@@ -144,7 +144,11 @@ export const installationOperations: readonly Operation[] = [
       const { records, bytes, files } = await collectIn(house, body.dryRun === true)
       if (body.dryRun !== true)
         await house.store.transactHouse(async (directory) => {
-          actingOn(directory, house.env(), caller.actor).note('installation.collected', { records, bytes, files })
+          actingOn(directory, house.env(), caller.actor).note('installation.collected', {
+            records,
+            bytes,
+            files,
+          })
           return ok(undefined)
         })
       return ok({ records, bytes, files })

@@ -43,6 +43,8 @@ export type DoorRefusal =
   | { readonly kind: 'too-many-devices'; readonly wanted: number; readonly got: number }
   | { readonly kind: 'too-many-join-tokens'; readonly wanted: number }
   | { readonly kind: 'mail-queue-full' }
+  /** The door that owns the table of commands is not open. */
+  | { readonly kind: 'no-back-end' }
 
 export type FleetRefusal =
   | DoorRefusal
@@ -93,6 +95,7 @@ export const statusOf = {
   'too-many-join-tokens': 409,
   'too-many-devices': 413,
   'mail-queue-full': 503,
+  'no-back-end': 503,
   'already-claimed': 409,
   'already-stored': 409,
   'nick-taken': 409,

@@ -204,7 +204,9 @@ export const configSetCommands = {
           ...(ttlMs === undefined ? {} : { ttlMs: ttlMs.value }),
         })
       })
-      return done.ok ? 'ok' : codeOf(done.refusal)
+      if (!done.ok) return codeOf(done.refusal)
+      if (done.value) context.began?.(done.value)
+      return 'ok'
     },
   },
   'add-notification-urls': {

@@ -124,7 +124,9 @@ async function edit(context: Context, params: Params, change: Change): Promise<C
     }
     return ok(undefined)
   })
-  return done.ok ? begun(last) : refused(done.refusal)
+  if (!done.ok) return refused(done.refusal)
+  if (last) context.began?.(last)
+  return begun(last)
 }
 
 async function push(context: Context, params: Params): Promise<CommandAnswer> {

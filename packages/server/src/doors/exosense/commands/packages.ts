@@ -433,6 +433,7 @@ async function operate(
     })
   })
   if (!done.ok) return 'internal-error'
+  context.began?.(done.value)
   return { result: 'ok', 'transaction-id': callIdOf(done.value) }
 }
 
@@ -485,7 +486,9 @@ async function pushPackage(context: Context, params: Params): Promise<CommandAns
       await changeMembers(tx, env, { package: held.name, devices: devicesAsked, members: false, by: actor })
     return submitted
   })
-  return done.ok ? { result: 'ok', 'transaction-id': callIdOf(done.value) } : 'internal-error'
+  if (!done.ok) return 'internal-error'
+  context.began?.(done.value)
+  return { result: 'ok', 'transaction-id': callIdOf(done.value) }
 }
 
 /** Calls off what waits for a device of a package. */
