@@ -364,3 +364,23 @@ test('[AG61] neither secret nor token appears in what the agent says', async () 
   expect(bearers.length).toBeGreaterThan(0)
   for (const secret of [device.secret, ...bearers]) expect(said).not.toContain(secret)
 })
+
+test('[AG1] every request of a whole life goes to the hub of the settings, and to no other', async () => {
+  await using all = await life()
+  const asked: string[] = []
+  const { transport } = all.ports
+  const ports = {
+    ...all.ports,
+    transport: (request: Parameters<typeof transport>[0]) => {
+      asked.push(request.url)
+      return transport(request)
+    },
+  }
+  await runUntilIdle(all.config, ports)
+  all.hub.addStep(all.hub.device(), { '#spec': spec, 'app/root': all.hub.putObject(Buffer.from('an app')) })
+  await runUntilIdle(all.config, ports)
+  const paths = asked.map((url) => new URL(url).pathname)
+  for (const begun of ['/devices/', '/auth/login', '/objects/', '/local-s3/', '/trails/'])
+    expect(paths.some((path) => path.startsWith(begun))).toBe(true)
+  expect(asked.filter((url) => !url.startsWith(`${all.hub.base}/`))).toEqual([])
+})
