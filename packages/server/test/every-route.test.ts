@@ -70,12 +70,7 @@ const fleetRows = fleetOperations.map(
 const rows = [...pantahubRows, ...walkRows, ...fleetRows]
 
 /** What the server answers beside the doors' tables, and what it serves whatever the method (404 and 405 of a mount). */
-const unlisted = [
-  '/fleet/v1/openapi.json',
-  '/exodm/rpc',
-  '/exodm/test_callback',
-  '/exodm/test_callback2',
-]
+const unlisted = ['/fleet/v1/openapi.json', '/exodm/rpc', '/exodm/test_callback', '/exodm/test_callback2']
 
 // ── the scene ────────────────────────────────────────────────────────────────────────────────────────────────────
 
