@@ -12,6 +12,8 @@
  * the locks of opening one for every row; the snapshot is let go just before the next commit, so it never holds up a
  * checkpoint.
  */
+import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import {
   type AnyCollection,
@@ -40,7 +42,7 @@ import type { Migration } from './migrate.ts'
 import { Committed, CommittedReader, closedStore } from './sqlite-committed.ts'
 import { arrays, translated } from './sqlite-connection.ts'
 import { type FileLock, lockFile, realFile } from './sqlite-lock.ts'
-import { metaOf, prepareFile } from './sqlite-schema.ts'
+import { makeIndexes, metaOf, prepareFile } from './sqlite-schema.ts'
 import { SqliteSession } from './sqlite-session.ts'
 import { type Table, tablesOf } from './table.ts'
 
@@ -58,6 +60,11 @@ export interface SqliteOptions {
   readonly maxPages?: number
   /** At most so many bodies wait; more are refused with `overloaded`. */
   readonly waitingMax?: number
+  /**
+   * For filling an empty file: what is committed is on disk only once `close` has resolved, and an empty file gets its
+   * indexes then, so nothing may be looked for by them before. Who fills it takes care that nobody opens it half full.
+   */
+  readonly bulk?: boolean
 }
 
 const batchMax = 256
@@ -74,7 +81,9 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   try {
     const real = realFile(file)
     writer = connect(real)
-    await prepareFile(writer, {
+    const bulk = options.bulk ?? false
+    const prepared = await prepareFile(writer, {
+      bulk,
       file,
       tables,
       migrations: options.migrations ?? [],
@@ -86,9 +95,11 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     writer.exec('PRAGMA wal_autocheckpoint = 4000')
     writer.exec('PRAGMA journal_size_limit = 67108864')
     if (options.maxPages !== undefined) writer.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPages)}`)
+    if (bulk) writer.exec('PRAGMA synchronous = OFF')
     const reader = connect(real)
     reader.exec('PRAGMA query_only = ON')
-    return new SqliteStore({ ...options, tables, lock, writer, reader })
+    const indexed = prepared === 'indexed'
+    return new SqliteStore({ ...options, tables, lock, writer, reader, indexed })
   } catch (error) {
     writer?.close()
     lock.release()
@@ -103,6 +114,14 @@ function connect(file: string): DatabaseSync {
   db.exec('PRAGMA mmap_size = 1073741824')
   db.exec('PRAGMA temp_store = MEMORY')
   return db
+}
+
+/** Puts on disk what was written without waiting for it, and the file's name. */
+async function syncFile(path: string): Promise<void> {
+  for (const one of [path, dirname(path)]) {
+    const file = await open(one, 'r')
+    await file.sync().finally(() => file.close())
+  }
 }
 
 /** A body that waits for its commit. */
@@ -130,6 +149,8 @@ class SqliteStore implements Store {
   readonly #sentinel = new Sentinel()
   readonly #log: StoreLog
   readonly #waitingMax: number
+  readonly #bulk: boolean
+  readonly #indexed: boolean
   readonly #waiting: Job[] = []
   readonly #trim: ReturnType<typeof trimStatements>
   #busy = false
@@ -142,9 +163,12 @@ class SqliteStore implements Store {
       readonly lock: FileLock
       readonly writer: DatabaseSync
       readonly reader: DatabaseSync
+      readonly indexed: boolean
     },
   ) {
     this.#file = opened.file
+    this.#bulk = opened.bulk ?? false
+    this.#indexed = opened.indexed
     this.#tables = opened.tables
     this.#lock = opened.lock
     this.#log = opened.log ?? silent
@@ -192,8 +216,17 @@ class SqliteStore implements Store {
         this.#drained = resolve
       })
     this.#committed.close()
-    this.#session.db.close()
-    this.#lock.release()
+    const { db } = this.#session
+    try {
+      if (!this.#indexed) makeIndexes(db, this.#tables)
+      if (this.#bulk) db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    } catch (error) {
+      throw translated(this.#file, error)
+    } finally {
+      db.close()
+      this.#lock.release()
+    }
+    if (this.#bulk) await syncFile(this.#file)
   }
 
   #enqueue<T, R>(scope: Scope, start: (handle: Handle) => Promise<Result<T, R>>): Promise<Result<T, R>> {

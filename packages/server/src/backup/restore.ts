@@ -17,23 +17,25 @@ import {
   Instant,
   isJsonObject,
   type JournalEntry,
+  mainCollections,
   ok,
   type Scalar,
   type Store,
   settled,
   TenantId,
   type Tx,
+  telemetryCollections,
   tenants,
   unclaimedTenant,
 } from '@waymark/domain'
-import { createObjectCopies, type ObjectCopies } from '@waymark/store'
-import { openHomes } from '../compose.ts'
+import { createObjectBytes, createObjectCopies, type ObjectCopies, openSqliteStore } from '@waymark/store'
+import { type Homes, openHomes } from '../compose.ts'
 import type { Config } from '../config.ts'
 import type { Services } from '../serve.ts'
 import { type Archive, openArchive } from './archive.ts'
 import { asFault, BackupFault, type Manifest, type Part, parts } from './format.ts'
 import { type Places, placesOf } from './places.ts'
-import { beginRestore } from './unfinished.ts'
+import { beginRestore, unfinishedRestore } from './unfinished.ts'
 
 /** Restores a backup into what the settings name, which has to be empty; answers its manifest. */
 export async function restoreBackup(
@@ -68,7 +70,7 @@ async function restoreArchive(
 ): Promise<void> {
   const { file, places, archive, clock } = of
   const copies = createObjectCopies({ from: file, folder: places.objects })
-  const homes = await openHomes(config, of.services)
+  const homes = await openTarget(config, places, of.services)
   let finish: (() => Promise<void>) | undefined
   try {
     try {
@@ -88,6 +90,27 @@ async function restoreArchive(
     await finish()
   } catch (error) {
     if (finish !== undefined) await takeBack(places, copies, finish)
+    throw error
+  }
+}
+
+/** The stores to fill, and the objects that should not be there. */
+async function openTarget(
+  config: Config,
+  places: Places,
+  services: Pick<Services, 'log'>,
+): Promise<Pick<Homes, 'store' | 'telemetry' | 'bytes'>> {
+  if (places.kind === 'postgresql') return openHomes(config, services)
+  const unfinished = await unfinishedRestore(places.objects)
+  if (unfinished !== undefined) throw new BackupFault(unfinished)
+  const { log } = services
+  const store = await openSqliteStore({ file: places.main, collections: mainCollections, log, bulk: true })
+  try {
+    const of = { file: places.telemetry, collections: telemetryCollections, log, bulk: true }
+    const telemetry = await openSqliteStore(of)
+    return { store, telemetry, bytes: await createObjectBytes({ folder: places.objects, shared: true }) }
+  } catch (error) {
+    await store.close()
     throw error
   }
 }
