@@ -22,22 +22,25 @@ export const upkeep: Bench = {
   name: 'upkeep',
   about: 'why, export, backup and restore, as operators ask for them',
   async run() {
-    const folder = mkdtempSync(join(tmpdir(), 'waymark-bench-'))
-    const data = join(folder, 'house')
-    const house = await startChild<HouseReady>('house-child.ts', [JSON.stringify({ data })])
-    try {
-      await house.ask({ kind: 'seed', count: deviceCount, open: true })
-      const hub = await login(house.first.port)
-      for (let at = 0; at < objectCount; at++)
-        await put((await objectUrls(hub, objectBytes, at)).put, objectBytes, at)
-      const asked = [await whyFigure(house, hub), await exportFigure(hub, join(data, 'objects'))]
-      await house.stop()
-      return { figures: [...asked, await backupLoadFigure(), ...(await restoreFigures())] }
-    } finally {
-      await house.stop()
-      rmSync(folder, { recursive: true, force: true })
-    }
+    const figures = [...(await askedFigures()), await backupLoadFigure(), ...(await restoreFigures())]
+    return { figures }
   },
+}
+
+async function askedFigures(): Promise<Figure[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'waymark-bench-'))
+  const data = join(folder, 'house')
+  const house = await startChild<HouseReady>('house-child.ts', [JSON.stringify({ data })])
+  try {
+    await house.ask({ kind: 'seed', count: deviceCount, open: true })
+    const hub = await login(house.first.port)
+    for (let at = 0; at < objectCount; at++)
+      await put((await objectUrls(hub, objectBytes, at)).put, objectBytes, at)
+    return [await whyFigure(house, hub), await exportFigure(hub, join(data, 'objects'))]
+  } finally {
+    await house.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 async function whyFigure(
