@@ -263,6 +263,41 @@ describe('packages', () => {
     })
   })
 
+  test('[PK4] an upgrade, and a removal, of a group reach every member', async () => {
+    const back = await openBack()
+    const { must, tenant } = await world(back)
+    const both = ['device1', 'device2']
+    await must('create-device-group', { name: 'g' })
+    await must('add-device-group-members', { 'group-id': 'g', 'device-id': both })
+    await must('add-package-to-device-type', {
+      'package-name': 'weather_app-2.0',
+      'device-type': 'weather_r1',
+    })
+    const sessions = await Promise.all(both.map((name) => dialIn(back, 'acme', name)))
+    const expectOnAll = async (names: readonly string[]) => {
+      for (const session of sessions) await takeAll(session)
+      for (const name of both) expect(await installedOn(back, tenant, name)).toEqual(names)
+    }
+    await must('install-package', {
+      'package-name': 'weather_app-1.1',
+      targets: 'g',
+      'recursive-dependency-resolve': true,
+    })
+    await expectOnAll(['exodev-1.0', 'weather_app-1.1'])
+    await must('upgrade-package', {
+      'from-package-name': 'weather_app-1.1',
+      'to-package-name': 'weather_app-2.0',
+      targets: 'g',
+    })
+    await expectOnAll(['exodev-1.0', 'weather_app-2.0'])
+    await must('uninstall-package', {
+      'package-name': 'weather_app-2.0',
+      targets: 'g',
+      'remove-unused': false,
+    })
+    await expectOnAll(['exodev-1.0'])
+  })
+
   test('[PK5] an upgrade replaces what it may replace, keeps its configuration, and nothing else is touched', async () => {
     const back = await openBack()
     const { must, tenant } = await world(back)
