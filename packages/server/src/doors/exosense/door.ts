@@ -10,7 +10,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { House } from '../../house.ts'
 import type { HttpApp } from '../../http.ts'
 import { createBackEndCalls } from './back-end-calls.ts'
-import { answerBody, type RpcRequest } from './json-rpc.ts'
+import { answerBody, parseErrorBody, type RpcRequest } from './json-rpc.ts'
 import { type Caller, readings } from './login.ts'
 import { createRemembered } from './remembered.ts'
 import { createRunner } from './runner.ts'
@@ -103,13 +103,12 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
       ? await readUpload(type, body)
       : { jsonrpc: body.toString('utf8'), files: new Map() }
     reply.type('application/json')
-    if (!uploaded)
+    if (!uploaded) return reply.code(400).send(parseErrorBody('no part jsonrpc'))
+    const { bodyLimit } = house.config
+    if (uploaded.files.size === 0 && body.length > bodyLimit)
       return reply
-        .code(400)
-        .send(
-          '{"id":null,"error":{"code":-32700,"message":"parse error","data":"no part jsonrpc"},"jsonrpc":"2.0"}',
-        )
-    if (uploaded.files.size === 0 && body.length > house.config.bodyLimit) return reply.code(413).send()
+        .code(413)
+        .send(parseErrorBody(`wanted at most ${bodyLimit} bytes, or files as parts, got ${body.length}`))
     const text = await answerBody(
       uploaded.jsonrpc,
       (asked) => run(caller, peer, asked, uploaded.files),

@@ -39,6 +39,11 @@ export function rpcError(of: keyof typeof rpcErrors, data?: string): { readonly 
   return { error: { ...rpcErrors[of], ...(data === undefined ? {} : { data }) } }
 }
 
+/** The answer to a body that no request could be read from. */
+export function parseErrorBody(data: string): string {
+  return write(null, rpcError('parse', data))
+}
+
 /** Most requests in one body. */
 export const batchMax = 10_000
 
