@@ -213,6 +213,7 @@ const reducers = {
     if (proof !== undefined) transaction.proof = proof
   },
   'transaction.slice-dropped': remark,
+  'delivery.redriven': remark,
 
   'object.registered': ({ objects }, _entry, { text, number }) =>
     void objects.set(text('sha'), { size: number('size'), name: text('name'), stored: false }),

@@ -245,7 +245,7 @@ export async function membershipsOf(reader: Reader, device: DeviceId): Promise<r
 export async function membersOf(
   reader: Reader,
   group: GroupId,
-  ask: { readonly after?: GroupMember; readonly limit: number },
+  ask: { readonly after?: Pick<GroupMember, 'device' | 'since'>; readonly limit: number },
 ): Promise<readonly GroupMember[]> {
   return reader.find(groupMembers, {
     where: { group, current: true },

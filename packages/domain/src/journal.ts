@@ -54,6 +54,7 @@ export const journalKinds = {
   'transaction.progressed': 'a device said how far it is',
   'transaction.requeued': 'the link was lost: it will be sent again',
   'transaction.ended': 'something asked has ended',
+  'delivery.redriven': 'a message to a back end that was given up is sent again',
   'transaction.slice-dropped': 'the rest of a group was not asked, since the whole had ended',
   'object.registered': 'an object was registered',
   'object.stored': 'an object’s bytes arrived and agreed with its name',

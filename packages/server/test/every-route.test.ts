@@ -6,7 +6,16 @@
  * in the server and stands in no table.
  */
 import type { TSchema } from '@sinclair/typebox'
-import { changePassword, credentials, PrincipalId, tenants } from '@waymark/domain'
+import {
+  changePassword,
+  credentials,
+  DeviceId,
+  deliveries,
+  deliveryLanes,
+  PrincipalId,
+  submit,
+  tenants,
+} from '@waymark/domain'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import { exosenseDoor } from '../src/doors/exosense/door.ts'
@@ -139,7 +148,37 @@ async function things() {
     joinToken,
     member: idOf(await made('/fleet/v1/users', member)),
     transaction: idOf(at(asked.json, 'items', 0)),
+    group: idOf(await made('/fleet/v1/groups', { name: `group of ${device.id}` })),
+    type: String(
+      at(await made('/fleet/v1/device-types', { name: device.id, protocol: 'exodm_bert' }), 'name'),
+    ),
+    ...(await asksOf(device.id)),
   }
+}
+
+/** Something that waits in the device's queue, and a message that was put aside. */
+async function asksOf(name: string) {
+  const { house } = door
+  const [mine] = await house.store.readHouse().find(tenants, { where: { nick: owner.nick } })
+  const device = DeviceId.parse(name)
+  if (!mine || !device) throw new Error('the owner has a tenant, and the device is theirs')
+  const asked = await house.store.transact(mine.id, async (tx) => {
+    const waits = await submit(tx, house.env(), {
+      kind: 'rpc',
+      device,
+      payload: {},
+      by: { kind: 'device', id: device },
+    })
+    if (!waits.ok) return waits
+    const about = { kind: 'transaction', transaction: waits.value.id, final: true } as const
+    const { now } = house.env()
+    const lane = { lane: device, sealed: '', lastSeq: 1, waiting: false, attempts: 0, dueAt: now }
+    await tx.put(deliveryLanes, lane)
+    await tx.put(deliveries, { lane: device, seq: 1, about, state: 'dead', createdAt: now })
+    return waits
+  })
+  if (!asked.ok) throw new Error(asked.refusal.kind)
+  return { waiting: asked.value.id, lane: device }
 }
 type Things = Awaited<ReturnType<typeof things>>
 
@@ -202,6 +241,10 @@ const named: Readonly<
   '/fleet/v1/devices/:device': { is: (own) => own.device.id, absent: nothing },
   '/fleet/v1/devices/:device/steps/:rev': { is: (own) => String(own.rev), absent: '99' },
   '/fleet/v1/objects/:sha256': { is: (own) => own.sha, absent: newSha },
+  '/fleet/v1/groups/:group': { is: (own) => own.group, absent: nothing },
+  '/fleet/v1/device-types/:type': { is: (own) => own.type, absent: nothing },
+  '/fleet/v1/dead-letters/:lane': { is: (own) => own.lane, absent: nothing },
+  '/fleet/v1/dead-letters/:lane/:seq': { is: () => '1', absent: '99' },
   '/fleet/v1/transactions/:id': { is: (own) => own.transaction, absent: nothing },
 }
 
@@ -408,8 +451,17 @@ const prepared: Readonly<Record<string, (own: Things) => Promise<Prepared>>> = {
     path: `/fleet/v1/imports/${own.device.id}/steps/${own.rev + 1}`,
     body: { state: factory, createdAt: '2020-01-01T00:00:00Z' },
   }),
+  'POST /fleet/v1/device-types': async (own) => ({
+    body: { name: `new ${own.device.id}`, protocol: 'exodm_bert' },
+  }),
+  'POST /fleet/v1/groups': async (own) => ({ body: { name: `new ${own.device.id}` } }),
+  'POST /fleet/v1/groups/:group/add': async (own) => ({ body: { devices: [own.device.id] } }),
+  'POST /fleet/v1/groups/:group/remove': async (own) => ({ body: { devices: [own.device.id] } }),
+  'POST /fleet/v1/transactions/:id/cancel': async (own) => ({
+    path: `/fleet/v1/transactions/${own.waiting}/cancel`,
+  }),
   'POST /fleet/v1/rpc': async (own) => ({
-    body: { method: 'create-device-group', params: [`name=group of ${own.device.id}`] },
+    body: { method: 'create-device-group', params: [`name=called ${own.device.id}`] },
   }),
   'POST /fleet/v1/keys/rotate': async () => ({ token: admin }),
   'POST /fleet/v1/objects/collect': async () => ({ token: admin, body: {} }),

@@ -169,6 +169,10 @@ export type Transaction = {
   readonly kind: string
   /** 24 hex digits */
   readonly device?: string
+  /** 24 hex digits */
+  readonly parent?: string
+  /** 24 hex digits */
+  readonly group?: string
   readonly lane: string
   readonly seq: number
   /** ours: the first final word fixes it */
@@ -768,6 +772,12 @@ export interface Operations {
       readonly open?: boolean | undefined
       /** 24 hex digits */
       readonly parent?: string | undefined
+      /** ours: the first final word fixes it */
+      readonly state?: 'queued' | 'sent' | 'in-progress' | 'done' | 'failed' | 'timed-out' | 'cancelled' | undefined
+      /** such as `rpc` or `configuration` */
+      readonly kind?: string | undefined
+      /** the newest first; else the oldest */
+      readonly newest?: boolean | undefined
     }
     readonly answer: {
       readonly items: readonly Transaction[]
@@ -776,6 +786,14 @@ export interface Operations {
   }
   /** One thing that was asked. */
   readonly getTransaction: {
+    readonly asked: {
+      /** 24 hex digits */
+      readonly id: string
+    }
+    readonly answer: Transaction
+  }
+  /** Calls off something that has not ended; a group’s members are called off with it. */
+  readonly cancelTransaction: {
     readonly asked: {
       /** 24 hex digits */
       readonly id: string
@@ -791,6 +809,259 @@ export interface Operations {
       readonly rev?: number | undefined
     }
     readonly answer: Why
+  }
+  /** Groups, by name. */
+  readonly listGroups: {
+    readonly asked: {
+      /** items a page */
+      readonly limit?: number | undefined
+      /** `next` of the page before */
+      readonly cursor?: string | undefined
+    }
+    readonly answer: {
+      readonly items: readonly {
+        /** 24 hex digits */
+        readonly id: string
+        readonly name: string
+        /** of all its members; absent while it has none */
+        readonly type?: string
+        readonly size: number
+        /** transactions of the whole group that have not ended */
+        readonly open: number
+        readonly createdAt: string
+      }[]
+      readonly next?: string
+    }
+  }
+  /** Makes a group, which has no members yet. */
+  readonly createGroup: {
+    readonly asked: {
+      readonly body: {
+        readonly name: string
+      }
+    }
+    readonly answer: {
+      /** 24 hex digits */
+      readonly id: string
+      readonly name: string
+      /** of all its members; absent while it has none */
+      readonly type?: string
+      readonly size: number
+      /** transactions of the whole group that have not ended */
+      readonly open: number
+      readonly createdAt: string
+    }
+  }
+  /** One group. */
+  readonly getGroup: {
+    readonly asked: {
+      /** id or name */
+      readonly group: string
+    }
+    readonly answer: {
+      /** 24 hex digits */
+      readonly id: string
+      readonly name: string
+      /** of all its members; absent while it has none */
+      readonly type?: string
+      readonly size: number
+      /** transactions of the whole group that have not ended */
+      readonly open: number
+      readonly createdAt: string
+    }
+  }
+  /** Removes a group; its devices stay, and what was asked of it goes on. */
+  readonly removeGroup: {
+    readonly asked: {
+      /** id or name */
+      readonly group: string
+    }
+    readonly answer: {
+      /** 24 hex digits */
+      readonly id: string
+      readonly name: string
+      /** of all its members; absent while it has none */
+      readonly type?: string
+      readonly size: number
+      /** transactions of the whole group that have not ended */
+      readonly open: number
+      readonly createdAt: string
+    }
+  }
+  /** The devices of a group, by id. */
+  readonly listGroupMembers: {
+    readonly asked: {
+      /** id or name */
+      readonly group: string
+      /** items a page */
+      readonly limit?: number | undefined
+      /** `next` of the page before */
+      readonly cursor?: string | undefined
+    }
+    readonly answer: {
+      readonly items: readonly Device[]
+      readonly next?: string
+    }
+  }
+  /** Adds devices, all of them or none. */
+  readonly addToGroup: {
+    readonly asked: {
+      /** id or name */
+      readonly group: string
+      readonly body: {
+        readonly devices: readonly string[]
+      }
+    }
+    readonly answer: {
+      /** 24 hex digits */
+      readonly id: string
+      readonly name: string
+      /** of all its members; absent while it has none */
+      readonly type?: string
+      readonly size: number
+      /** transactions of the whole group that have not ended */
+      readonly open: number
+      readonly createdAt: string
+    }
+  }
+  /** Takes devices out; who is no member is passed over. */
+  readonly removeFromGroup: {
+    readonly asked: {
+      /** id or name */
+      readonly group: string
+      readonly body: {
+        readonly devices: readonly string[]
+      }
+    }
+    readonly answer: {
+      /** 24 hex digits */
+      readonly id: string
+      readonly name: string
+      /** of all its members; absent while it has none */
+      readonly type?: string
+      readonly size: number
+      /** transactions of the whole group that have not ended */
+      readonly open: number
+      readonly createdAt: string
+    }
+  }
+  /** Types of devices, by name. */
+  readonly listDeviceTypes: {
+    readonly asked: {
+      /** items a page */
+      readonly limit?: number | undefined
+      /** `next` of the page before */
+      readonly cursor?: string | undefined
+    }
+    readonly answer: {
+      readonly items: readonly {
+        readonly name: string
+        readonly protocol: string
+        /** the module that describes attributes of its devices */
+        readonly schema?: string
+        readonly createdAt: string
+      }[]
+      readonly next?: string
+    }
+  }
+  /** Makes a type of devices that are reached by a protocol. */
+  readonly createDeviceType: {
+    readonly asked: {
+      readonly body: {
+        readonly name: string
+        /** such as exodm_bert */
+        readonly protocol: string
+      }
+    }
+    readonly answer: {
+      readonly name: string
+      readonly protocol: string
+      /** the module that describes attributes of its devices */
+      readonly schema?: string
+      readonly createdAt: string
+    }
+  }
+  /** One type of devices. */
+  readonly getDeviceType: {
+    readonly asked: {
+      readonly type: string
+    }
+    readonly answer: {
+      readonly name: string
+      readonly protocol: string
+      /** the module that describes attributes of its devices */
+      readonly schema?: string
+      readonly createdAt: string
+    }
+  }
+  /** Removes a type that no device has. */
+  readonly removeDeviceType: {
+    readonly asked: {
+      readonly type: string
+    }
+    readonly answer: {
+      readonly name: string
+      readonly protocol: string
+      /** the module that describes attributes of its devices */
+      readonly schema?: string
+      readonly createdAt: string
+    }
+  }
+  /** Messages to back ends that were given up, by lane. */
+  readonly listDeadLetters: {
+    readonly asked: {
+      /** items a page */
+      readonly limit?: number | undefined
+      /** `next` of the page before */
+      readonly cursor?: string | undefined
+    }
+    readonly answer: {
+      readonly items: readonly {
+        /** the same for messages to the same address */
+        readonly lane: string
+        readonly seq: number
+        /** `kind`, and what it tells of */
+        readonly about: { readonly [key: string]: unknown }
+        /** why it was given up */
+        readonly reason?: string
+        readonly createdAt: string
+      }[]
+      readonly next?: string
+    }
+  }
+  /** One message that was given up. */
+  readonly getDeadLetter: {
+    readonly asked: {
+      readonly lane: string
+      readonly seq: number
+    }
+    readonly answer: {
+      /** the same for messages to the same address */
+      readonly lane: string
+      readonly seq: number
+      /** `kind`, and what it tells of */
+      readonly about: { readonly [key: string]: unknown }
+      /** why it was given up */
+      readonly reason?: string
+      readonly createdAt: string
+    }
+  }
+  /** Puts a message that was given up at the end of its lane again. */
+  readonly redriveDeadLetter: {
+    readonly asked: {
+      readonly lane: string
+      readonly seq: number
+    }
+    readonly answer: {
+      /** the same for messages to the same address */
+      readonly lane: string
+      readonly seq: number
+      /** `kind`, and what it tells of */
+      readonly about: { readonly [key: string]: unknown }
+      /** why it was given up */
+      readonly reason?: string
+      readonly createdAt: string
+    }
   }
   /** Calls a command of the JSON-RPC table, or an operation that a device’s modules define. */
   readonly callMethod: {
@@ -1013,9 +1284,24 @@ export const operations = {
   getObjectInfo: { method: 'GET', path: '/fleet/v1/objects/{sha256}/info', params: ['sha256'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
   readJournal: { method: 'GET', path: '/fleet/v1/journal', params: [], query: ['after', 'device', 'limit'], body: 'none', answer: 'json', paged: false, key: false, open: false },
   followJournal: { method: 'GET', path: '/fleet/v1/events', params: [], query: ['after', 'device'], body: 'none', answer: 'events', paged: false, key: false, open: false },
-  listTransactions: { method: 'GET', path: '/fleet/v1/transactions', params: [], query: ['limit', 'cursor', 'device', 'open', 'parent'], body: 'none', answer: 'json', paged: true, key: false, open: false },
+  listTransactions: { method: 'GET', path: '/fleet/v1/transactions', params: [], query: ['limit', 'cursor', 'device', 'open', 'parent', 'state', 'kind', 'newest'], body: 'none', answer: 'json', paged: true, key: false, open: false },
   getTransaction: { method: 'GET', path: '/fleet/v1/transactions/{id}', params: ['id'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  cancelTransaction: { method: 'POST', path: '/fleet/v1/transactions/{id}/cancel', params: ['id'], query: [], body: 'none', answer: 'json', paged: false, key: true, open: false },
   explainDevice: { method: 'GET', path: '/fleet/v1/devices/{device}/why', params: ['device'], query: ['rev'], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  listGroups: { method: 'GET', path: '/fleet/v1/groups', params: [], query: ['limit', 'cursor'], body: 'none', answer: 'json', paged: true, key: false, open: false },
+  createGroup: { method: 'POST', path: '/fleet/v1/groups', params: [], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  getGroup: { method: 'GET', path: '/fleet/v1/groups/{group}', params: ['group'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  removeGroup: { method: 'DELETE', path: '/fleet/v1/groups/{group}', params: ['group'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  listGroupMembers: { method: 'GET', path: '/fleet/v1/groups/{group}/devices', params: ['group'], query: ['limit', 'cursor'], body: 'none', answer: 'json', paged: true, key: false, open: false },
+  addToGroup: { method: 'POST', path: '/fleet/v1/groups/{group}/add', params: ['group'], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  removeFromGroup: { method: 'POST', path: '/fleet/v1/groups/{group}/remove', params: ['group'], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  listDeviceTypes: { method: 'GET', path: '/fleet/v1/device-types', params: [], query: ['limit', 'cursor'], body: 'none', answer: 'json', paged: true, key: false, open: false },
+  createDeviceType: { method: 'POST', path: '/fleet/v1/device-types', params: [], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  getDeviceType: { method: 'GET', path: '/fleet/v1/device-types/{type}', params: ['type'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  removeDeviceType: { method: 'DELETE', path: '/fleet/v1/device-types/{type}', params: ['type'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  listDeadLetters: { method: 'GET', path: '/fleet/v1/dead-letters', params: [], query: ['limit', 'cursor'], body: 'none', answer: 'json', paged: true, key: false, open: false },
+  getDeadLetter: { method: 'GET', path: '/fleet/v1/dead-letters/{lane}/{seq}', params: ['lane', 'seq'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  redriveDeadLetter: { method: 'POST', path: '/fleet/v1/dead-letters/{lane}/{seq}/redrive', params: ['lane', 'seq'], query: [], body: 'none', answer: 'json', paged: false, key: true, open: false },
   callMethod: { method: 'POST', path: '/fleet/v1/rpc', params: [], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
   listMethods: { method: 'GET', path: '/fleet/v1/rpc/methods', params: [], query: ['limit', 'cursor'], body: 'none', answer: 'json', paged: true, key: false, open: false },
   importDevice: { method: 'PUT', path: '/fleet/v1/imports/{device}', params: ['device'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },

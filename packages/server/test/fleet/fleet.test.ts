@@ -63,6 +63,7 @@ const pathOf = (path: string): string =>
     .replace(':user', 'nobody')
     .replace(':app', 'no-such-app')
     .replace(':rev', '0')
+    .replace(':seq', '1')
     .replace(':sha256', 'a'.repeat(64))
     .replace(':id', '0'.repeat(24))
 
@@ -413,6 +414,10 @@ describe('fleet door', () => {
 /** Bodies that pass validation, so that what is refused is the caller and not the body. */
 const exampleBody: Record<string, object> = {
   callMethod: { method: 'list-devices' },
+  createGroup: { name: 'x' },
+  addToGroup: { devices: ['x'] },
+  removeFromGroup: { devices: ['x'] },
+  createDeviceType: { name: 'x', protocol: 'exodm_bert' },
   changeDevice: { nick: 'x' },
   claimDevice: { challenge: 'x' },
   postStep: { state: {} },

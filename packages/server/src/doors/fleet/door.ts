@@ -25,7 +25,10 @@ import type { HttpApp } from '../../http.ts'
 import { problemBody, problemType } from '../../problem.ts'
 import { accessTokenOperations } from './access-tokens.ts'
 import { appOperations } from './apps.ts'
+import { deadLetterOperations } from './dead-letters.ts'
+import { deviceTypeOperations } from './device-types.ts'
 import { deviceOperations } from './devices.ts'
+import { groupOperations } from './groups.ts'
 import { importOperations } from './imports.ts'
 import { installationOperations } from './installation.ts'
 import { journalOperations } from './journal.ts'
@@ -52,6 +55,9 @@ export const fleetOperations: readonly Operation[] = [
   ...objectOperations,
   ...journalOperations,
   ...whyOperations,
+  ...groupOperations,
+  ...deviceTypeOperations,
+  ...deadLetterOperations,
   ...rpcOperations,
   ...importOperations,
   ...installationOperations,

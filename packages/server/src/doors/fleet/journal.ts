@@ -2,8 +2,10 @@
 import { once } from 'node:events'
 import { Type } from '@sinclair/typebox'
 import {
+  cancel,
   DeviceId,
   type JournalRow,
+  lawfulMoves,
   ok,
   type Reader,
   type Result,
@@ -13,7 +15,7 @@ import {
 } from '@waymark/domain'
 import { followJournal } from '../../follow.ts'
 import { namedDevice } from './devices.ts'
-import { type Asked, type Operation, reading, streaming } from './operation.ts'
+import { type Asked, changing, type Operation, reading, streaming } from './operation.ts'
 import { pageOf, readCursor } from './paging.ts'
 import type { FleetRefusal } from './refusals.ts'
 import * as wire from './schemas.ts'
@@ -77,6 +79,9 @@ export const journalOperations: readonly Operation[] = [
       device: Type.Optional(Type.String({ maxLength: 128 })),
       open: Type.Optional(Type.Boolean()),
       parent: Type.Optional(wire.Id),
+      state: Type.Optional(wire.Outcome),
+      kind: Type.Optional(Type.String({ maxLength: 64, description: 'such as `rpc` or `configuration`' })),
+      newest: Type.Optional(Type.Boolean({ description: 'the newest first; else the oldest' })),
     }),
     answer: wire.Page(wire.Transaction),
     async run({ house, caller, query }) {
@@ -86,14 +91,18 @@ export const journalOperations: readonly Operation[] = [
       const after = readCursor(query.cursor, ['string'])
       if (!after.ok) return after
       const parent = TransactionId.parse(query.parent)
+      const state = stateWords.find((word) => word === query.state)
       const limit = query.limit ?? 50
       const rows = await reader.find(transactions, {
         where: {
           ...(device.value === undefined ? {} : { device: device.value }),
           ...(query.open === undefined ? {} : { open: query.open }),
           ...(parent === undefined ? {} : { parent }),
+          ...(state === undefined ? {} : { state }),
+          ...(query.kind === undefined ? {} : { kind: query.kind }),
         },
-        order: ['id'],
+        // An id begins with the time it was made at, so that its order is that of time, and needs no index of its own.
+        order: [query.newest ? '-id' : 'id'],
         limit: limit + 1,
         ...(after.value === undefined ? {} : { after: after.value }),
       })
@@ -117,7 +126,38 @@ export const journalOperations: readonly Operation[] = [
       return held ? ok(transactionView(held)) : refuse({ kind: 'no-such-transaction', got: params.id })
     },
   }),
+
+  changing({
+    id: 'cancelTransaction',
+    method: 'POST',
+    path: '/transactions/:id/cancel',
+    tag: 'transactions',
+    summary: 'Calls off something that has not ended; a group’s members are called off with it',
+    right: 'trails.write',
+    params: Type.Object({ id: wire.Id }),
+    answer: wire.Transaction,
+    async run({ house, caller, params }) {
+      return ok(async (_directory, tx) => {
+        const id = TransactionId.parse(params.id)
+        const held = id && (await tx.get(transactions, { id }))
+        if (!held) return refuse({ kind: 'no-such-transaction', got: params.id })
+        // A step has its own way of being given up, which asks the device.
+        if (held.kind === 'step')
+          return refuse({
+            kind: 'bad-value',
+            thing: 'kind',
+            wanted: 'none of a trail’s steps',
+            got: held.kind,
+          })
+        const done = await cancel(tx, house.env(), held.id, caller.actor)
+        return done.ok ? ok(transactionView(done.value)) : done
+      })
+    },
+  }),
 ]
+
+/** The words for how a transaction stands. */
+const stateWords = Object.keys(lawfulMoves) as readonly (keyof typeof lawfulMoves)[]
 
 async function deviceAsked(
   reader: Reader,

@@ -5,8 +5,11 @@
 import type {
   AccessTokenRefusal,
   AppRefusal,
+  DeliveryRefusal,
   DeviceRefusal,
+  DeviceTypeRefusal,
   DirectoryRefusal,
+  GroupRefusal,
   ImportRefusal,
   JournalRefusal,
   MemberRefusal,
@@ -62,6 +65,9 @@ export type FleetRefusal =
   | AppRefusal
   | MemberRefusal
   | ImportRefusal
+  | GroupRefusal
+  | DeviceTypeRefusal
+  | DeliveryRefusal
 
 export const statusOf = {
   'no-login': 401,
@@ -76,6 +82,12 @@ export const statusOf = {
   'no-such-object': 404,
   'no-such-transaction': 404,
   'no-such-group': 404,
+  'no-such-type': 404,
+  'no-such-delivery': 404,
+  'bad-name': 422,
+  'name-taken': 409,
+  'not-empty': 409,
+  'another-type': 409,
   'no-such-principal': 404,
   'no-such-tenant': 404,
   'no-such-join-token': 404,
@@ -175,6 +187,17 @@ export function detailOf(refusal: FleetRefusal): string {
       return `device ${refusal.device} is not waiting to be claimed`
     case 'wrong-challenge':
       return `that is not the challenge of device ${refusal.device}`
+    case 'no-such-group':
+      return `there is no group ${refusal.got} here`
+    case 'no-such-type':
+      return `there is no device type ${refusal.got} here`
+    case 'no-such-delivery':
+      return `no message ${refusal.got} was put aside here`
+    case 'not-empty':
+      return `there are devices of type ${refusal.got}`
+    case 'another-type':
+      return `device ${refusal.device} is of type ${refusal.got}; the group is of ${refusal.wanted}`
+    case 'name-taken':
     case 'nick-taken':
       return `${refusal.got} is taken`
     case 'bad-value':

@@ -176,6 +176,8 @@ export const Transaction = Type.Object({
   id: Id,
   kind: Type.String(),
   device: Type.Optional(Id),
+  parent: Type.Optional(Id),
+  group: Type.Optional(Id),
   lane: Type.String(),
   seq: Type.Integer(),
   state: Outcome,

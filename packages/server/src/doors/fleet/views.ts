@@ -79,6 +79,8 @@ export function transactionView(transaction: Transaction) {
     id,
     kind,
     ...(device === undefined ? {} : { device }),
+    ...(transaction.parent === undefined ? {} : { parent: transaction.parent }),
+    ...(transaction.group === undefined ? {} : { group: transaction.group }),
     lane,
     seq,
     state,
