@@ -44,6 +44,31 @@ export const commands: readonly CommandRow[] = [
     summary: 'tell why a device or a step stands where it stands',
     load: () => import('./commands/why.ts'),
   },
+  {
+    name: 'rpc',
+    summary: 'call what back ends call: commands, and operations of devices',
+    load: () => import('./commands/rpc.ts'),
+  },
+  {
+    name: 'group',
+    summary: 'groups of devices that are asked together',
+    load: () => import('./commands/group.ts'),
+  },
+  {
+    name: 'device-type',
+    summary: 'types of devices, and how they are reached',
+    load: () => import('./commands/device-type.ts'),
+  },
+  {
+    name: 'tx',
+    summary: 'what was asked of devices: list, show, call off',
+    load: () => import('./commands/tx.ts'),
+  },
+  {
+    name: 'dead-letter',
+    summary: 'messages to back ends that were given up: list, send again',
+    load: () => import('./commands/dead-letter.ts'),
+  },
   { name: 'object', summary: 'store and fetch files by sha256', load: () => import('./commands/object.ts') },
   { name: 'user', summary: 'members of the tenant, and passwords', load: () => import('./commands/user.ts') },
   {

@@ -218,6 +218,11 @@ function tableWith(outside: Outside) {
     { name: 'keys', summary: '', load: () => load(import('../src/commands/keys.ts'))() },
     { name: 'gc', summary: '', load: () => load(import('../src/commands/gc.ts'))() },
     { name: 'user', summary: '', load: () => load(import('../src/commands/user.ts'))() },
+    { name: 'rpc', summary: '', load: () => load(import('../src/commands/rpc.ts'))() },
+    { name: 'group', summary: '', load: () => load(import('../src/commands/group.ts'))() },
+    { name: 'device-type', summary: '', load: () => load(import('../src/commands/device-type.ts'))() },
+    { name: 'tx', summary: '', load: () => load(import('../src/commands/tx.ts'))() },
+    { name: 'dead-letter', summary: '', load: () => load(import('../src/commands/dead-letter.ts'))() },
     { name: 'sim', summary: '', load: () => load(import('../src/commands/sim.ts'))() },
   ]
 }
