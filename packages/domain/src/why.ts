@@ -21,6 +21,10 @@ import {
 } from './records.ts'
 import { invariant, ok, type Result, refuse, unreachable } from './result.ts'
 import { stepWords, type TrailRefusal } from './trails.ts'
+import { hasEnded, transactionKinds } from './transactions.ts'
+import { trailType } from './words.ts'
+
+const queueLane = transactionKinds.rpc.lane
 
 /** One link of the chain. */
 export interface Cause {
@@ -37,6 +41,10 @@ export type CauseKind =
   | 'not-claimed'
   | 'never-announced'
   | 'trail-closed'
+  | 'nothing-asked'
+  | 'queue-waits'
+  | 'connected'
+  | 'offline'
   | 'waits'
   | 'waits-behind'
   | 'downloading'
@@ -67,8 +75,20 @@ export interface WhyFacts {
   readonly subject?: StepFacts
   /** The nearest earlier step that has not ended, or that failed and was not cleared. */
   readonly before?: StepFacts
+  /** The queue of a device that follows no trail: what is asked of it one after the other. */
+  readonly queue?: QueueFacts
   /** The device's newest entries, oldest first. */
   readonly journal: readonly JournalRow[]
+}
+
+/** A device's queue. */
+export interface QueueFacts {
+  /** What has its turn. */
+  readonly head?: Transaction
+  /** All that has not ended, the head too; counted up to a number. */
+  readonly open: number
+  /** What was asked last of all that has ended. */
+  readonly last?: Transaction
 }
 
 /** Bytes on their way, as the device counts them. */
@@ -84,6 +104,8 @@ export interface WhyAround {
   readonly now: Instant
   /** When it was last heard of, and how often it used to be. */
   readonly presence: Presence | undefined
+  /** Whether it is connected now, where its link keeps a connection. */
+  readonly connected?: boolean
   /** The download that a step's latest report tells of, if it tells of one. */
   downloadOf(step: Step): Download | undefined
 }
@@ -92,6 +114,9 @@ export interface WhyAround {
 const journalLook = 64
 /** Earlier steps that are looked through for the one that holds a step up. */
 const beforeLook = 20
+
+/** Transactions of a queue that are counted. */
+const queueLook = 1000
 
 /** Reads what `why` needs to know. Refuses a revision that the device's trail does not have. */
 export async function factsFor(
@@ -108,6 +133,7 @@ export async function factsFor(
   ])
   if (rev !== undefined && !subject) return refuse({ kind: 'no-such-step', device: device.id, got: rev })
   const known = subject && (await withOutcome(reader, subject))
+  const queue = device.type === trailType ? undefined : await queueOf(reader, device.id)
   const before = known?.step.open ? await heldUpBy(reader, known.step) : undefined
   return ok({
     device,
@@ -115,6 +141,7 @@ export async function factsFor(
     ...(trail === undefined ? {} : { trail }),
     ...(known === undefined ? {} : { subject: known }),
     ...(before === undefined ? {} : { before }),
+    ...(queue === undefined ? {} : { queue }),
   })
 }
 
@@ -131,6 +158,7 @@ export function why(facts: WhyFacts, around: WhyAround): readonly Cause[] {
       },
       heard(around),
     ]
+  if (facts.queue !== undefined) return queued(facts.queue, facts.journal, around)
   if (trail === undefined || subject === undefined)
     return [
       {
@@ -151,6 +179,70 @@ export function why(facts: WhyFacts, around: WhyAround): readonly Cause[] {
           },
         ]
   return [...closed, ...standing(subject, facts.before, shows, around)]
+}
+
+/** How a device's queue stands: what waits, what has its turn, what came of the one before, and whether anybody is there. */
+function queued(queue: QueueFacts, journal: readonly JournalRow[], around: WhyAround): readonly Cause[] {
+  const { head, last, open } = queue
+  const cursorsOf = ({ id }: Transaction) =>
+    journal.filter(({ data }) => data.transaction === id).map(({ cursor }) => cursor)
+  if (head === undefined && last === undefined)
+    return [{ kind: 'nothing-asked', says: 'nothing has been asked of it', cursors: [] }, linked(around)]
+  const ended: Cause[] = last === undefined ? [] : [endOf(last, cursorsOf(last))]
+  if (head === undefined) return [...ended, linked(around)]
+  const many = open > queueLook ? `more than ${queueLook}` : String(open)
+  return [
+    {
+      kind: 'queue-waits',
+      says: `${many} in its queue, the oldest since ${dateSaid(head.createdAt)}`,
+      cursors: cursorsOf(head).slice(0, 1),
+    },
+    turnOf(head, cursorsOf(head)),
+    ...(last?.state === 'failed' || last?.state === 'timed-out' ? ended : []),
+    linked(around),
+  ]
+}
+
+/** What has its turn, in words. */
+function turnOf(head: Transaction, cursors: readonly Cursor[]): Cause {
+  if (head.state === 'queued' && head.attempts === 0)
+    return { kind: 'waits', says: `the first of them, ${head.kind}, waits to be handed over`, cursors }
+  const times = head.attempts === 1 ? 'once' : `${head.attempts} times`
+  if (head.state === 'queued')
+    return {
+      kind: 'waits',
+      says: `the first of them, ${head.kind}, was handed over ${times} and will be again`,
+      cursors,
+    }
+  const how = head.state === 'in-progress' ? `is at ${head.percent} %` : 'has not been answered'
+  return {
+    kind: 'working',
+    says: `the first of them, ${head.kind}, was handed over ${times} and ${how}`,
+    cursors,
+  }
+}
+
+function endOf(last: Transaction, cursors: readonly Cursor[]): Cause {
+  const when = last.endedAt === undefined ? '' : ` on ${dateSaid(last.endedAt)}`
+  const kind = hasEnded(last.state) ? last.state : 'done'
+  const word = { done: 'was done', failed: 'failed', 'timed-out': 'timed out', cancelled: 'was called off' }[
+    kind
+  ]
+  const why = kind === 'failed' || kind === 'timed-out' ? said(last.reason) : ''
+  return { kind, says: `what ended last, ${last.kind}, ${word}${when}${why}`, cursors: cursors.slice(-1) }
+}
+
+/** Whether a device that connects is there. */
+function linked({ now, presence, connected }: WhyAround): Cause {
+  if (connected) return { kind: 'connected', says: 'the device is connected', cursors: [] }
+  if (presence === undefined)
+    return { kind: 'never-heard', says: 'the device has never been heard of', cursors: [] }
+  const ago = durationSaid(Math.max(0, now - presence.lastSeenAt))
+  return {
+    kind: 'offline',
+    says: `the device is offline; it was last heard of on ${dateSaid(presence.lastSeenAt)}, ${ago} ago`,
+    cursors: [],
+  }
 }
 
 type Shows = ReturnType<typeof entriesOf>
@@ -335,6 +427,23 @@ async function subjectOf(reader: Reader, on: Pick<Step, 'device' | 'generation'>
   if (open !== undefined) return open
   const [head] = await reader.find(steps, { where: on, order: ['-rev'], limit: 1 })
   return head
+}
+
+async function queueOf(reader: Reader, device: Device['id']): Promise<QueueFacts> {
+  const [waiting, [last]] = await Promise.all([
+    reader.find(transactions, {
+      where: { device, lane: queueLane, open: true },
+      order: ['seq'],
+      limit: queueLook + 1,
+    }),
+    reader.find(transactions, { where: { device, lane: queueLane, open: false }, order: ['-seq'], limit: 1 }),
+  ])
+  const [head] = waiting
+  return {
+    open: waiting.length,
+    ...(head === undefined ? {} : { head }),
+    ...(last === undefined ? {} : { last }),
+  }
 }
 
 async function withOutcome(reader: Reader, step: Step): Promise<StepFacts> {

@@ -54,7 +54,8 @@ export const whyOperations: readonly Operation[] = [
       ])
       if (!facts.ok) return facts
       const { subject } = facts.value
-      const chain = why(facts.value, { now: clock.now(), presence: seen, downloadOf })
+      const connected = house.exchange.sessions.isConnected(device.id)
+      const chain = why(facts.value, { now: clock.now(), presence: seen, connected, downloadOf })
       return ok({
         device: device.id,
         nick: device.nick,
