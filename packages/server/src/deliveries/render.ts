@@ -16,7 +16,7 @@ import {
   transactions,
 } from '@waymark/domain'
 import { type JsonObject, type JsonValue, parseJson, printJson } from '@waymark/yang'
-import type { AskedRpc, KeptAnswer } from '../links/sessions.ts'
+import type { AskedRpc, KeptAnswer } from '../links/carrying.ts'
 import type { SchemaRoom } from '../schemas/schema-room.ts'
 
 /** Exosense's words for how an operation stands, with what they say to people. */

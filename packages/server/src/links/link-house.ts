@@ -20,8 +20,9 @@ import { type Keys, sameSecret } from '../keys.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { createGuesses } from '../throttle.ts'
+import type { KnownDevice } from './carrying.ts'
 import type { ExternalName, Known, LinkHouse } from './link.ts'
-import type { KnownDevice, Sessions } from './sessions.ts'
+import type { Sessions } from './sessions.ts'
 
 /** Where a device's keys and password are sealed to: they open nowhere else. */
 export const keyPlace = (tenant: string, name: string, what: 'device-key' | 'server-key' | 'password') =>

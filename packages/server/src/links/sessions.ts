@@ -11,37 +11,19 @@
  * it is always the head of the lane that is taken.
  */
 import {
-  type AskedPackage,
-  configurationOf,
-  confirmedOf,
-  confirmTransfer,
   type DeviceId,
-  describePlanRefusal,
   devices,
   type Ending,
   type Env,
-  effectiveConfiguration,
-  endPackageStep,
   finish,
   type Json,
-  keepConfiguration,
   linkLost,
   ok,
-  type Package,
-  type PushedConfiguration,
-  type PushedPackages,
-  packagesOf as packagesOfDevice,
   payloadOf,
-  planFor,
   progress,
-  pushedPackages,
-  type Reader,
-  restartTransfer,
-  type Store,
   send,
   settleConfigurationSet,
   settlePackageConfigurations,
-  type TenantId,
   type Transaction,
   type Tx,
   takeBack,
@@ -49,66 +31,23 @@ import {
   transactionKinds,
   transactions,
 } from '@waymark/domain'
-import { type JsonObject, parseJson, printJson } from '@waymark/yang'
 import type { Log } from '../log.ts'
 import type { Presence } from '../presence.ts'
+import { type CarryingNeeds, createCarrying, type KnownDevice } from './carrying.ts'
 import type { ImageBytes } from './image-reader.ts'
-import type {
-  Carried,
-  CarriedPackageConfiguration,
-  CarriedPackages,
-  CarriedSoftware,
-  CarriedStep,
-  Described,
-  Known,
-  OpenSession,
-  Outcome,
-  Session,
-  UpAnswer,
-  UpCall,
-} from './link.ts'
+import type { Carried, CarriedSoftware, OpenSession, Outcome, Session, UpAnswer, UpCall } from './link.ts'
 import { mergeTexts } from './merge.ts'
 import { createSharedCommits } from './shared-commits.ts'
+import { createTransfers } from './transfers.ts'
 
-/** What an RPC's transaction asks: its input and the caller's name for it are JSON texts, so that no number is rounded. */
-export interface AskedRpc {
-  readonly module: string
-  readonly method: string
-  readonly input: string
-  readonly callId: string
-}
-
-/** How a device answered, as it is kept with the transaction. */
-export interface KeptAnswer {
-  /** The notification the device named; absent where it answered with an output. */
-  readonly method?: string
-  readonly params: string
-}
-
-/** A device with the tenant it is in. */
-export type KnownDevice = Known & { readonly tenant: TenantId }
-
-export interface SessionsNeeds {
-  readonly store: Store
+export interface SessionsNeeds extends CarryingNeeds {
   readonly presence: Presence
   readonly log: Log
   env(): Env
-  /** What the modules of a device say of an operation or notification. */
-  describe(device: KnownDevice, module: string, name: string): Promise<Described | undefined>
-  /** The parameters of a notification that a device answered with, by its schema; undefined: it does not fit. */
-  fit(
-    device: KnownDevice,
-    module: string,
-    what: 'output' | 'notification',
-    name: string,
-    params: JsonObject,
-  ): Promise<JsonObject | undefined>
   /** What a device says by itself. */
   call(device: KnownDevice, up: UpCall): Promise<UpAnswer>
-  /** The configuration that a package begins with, defaults filled in; undefined where it has none. */
-  initialValues(tenant: TenantId, of: Package, given: string | undefined): Promise<string | undefined>
-  /** Bytes of an image. */
-  bytes: ImageBytes
+  /** Bytes of images. */
+  readonly bytes: ImageBytes
 }
 
 /** What was marked as sent. */
@@ -164,6 +103,8 @@ export type Sessions = ReturnType<typeof createSessions>
 export function createSessions(needs: SessionsNeeds) {
   const { store, presence } = needs
   const share = createSharedCommits(store)
+  const carrying = createCarrying(needs)
+  const transfers = createTransfers({ ...needs, share, env: () => needs.env() })
   const byDevice = new Map<DeviceId, Live>()
 
   // What a session did itself brings it nothing new.
@@ -213,10 +154,10 @@ export function createSessions(needs: SessionsNeeds) {
     return {
       next: (waitMs) => nextCall(live, waitMs),
       nextOfAll: (waitMs) => next(live, waitMs),
-      image: (carried, step, offset, length) => image(carried, step, offset, length),
-      confirmed: (carried, step, bytes) => confirmed(live, carried, step, bytes),
-      restart: (carried, step) => restart(live, carried, step),
-      stepped: (carried, step, done, reason) => stepped(live, carried, step, done, reason),
+      image: (carried, step, offset, length) => transfers.image(carried, step, offset, length),
+      confirmed: (carried, step, bytes) => transfers.confirmed(known, carried, step, bytes),
+      restart: (carried, step) => transfers.restart(known, carried, step),
+      stepped: (carried, step, done, reason) => transfers.stepped(known, carried, step, done, reason),
       settle: (carried, outcome) => settle(live, carried, outcome),
       progressed: (carried, percent) => progressed(live, carried, percent),
       describe: (module, name) => needs.describe(known, module, name),
@@ -341,11 +282,11 @@ export function createSessions(needs: SessionsNeeds) {
 
   /** What has been taken, as links carry it. */
   async function carriedBy(live: Live, { lane, sent, payload }: Taken) {
-    const carried = await carriedOf(live.known, sent, payload)
+    const carried = await carrying.carriedOf(live.known, sent, payload)
     if (carried && live.open) return carried
     if (carried) await giveBack(live, sent)
     // Nothing to carry: packages that are as they are asked to be, or what no module defines any more.
-    else await endUncarried(live.known, sent)
+    else await end(live.known, sent.id, await carrying.endOfUncarried(live.known, sent))
     live.underWay.delete(lane)
     wake(live)
     return undefined
@@ -405,185 +346,8 @@ export function createSessions(needs: SessionsNeeds) {
     rouse(live)
   }
 
-  async function endUncarried(known: KnownDevice, sent: Transaction): Promise<void> {
-    const gone = 'format-error: none of the device’s modules defines it any more'
-    const plan =
-      sent.kind === 'package'
-        ? await planFor(store.read(known.tenant), known.device, await askedPackage(known, sent))
-        : undefined
-    const ending: Ending =
-      plan === undefined
-        ? { state: 'failed', reason: gone }
-        : plan.ok
-          ? { state: 'done', proof: 'claimed' }
-          : { state: 'failed', reason: describePlanRefusal(plan.refusal) }
-    await end(known, sent.id, ending)
-  }
-
-  async function askedPackage({ tenant }: KnownDevice, sent: Transaction): Promise<AskedPackage> {
-    return (await payloadOf(store.read(tenant), sent)) as unknown as AskedPackage
-  }
-
-  async function carriedOf(
-    known: KnownDevice,
-    sent: Transaction,
-    payload: unknown,
-  ): Promise<Carried | CarriedSoftware | undefined> {
-    const base = {
-      transaction: sent.id,
-      attempt: sent.attempts - 1,
-      ...(sent.expiresAt === undefined ? {} : { expiresAt: sent.expiresAt }),
-    }
-    if (sent.kind === 'package') return packagesOf(known, sent, payload as AskedPackage, base)
-    const pushed = sent.kind === 'configuration' && (await pushedPackages(store.read(known.tenant), sent))
-    if (pushed) return packageConfiguration(known, pushed, base)
-    if (sent.kind === 'configuration') {
-      const { name, values, callId } = payload as PushedConfiguration
-      return { kind: 'configuration', ...base, name, values: objectOf(values), callId: jsonOf(callId) }
-    }
-    const { module, method, input, callId } = payload as AskedRpc
-    const described = await needs.describe(known, module, method)
-    return (
-      described && {
-        kind: 'rpc',
-        ...base,
-        module,
-        method,
-        input: objectOf(input),
-        callId: jsonOf(callId),
-        described,
-      }
-    )
-  }
-
-  async function packagesOf(
-    { tenant, device }: KnownDevice,
-    sent: Transaction,
-    asked: AskedPackage,
-    base: Omit<CarriedPackages, 'kind' | 'steps' | 'callId'>,
-  ): Promise<CarriedPackages | undefined> {
-    const reader = store.read(tenant)
-    // As things are now: what was done meanwhile is not done again.
-    const plan = await planFor(reader, device, asked)
-    if (!plan.ok || plan.value.length === 0) return undefined
-    const steps: CarriedStep[] = []
-    for (const { operation, package: of, from, arguments: told } of plan.value) {
-      const begins = operation === 'install' || operation === 'upgrade'
-      const given = of.name === asked.package ? asked.values : undefined
-      // An upgrade goes on with what the device had, and the new schema's defaults beneath.
-      const kept = from === undefined ? '' : (await configurationOf(reader, device, from)).current
-      const values = begins ? await needs.initialValues(tenant, of, kept === '' ? given : kept) : undefined
-      steps.push({
-        operation,
-        package: of.name,
-        ...(from === undefined ? {} : { from }),
-        ...(told === undefined ? {} : { arguments: told }),
-        ...(operation === 'uninstall'
-          ? {}
-          : {
-              image: {
-                size: of.size,
-                sha256: of.image,
-                confirmed: await confirmedOf(reader, sent.id, of.name),
-              },
-            }),
-        ...(values === undefined ? {} : { values: objectOf(values) }),
-      })
-    }
-    return { kind: 'packages', ...base, callId: jsonOf(asked.callId), steps }
-  }
-
-  async function packageConfiguration(
-    { tenant, device }: KnownDevice,
-    pushed: PushedPackages,
-    base: Omit<CarriedPackageConfiguration, 'kind' | 'packages' | 'callId'>,
-  ): Promise<CarriedPackageConfiguration> {
-    const reader = store.read(tenant)
-    const packages: { package: string; values: JsonObject; edits: JsonObject }[] = []
-    for (const edit of pushed.packages) {
-      // A member of a group that has not got the package is not told of it.
-      const has = (await installedOn(reader, device)).includes(edit.package)
-      if (!has) continue
-      const values = objectOf(await effectiveConfiguration(reader, device, edit, mergeTexts))
-      packages.push({ package: edit.package, values, edits: objectOf(edit.values) })
-    }
-    return { kind: 'package-configuration', ...base, callId: jsonOf(pushed.callId), packages }
-  }
-
-  function stepOf(carried: CarriedPackages, step: number): CarriedStep {
-    const found = carried.steps[step]
-    if (!found) throw new RangeError(`there is no step ${step}`)
-    return found
-  }
-
-  async function image(
-    carried: CarriedPackages,
-    step: number,
-    offset: number,
-    length: number,
-  ): Promise<Uint8Array> {
-    const { image: of } = stepOf(carried, step)
-    if (!of || offset < 0 || offset >= of.size || length <= 0) return new Uint8Array()
-    return needs.bytes.read(of.sha256, offset, Math.min(length, of.size - offset))
-  }
-
-  async function confirmed(
-    { known }: Live,
-    carried: CarriedPackages,
-    step: number,
-    bytes: number,
-  ): Promise<boolean> {
-    const { image: of, package: name } = stepOf(carried, step)
-    return share(known.tenant, async (tx) => {
-      const transaction = await tx.get(transactions, { id: carried.transaction })
-      if (!transaction?.open) return false
-      return !of || (await confirmTransfer(tx, { transaction, package: name, size: of.size, bytes })).ok
-    })
-  }
-
-  async function restart({ known }: Live, carried: CarriedPackages, step: number): Promise<void> {
-    const { package: name } = stepOf(carried, step)
-    await store.transact(known.tenant, async (tx) => ok(await restartTransfer(tx, carried.transaction, name)))
-  }
-
-  async function stepped(
-    { known }: Live,
-    carried: CarriedPackages,
-    step: number,
-    done: boolean,
-    reason?: string,
-  ): Promise<void> {
-    const { operation, package: name, from, values } = stepOf(carried, step)
-    await store.transact(known.tenant, async (tx) => {
-      const env = needs.env()
-      const asked = await tx.get(transactions, { id: carried.transaction })
-      if (!asked?.open) return ok(undefined)
-      const what = { operation, package: { name }, ...(from === undefined ? {} : { from }) }
-      const last = step === carried.steps.length - 1
-      await endPackageStep(tx, env, asked, what, { done, last })
-      if (done && values !== undefined)
-        await keepConfiguration(tx, env, {
-          device: known.device,
-          package: name,
-          values: printJson(values),
-          transaction: asked.id,
-        })
-      if (!done) {
-        const why = `device-error: ${operation} of ${name}: ${reason ?? 'the device could not'}`
-        await finish(
-          tx,
-          env,
-          asked.id,
-          { state: 'failed', reason: why },
-          { kind: 'device', id: known.device },
-        )
-      }
-      return ok(undefined)
-    })
-  }
-
   async function settle(live: Live, carried: Carried | CarriedSoftware, outcome: Outcome): Promise<void> {
-    const ending = await endingOf(live.known, carried, outcome)
+    const ending = await carrying.endingOf(live.known, carried, outcome)
     const lane = [...live.underWay].find(([, id]) => id === carried.transaction)?.[0]
     let seen = live.news
     const next = await end(live.known, carried.transaction, ending, {
@@ -599,38 +363,6 @@ export function createSessions(needs: SessionsNeeds) {
     }
     if (next) hand(live, next)
     else rouse(live)
-  }
-
-  async function endingOf(
-    known: KnownDevice,
-    carried: Carried | CarriedSoftware,
-    outcome: Outcome,
-  ): Promise<Ending> {
-    const fit = (what: 'output' | 'notification', name: string, params: JsonObject) =>
-      carried.kind === 'rpc'
-        ? needs.fit(known, carried.module, what, name, params)
-        : Promise.resolve<JsonObject | undefined>(params)
-    switch (outcome.kind) {
-      case 'done': {
-        if (!outcome.notify) return { state: 'done', proof: 'claimed' }
-        const { method, params } = outcome.notify
-        return answered(await fit('notification', method, params), method)
-      }
-      case 'replied':
-        return carried.kind === 'rpc'
-          ? answered(await fit('output', carried.method, outcome.output))
-          : { state: 'done', proof: 'claimed' }
-      case 'failed':
-        return { state: 'failed', reason: `device-error: ${outcome.reason}` }
-      case 'unsupported':
-        // By this word whoever asked for a package is told so.
-        return {
-          state: 'failed',
-          reason: `${carried.kind === 'packages' ? 'unsupported-package' : 'unsupported'}: ${outcome.reason}`,
-        }
-      default:
-        return outcome satisfies never
-    }
   }
 
   async function end(
@@ -694,26 +426,4 @@ export function createSessions(needs: SessionsNeeds) {
       await Promise.all(all.map(close))
     },
   }
-}
-
-async function installedOn(reader: Reader, device: DeviceId): Promise<readonly string[]> {
-  return (await packagesOfDevice(reader, device)).filter((row) => row.installed).map((row) => row.package)
-}
-
-/** An answer that fits is kept with the transaction; one that does not is the device's fault. */
-function answered(params: JsonObject | undefined, method?: string): Ending {
-  if (!params) return { state: 'failed', reason: 'format-error: the answer does not fit its schema' }
-  const kept: KeptAnswer = { ...(method === undefined ? {} : { method }), params: printJson(params) }
-  return { state: 'done', proof: 'claimed', answer: { ...kept } }
-}
-
-/** Texts of our own making always parse. */
-function jsonOf(text: string) {
-  const parsed = parseJson(text)
-  if (!parsed.ok) throw new Error('a kept JSON text does not parse')
-  return parsed.value
-}
-
-function objectOf(text: string): JsonObject {
-  return jsonOf(text) as JsonObject
 }
