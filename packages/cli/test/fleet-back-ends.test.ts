@@ -138,3 +138,15 @@ test('[CL81] messages put aside: none to list, and what is not there is refused 
   const absent = await somebody.run('dead-letter', 'show', 'lane/7')
   expect([absent.code, absent.err.join('')]).toEqual([1, expect.stringContaining('lane-7')])
 })
+
+test('[CL82] a device that back ends made is listed, shown with its link and its queue, and explained', async () => {
+  const somebody = await operator('pole')
+  await somebody.run('rpc', 'weather:blink', 'device-id=pole', 'times=1')
+  expect((await somebody.run('device', 'ls')).out.join('\n')).toMatch(/pole/)
+  const shown = (await somebody.run('device', 'show', 'pole')).out.join('\n')
+  expect(shown).toMatch(/type +station/)
+  expect(shown).toMatch(/link +exodm_bert, offline, 1 in its queue/)
+  const why = (await somebody.run('why', 'pole')).out
+  expect(why[0]).toMatch(/^pole: 1 in its queue, the oldest since /)
+  expect(why.at(-1)).toMatch(/never been heard of/)
+})

@@ -429,7 +429,8 @@ async function subjectOf(reader: Reader, on: Pick<Step, 'device' | 'generation'>
   return head
 }
 
-async function queueOf(reader: Reader, device: Device['id']): Promise<QueueFacts> {
+/** What a device's queue holds: its head, how many, and what ended last. Counts up to `queueLook` and one more. */
+export async function queueOf(reader: Reader, device: Device['id']): Promise<QueueFacts> {
   const [waiting, [last]] = await Promise.all([
     reader.find(transactions, {
       where: { device, lane: queueLane, open: true },

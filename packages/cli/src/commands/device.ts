@@ -158,6 +158,7 @@ async function show(name: string, flags: FleetFlags, io: Io, outside: Outside): 
         ['nick', device.nick],
         ['id', device.id],
         ['type', device.type],
+        ['link', linkSaid(device.link)],
         ['labels', labelsSaid(device) || undefined],
         ['public', device.public ? 'yes' : undefined],
         ['created', timeWhole(device.createdAt, now)],
@@ -248,4 +249,12 @@ async function remove(
     if (flags.json) io.out(JSON.stringify(gone))
     else io.out(`deleted ${gone.nick} (${gone.id})`)
   }
+}
+
+/** How a device that is connected to is reached, and what waits for it. */
+function linkSaid(link: Device['link']): string | undefined {
+  if (link === undefined) return undefined
+  const there = link.connected ? 'connected' : 'offline'
+  const waiting = link.waiting > 1000 ? 'more than 1000' : String(link.waiting)
+  return `${link.protocol ?? 'no protocol'}, ${there}, ${waiting} in its queue`
 }

@@ -79,6 +79,14 @@ export type Device = {
   readonly lastSeenAt?: string
   /** where it was last seen from */
   readonly address?: string
+  /** of one device that is connected to; not in lists */
+  readonly link?: {
+    /** its type’s; absent while the type has none */
+    readonly protocol?: string
+    readonly connected: boolean
+    /** asked of it and not ended; 1001 stands for more than 1000 */
+    readonly waiting: number
+  }
 }
 
 export type LogLine = {

@@ -64,6 +64,9 @@ test('[FL22] why tells its queue: nothing, what waits, what is handed over, what
   const session = await links.open(known, { address: '127.0.0.1', end: () => {} })
   const carried = await session.next(5000)
   if (!carried) throw new Error('something waits')
+  expect(await ask('GET', '/devices/mast')).toMatchObject({
+    link: { protocol: 'exodm_bert', connected: true, waiting: 2 },
+  })
   const sent = await why()
   expect(sent.map(({ kind }) => kind)).toEqual(['queue-waits', 'working', 'connected'])
   expect(sent[1]?.says).toBe('the first of them, rpc, was handed over once and has not been answered')

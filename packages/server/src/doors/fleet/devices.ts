@@ -9,6 +9,7 @@ import {
   deviceLabels,
   deviceMetas,
   devices,
+  deviceTypes,
   globalMeta,
   type JsonObject,
   labelDevice,
@@ -17,6 +18,7 @@ import {
   ok,
   patchUserMeta,
   publishDevice,
+  queueOf,
   type Reader,
   type Result,
   refuse,
@@ -24,6 +26,7 @@ import {
   renameDevice,
   setUserMeta,
   type TenantId,
+  trailType,
   userMetas,
   withGlobal,
 } from '@waymark/domain'
@@ -46,6 +49,21 @@ export async function namedDevice(reader: Reader, name: string): Promise<Result<
   if (found?.ok) return found
   const device = await deviceByNick(reader, name)
   return device ? ok(device) : refuse({ kind: 'no-such-device', got: name })
+}
+
+/** How a device that is connected to stands; undefined for one that follows a trail by itself. */
+async function linkOf(house: House, tenant: TenantId, device: Device) {
+  if (device.type === trailType) return undefined
+  const reader = house.store.read(tenant)
+  const [type, queue] = await Promise.all([
+    reader.get(deviceTypes, { name: device.type }),
+    queueOf(reader, device.id),
+  ])
+  return {
+    ...(type === undefined ? {} : { protocol: type.protocol }),
+    connected: house.exchange.sessions.isConnected(device.id),
+    waiting: queue.open,
+  }
 }
 
 async function shown(house: House, device: Device) {
@@ -156,7 +174,9 @@ export const deviceOperations: readonly Operation[] = [
     answer: wire.Device,
     async run({ house, caller, params }) {
       const found = await namedDevice(house.store.read(caller.tenant), params.device)
-      return found.ok ? ok(await shown(house, found.value)) : found
+      if (!found.ok) return found
+      const link = await linkOf(house, caller.tenant, found.value)
+      return ok({ ...(await shown(house, found.value)), ...(link === undefined ? {} : { link }) })
     },
   }),
 

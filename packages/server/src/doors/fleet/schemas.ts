@@ -62,6 +62,16 @@ export const Device = Type.Object({
   claimedAt: Type.Optional(Time),
   lastSeenAt: Type.Optional(Time),
   address: Type.Optional(Type.String({ description: 'where it was last seen from' })),
+  link: Type.Optional(
+    Type.Object(
+      {
+        protocol: Type.Optional(Type.String({ description: 'its type’s; absent while the type has none' })),
+        connected: Type.Boolean(),
+        waiting: Type.Integer({ description: 'asked of it and not ended; 1001 stands for more than 1000' }),
+      },
+      { description: 'of one device that is connected to; not in lists' },
+    ),
+  ),
 })
 export type Device = Static<typeof Device>
 export const DeviceMade = Type.Object({
