@@ -1,3 +1,3 @@
 import { playProfile } from './seeds.ts'
 
-for (const profile of ['flaky', 'sleeper', 'brick', 'boot-loop'] as const) playProfile(profile, 1, 12)
+for (const profile of ['flaky', 'sleeper', 'brick', 'boot-loop'] as const) playProfile(profile, 1, 8)

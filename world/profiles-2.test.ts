@@ -1,3 +1,3 @@
 import { playProfile } from './seeds.ts'
 
-for (const profile of ['liar', 'off-clock', 'full-disk', 'cut-writes'] as const) playProfile(profile, 1, 12)
+for (const profile of ['liar', 'off-clock', 'full-disk', 'cut-writes'] as const) playProfile(profile, 1, 8)

@@ -1,4 +1,4 @@
 import { playSeeds } from './seeds.ts'
 
 // In several files, so that all cores share them.
-playSeeds(1, 50)
+playSeeds(1, 40)

@@ -1,3 +1,3 @@
 import { playSeeds } from './seeds.ts'
 
-playSeeds(101, 150)
+playSeeds(81, 120)

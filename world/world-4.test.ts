@@ -1,3 +1,3 @@
 import { playSeeds } from './seeds.ts'
 
-playSeeds(151, 200)
+playSeeds(121, 160)
