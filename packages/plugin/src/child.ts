@@ -1,0 +1,101 @@
+/**
+ * The process a plugin runs in: loads it, says what it is, and opens it when told to.
+ *
+ * It knows the channel to the server and the plugin's interface, and nothing of devices. Whatever goes wrong here ends
+ * this process and no other; when the channel closes, the server is gone and so is this.
+ */
+import type { FromChild, ToChild } from './messages.ts'
+import type { OpenPlugin, Plugin, Session, Waymark } from './plugin.ts'
+
+/** How long a plugin may take to close, milliseconds. */
+const closeMs = 2000
+
+const waiting = new Map<number, PromiseWithResolvers<unknown>>()
+const ended = new Map<number, () => void>()
+let lastId = 0
+let opened: Promise<OpenPlugin> | undefined
+
+function send(message: FromChild): void {
+  process.send?.(message)
+}
+
+function ask(method: string, ...args: readonly unknown[]): Promise<unknown> {
+  const answer = Promise.withResolvers<unknown>()
+  lastId += 1
+  waiting.set(lastId, answer)
+  send({ kind: 'ask', id: lastId, method, args })
+  return answer.promise
+}
+
+const waymark: Waymark = {
+  async open(identity, whenEnded) {
+    const session = await ask('open', identity)
+    if (typeof session !== 'number') return undefined
+    ended.set(session, whenEnded)
+    return sessionOf(session)
+  },
+}
+
+function sessionOf(session: number): Session {
+  // The server answers with the shapes that the interface names: this side trusts it.
+  const answered = <T>(method: string, ...args: readonly unknown[]) =>
+    ask(method, session, ...args) as Promise<T>
+  return {
+    next: (waitMs) => answered('next', waitMs),
+    settle: (carried, outcome) => answered('settle', carried.key, outcome),
+    progressed: (carried, percent) => answered('progressed', carried.key, percent),
+    call: (module, method, params) => answered('call', module, method, params),
+    heard: () => void answered('heard').catch(() => {}),
+    close: async () => {
+      ended.delete(session)
+      await answered('close')
+    },
+  }
+}
+
+async function load(path: string): Promise<Plugin> {
+  const loaded: { readonly default?: Plugin } = await import(path)
+  if (loaded.default === undefined) throw new Error('wanted a default export, got none')
+  return loaded.default
+}
+
+async function close(plugin: Promise<OpenPlugin> | undefined): Promise<void> {
+  setTimeout(() => process.exit(0), closeMs).unref()
+  await (await plugin)?.close()
+}
+
+try {
+  const plugin = await load(process.argv[2] ?? '')
+  process.on('message', (message: ToChild) => {
+    switch (message.kind) {
+      case 'open':
+        opened = plugin.open(waymark)
+        break
+      case 'beat':
+        return send({ kind: 'alive' })
+      case 'answer': {
+        const answer = waiting.get(message.id)
+        waiting.delete(message.id)
+        return message.error === undefined
+          ? answer?.resolve(message.value)
+          : answer?.reject(new Error(message.error))
+      }
+      case 'ended': {
+        const tell = ended.get(message.session)
+        ended.delete(message.session)
+        return tell?.()
+      }
+      case 'close':
+        void close(opened).finally(() => process.exit(0))
+    }
+  })
+  process.on('disconnect', () => process.exit(0))
+  const { apiVersion, name, protocols } = plugin
+  send({ kind: 'hello', apiVersion, name, protocols })
+} catch (error) {
+  const refused: FromChild = {
+    kind: 'refused',
+    reason: error instanceof Error ? error.message : String(error),
+  }
+  process.send?.(refused, () => process.exit(1))
+}

@@ -1,0 +1,13 @@
+export { type HostedPlugin, hostPlugin, PluginFailure, type PluginHouse } from './host.ts'
+export type {
+  Carried,
+  Identity,
+  OpenPlugin,
+  Outcome,
+  Plugin,
+  PluginProtocol,
+  Session,
+  UpAnswer,
+  Value,
+  Waymark,
+} from './plugin.ts'

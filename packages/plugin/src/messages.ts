@@ -1,0 +1,69 @@
+/**
+ * What a plugin's process and the server say to each other over the channel between them.
+ *
+ * The child asks, the server answers: `ask` and `answer` carry the same number. What comes from a child is a stranger's
+ * and is read here, once; what is not one of these shapes is a reason to end the process. The channel keeps bytes and
+ * bigints as they are (structured clone).
+ */
+import type { PluginProtocol } from './plugin.ts'
+
+export type FromChild =
+  | {
+      readonly kind: 'hello'
+      readonly apiVersion: unknown
+      readonly name: string
+      readonly protocols: readonly PluginProtocol[]
+    }
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'alive' }
+  | { readonly kind: 'ask'; readonly id: number; readonly method: string; readonly args: readonly unknown[] }
+
+export type ToChild =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'beat' }
+  | { readonly kind: 'answer'; readonly id: number; readonly value?: unknown; readonly error?: string }
+  | { readonly kind: 'ended'; readonly session: number }
+  | { readonly kind: 'close' }
+
+/** Longest reason that is kept of what a child says, characters. */
+const reasonLimit = 500
+const protocolsLimit = 16
+
+/** Reads a message of a child; undefined: it is none of ours. */
+export function readFromChild(raw: unknown): FromChild | undefined {
+  if (!isRecord(raw)) return undefined
+  switch (raw.kind) {
+    case 'hello': {
+      const protocols = readProtocols(raw.protocols)
+      if (typeof raw.name !== 'string' || !/^[\w-]{1,64}$/.test(raw.name) || protocols === undefined)
+        return undefined
+      return { kind: 'hello', apiVersion: raw.apiVersion, name: raw.name, protocols }
+    }
+    case 'refused':
+      return { kind: 'refused', reason: String(raw.reason).slice(0, reasonLimit) }
+    case 'alive':
+      return { kind: 'alive' }
+    case 'ask':
+      if (!Number.isSafeInteger(raw.id) || typeof raw.id !== 'number') return undefined
+      if (typeof raw.method !== 'string' || !Array.isArray(raw.args)) return undefined
+      return { kind: 'ask', id: raw.id, method: raw.method, args: raw.args }
+    default:
+      return undefined
+  }
+}
+
+export function isRecord(raw: unknown): raw is Record<string, unknown> {
+  return typeof raw === 'object' && raw !== null && !Array.isArray(raw)
+}
+
+function readProtocols(raw: unknown): readonly PluginProtocol[] | undefined {
+  if (!Array.isArray(raw) || raw.length === 0 || raw.length > protocolsLimit) return undefined
+  const read: PluginProtocol[] = []
+  for (const each of raw) {
+    if (!isRecord(each) || typeof each.name !== 'string' || !/^[\w.-]{1,64}$/.test(each.name))
+      return undefined
+    if (each.delivery !== 'queued' && each.delivery !== 'immediate') return undefined
+    read.push({ name: each.name, delivery: each.delivery })
+  }
+  return read
+}

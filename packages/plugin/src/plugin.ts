@@ -1,0 +1,112 @@
+/**
+ * What a plugin is: a protocol that the server does not know, written by somebody else.
+ *
+ * A plugin is an npm package (or a file) whose default export is a `Plugin`. It runs in a process of its own, opens its
+ * own listener, finds out which device has called, and opens a session for it. From then on it takes what is next in the
+ * device's queue, carries it over its wire, and says what came of it. Queues, schemas, time-outs and rights stay with
+ * the server: what a plugin took and did not settle is taken again by the device's next session.
+ *
+ * ```ts
+ * const plugin: Plugin = {
+ *   apiVersion: 1,
+ *   name: 'lines',
+ *   protocols: [{ name: 'lines_v1', delivery: 'queued' }],
+ *   open: async (waymark) => { … return { close: async () => server.close() } },
+ * }
+ * export default plugin
+ * ```
+ */
+
+/** JSON with exact numbers: 64-bit integers may be bigints. */
+export type Value =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | readonly Value[]
+  | { readonly [name: string]: Value }
+
+export interface Plugin {
+  /** The version of this interface that the plugin was written for. */
+  readonly apiVersion: 1
+  /** For logs: 1 to 64 letters, digits, `-`, `_`. */
+  readonly name: string
+  /** The words by which device types name it: at least one. */
+  readonly protocols: readonly PluginProtocol[]
+  /** Opens what it listens on. A rejection ends the process; the server starts it again after a pause. */
+  open(waymark: Waymark): Promise<OpenPlugin>
+}
+
+export interface PluginProtocol {
+  readonly name: string
+  /** How calls reach its devices: kept in the queue, or made at once and refused while the device is away. */
+  readonly delivery: 'queued' | 'immediate'
+}
+
+export interface OpenPlugin {
+  /** Closes listeners and connections. The process ends soon afterwards, whether this resolves or not. */
+  close(): Promise<void>
+}
+
+/** What a plugin finds of the server. Every method rejects once the server is gone. */
+export interface Waymark {
+  /**
+   * Opens a session for a device that has proved itself by its password. Undefined: unknown account, unknown device, a
+   * device of another protocol, a wrong password, or too many failed attempts of late. All of them look alike on purpose.
+   * `ended` is called when the server wants the session ended; nothing is carried afterwards.
+   */
+  open(identity: Identity, ended: () => void): Promise<Session | undefined>
+}
+
+export interface Identity {
+  readonly account: string
+  readonly device: string
+  readonly password: string
+  /** Where it called from, as it shall be shown: `10.0.0.7:4711`. */
+  readonly address: string
+}
+
+export interface Session {
+  /** The next thing to carry; waits for one up to `waitMs`, milliseconds. Undefined: nothing came, or the session ended. */
+  next(waitMs: number): Promise<Carried | undefined>
+  /** What came of it; on the server's disk when this resolves. */
+  settle(carried: Carried, outcome: Outcome): Promise<void>
+  /** How far the device is, in percent. */
+  progressed(carried: Carried, percent: number): Promise<void>
+  /** What the device says by itself. */
+  call(module: string, method: string, params: { readonly [name: string]: Value }): Promise<UpAnswer>
+  /** A sign of life. */
+  heard(): void
+  /** The wire is gone: what was under way goes back to the queue. Safe to call twice. */
+  close(): Promise<void>
+}
+
+/** Something to carry. A kind that a plugin does not know is answered with the outcome `unsupported`. */
+export interface Carried {
+  /** Names it towards the server, within its session. */
+  readonly key: number
+  /** `rpc`, `configuration`; later versions of the server may carry others. */
+  readonly kind: string
+  /** How often it was handed out before: above 0 the device may have seen it. */
+  readonly attempt: number
+  readonly callId: Value
+  /** Of an rpc. */
+  readonly module?: string
+  readonly method?: string
+  readonly input?: { readonly [name: string]: Value }
+  /** Of a configuration. */
+  readonly name?: string
+  readonly values?: { readonly [name: string]: Value }
+}
+
+export type Outcome =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'replied'; readonly output: { readonly [name: string]: Value } }
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'unsupported'; readonly reason: string }
+
+export type UpAnswer =
+  | { readonly kind: 'taken' }
+  | { readonly kind: 'output'; readonly output: { readonly [name: string]: Value } }
+  | { readonly kind: 'refused'; readonly reason: string; readonly detail: string }

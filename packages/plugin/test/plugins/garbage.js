@@ -1,0 +1,2 @@
+process.send({ kind: 'nonsense' })
+export default {}
