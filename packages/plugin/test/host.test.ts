@@ -73,7 +73,7 @@ describe('a plugin in its process', () => {
   })
 
   const ends = [
-    { rule: 'PL4', method: 'crash', why: 'its process ended (7)' },
+    { rule: 'PL4', method: 'reset', why: 'its process ended (7)' },
     { rule: 'PL5', method: 'hang', why: 'it does not answer' },
   ]
   for (const { rule, method, why } of ends)

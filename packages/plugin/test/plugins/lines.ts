@@ -12,14 +12,17 @@ const plugin: Plugin = {
       const lines = createInterface({ input: socket })[Symbol.asyncIterator]()
       const [, account = '', device = '', password = ''] = String((await lines.next()).value).split(' ')
       const session = await waymark.open({ account, device, password, address: 'here' }, () => socket.end())
-      if (session === undefined) return socket.end('no\n')
+      if (session === undefined) {
+        socket.end('no\n')
+        return
+      }
       socket.write('welcome\n')
       socket.once('close', () => void session.close())
       while (!socket.destroyed) {
         const carried = await session.next(60_000)
         if (carried === undefined) continue
         if (carried.method === 'hang') for (;;);
-        if (carried.method === 'crash') process.exit(7)
+        if (carried.method === 'reset') process.exit(7)
         socket.write(`do ${carried.method}\n`)
         const output = { said: String((await lines.next()).value).slice(4) }
         await session.settle(carried, { kind: 'replied', output })

@@ -1,0 +1,195 @@
+/**
+ * A plugin as a link: what its process asks becomes calls of the house, and what the house says goes back to it.
+ *
+ * What arrives here was said by a stranger's code. It names sessions and carried things by number, and only those it was
+ * given; values are read before they go further. It never sees keys or a comparison of passwords, only whether a device is
+ * let in. When its process ends, its sessions end with it, and what was under way goes back to the queues.
+ */
+import { type HostedPlugin, hostPlugin } from '@waymark/plugin'
+import { StartFailure } from '../../serve.ts'
+import type { Carried, Link, LinkHouse, OpenLink, OpenSession } from '../link.ts'
+import { readIdentity, readObject, readOutcome } from './read.ts'
+
+/** Most sessions of one plugin at once. */
+const sessionsLimit = 100_000
+/** Longest wait that a plugin may ask for, milliseconds; afterwards it asks again. */
+const nextMostMs = 60_000
+
+/**
+ * Starts the plugins at these paths and hears what they are. A plugin that can not be used, and one that registers a
+ * protocol that exists (`taken`, or another plugin's), is a `StartFailure`, and none of them is left running.
+ */
+export async function loadPlugins(
+  paths: readonly string[],
+  taken: readonly string[],
+  host: (path: string) => Promise<HostedPlugin> = hostPlugin,
+): Promise<readonly Link[]> {
+  const hosted: HostedPlugin[] = []
+  const names = new Set(taken)
+  try {
+    for (const path of paths) {
+      const plugin = await host(path)
+      hosted.push(plugin)
+      for (const { name } of plugin.protocols) {
+        if (names.has(name))
+          throw new Error(`plugin ${path}: wanted a protocol of its own, got ${name}, which exists`)
+        names.add(name)
+      }
+    }
+  } catch (error) {
+    await Promise.all(hosted.map((plugin) => plugin.close()))
+    throw new StartFailure(error instanceof Error ? error.message : `plugins: ${String(error)}`)
+  }
+  return hosted.map(pluginLink)
+}
+
+/** A plugin that is running, as a link. */
+export function pluginLink(plugin: HostedPlugin): Link {
+  return { name: plugin.name, protocols: plugin.protocols, open: (house) => openPlugin(house, plugin) }
+}
+
+interface Held {
+  readonly opened: OpenSession
+  readonly carried: Map<number, Carried>
+}
+
+function openPlugin(house: LinkHouse, plugin: HostedPlugin): OpenLink {
+  const protocols = plugin.protocols.map(({ name }) => name)
+  const held = new Map<number, Held>()
+  let last = 0
+  let life = 0
+
+  async function open(raw: unknown, ended: (session: number) => void): Promise<number | undefined> {
+    const identity = readIdentity(raw)
+    if (identity === undefined) throw new Error('open: wanted account, device, password, address')
+    if (held.size >= sessionsLimit) throw new Error(`open: wanted at most ${sessionsLimit} sessions`)
+    const { name, password, address } = identity
+    if (house.waitMs(name, address) > 0) return undefined
+    const mine = life
+    const known = await house.identify(name, protocols)
+    // A plugin's wire is its own: nobody here can tell whether it is safe enough for an account that wants TLS.
+    const isRight = known?.passwordIs(password) === true && !known.tlsOnly
+    house.attempted(name, address, isRight)
+    if (known === undefined || !isRight) return undefined
+    last += 1
+    const number = last
+    const opened = await house.open(known, {
+      address,
+      end() {
+        held.delete(number)
+        ended(number)
+      },
+    })
+    // Its process ended while the house was opening: nobody would ever close this one.
+    if (mine !== life) {
+      await opened.close()
+      return undefined
+    }
+    if (opened.open) held.set(number, { opened, carried: new Map() })
+    return number
+  }
+
+  async function asked(
+    method: string,
+    args: readonly unknown[],
+    ended: (session: number) => void,
+  ): Promise<unknown> {
+    if (method === 'open') return open(args[0], ended)
+    const [number, ...rest] = args
+    const session = typeof number === 'number' ? held.get(number) : undefined
+    // It may have ended while the question was on its way.
+    if (session === undefined || typeof number !== 'number') return ofNoSession(method)
+    const { opened, carried } = session
+    switch (method) {
+      case 'next': {
+        const waitMs = typeof rest[0] === 'number' && rest[0] >= 0 ? Math.min(rest[0], nextMostMs) : 0
+        const next = await opened.next(waitMs)
+        if (next === undefined) return undefined
+        last += 1
+        carried.set(last, next)
+        return shown(next, last)
+      }
+      case 'settle': {
+        const one = taken(carried, rest[0])
+        const outcome = readOutcome(rest[1])
+        if (outcome === undefined) {
+          await opened.settle(one, { kind: 'failed', reason: 'the plugin gave no outcome that can be read' })
+          throw new Error('settle: wanted done, replied, failed or unsupported')
+        }
+        return opened.settle(one, outcome)
+      }
+      case 'call': {
+        const [module, name, raw] = rest
+        const params = readObject(raw)
+        if (typeof module !== 'string' || typeof name !== 'string' || params === undefined)
+          throw new Error('call: wanted a module, a method and params')
+        const answer = await opened.call({ module, method: name, params })
+        return answer.kind === 'output' ? { kind: 'output', output: answer.output } : answer
+      }
+      case 'progressed': {
+        const one = carried.get(typeof rest[0] === 'number' ? rest[0] : -1)
+        const percent = rest[1]
+        if (one === undefined || typeof percent !== 'number' || !(percent >= 0 && percent <= 100))
+          throw new Error('progressed: wanted something carried, and 0 to 100')
+        return opened.progressed(one, percent)
+      }
+      case 'heard':
+        return opened.heard()
+      case 'close':
+        held.delete(number)
+        return opened.close()
+      default:
+        throw new Error(`${method.slice(0, 40)}: there is no such question`)
+    }
+  }
+
+  async function endAll(): Promise<void> {
+    life += 1
+    const sessions = [...held.values()]
+    held.clear()
+    await Promise.all(sessions.map(({ opened }) => opened.close()))
+  }
+
+  plugin.open({
+    asked,
+    async gone(why, againMs) {
+      if (againMs !== undefined) house.log.warn({ plugin: plugin.name, why, againMs }, 'plugin ended')
+      await endAll()
+    },
+  })
+  return {
+    listeners: [],
+    async close() {
+      await plugin.close()
+      await endAll()
+    },
+  }
+}
+
+function ofNoSession(method: string): undefined {
+  if (method === 'call') throw new Error('call: the session has ended')
+  return undefined
+}
+
+function taken(carried: Map<number, Carried>, key: unknown): Carried {
+  const one = typeof key === 'number' ? carried.get(key) : undefined
+  if (one === undefined || typeof key !== 'number') throw new Error('settle: nothing of that key is carried')
+  carried.delete(key)
+  return one
+}
+
+/** What a plugin is shown of something carried: no more than it needs. */
+function shown(carried: Carried, key: number): object {
+  const { attempt, callId } = carried
+  return carried.kind === 'rpc'
+    ? {
+        key,
+        kind: 'rpc',
+        attempt,
+        callId,
+        module: carried.module,
+        method: carried.method,
+        input: carried.input,
+      }
+    : { key, kind: 'configuration', attempt, callId, name: carried.name, values: carried.values }
+}
