@@ -43,6 +43,7 @@ import { createExchange } from './links/exchange.ts'
 import { exoportLink } from './links/exoport/link.ts'
 import { exoportHttpLink } from './links/exoport-http/link.ts'
 import type { Link } from './links/link.ts'
+import { loadPlugins } from './links/plugins/link.ts'
 import { dropLogs, trimLogs } from './log-room.ts'
 import { mailerOf, sendDueMails } from './mail-queue.ts'
 import { createObjectRoom } from './object-room.ts'
@@ -188,6 +189,10 @@ export async function composeHouse(
   })
   const presence = createPresence(telemetry, clock)
   const objects = createObjectRoom({ store, bytes, env, moved: traffic.moved })
+  const plugins = await loadPlugins(
+    config.plugin,
+    allLinks.flatMap(({ protocols }) => protocols.map(({ name }) => name)),
+  )
   const exchange = createExchange({
     async keepImage(tenant, { sha, bytes: content, name, by }) {
       const about = { sha, size: content.length, name, mimeType: 'application/octet-stream', by }
@@ -212,7 +217,7 @@ export async function composeHouse(
     clock,
     env,
     draining: services.draining,
-    links: allLinks,
+    links: [...allLinks, ...plugins],
   })
   const house: House = {
     config,

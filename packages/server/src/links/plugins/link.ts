@@ -5,6 +5,9 @@
  * given; values are read before they go further. It never sees keys or a comparison of passwords, only whether a device is
  * let in. When its process ends, its sessions end with it, and what was under way goes back to the queues.
  */
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { type HostedPlugin, hostPlugin } from '@waymark/plugin'
 import { StartFailure } from '../../serve.ts'
 import type { Carried, Link, LinkHouse, OpenLink, OpenSession } from '../link.ts'
@@ -16,13 +19,13 @@ const sessionsLimit = 100_000
 const nextMostMs = 60_000
 
 /**
- * Starts the plugins at these paths and hears what they are. A plugin that can not be used, and one that registers a
+ * Starts the plugins of these npm names or paths and hears what they are. A plugin that can not be used, and one that registers a
  * protocol that exists (`taken`, or another plugin's), is a `StartFailure`, and none of them is left running.
  */
 export async function loadPlugins(
   paths: readonly string[],
   taken: readonly string[],
-  host: (path: string) => Promise<HostedPlugin> = hostPlugin,
+  host: (path: string) => Promise<HostedPlugin> = hostFound,
 ): Promise<readonly Link[]> {
   const hosted: HostedPlugin[] = []
   const names = new Set(taken)
@@ -41,6 +44,12 @@ export async function loadPlugins(
     throw new StartFailure(error instanceof Error ? error.message : `plugins: ${String(error)}`)
   }
   return hosted.map(pluginLink)
+}
+
+/** Finds a package by its npm name or path, as seen from the folder the server was started in, and starts it. */
+async function hostFound(name: string): Promise<HostedPlugin> {
+  const found = createRequire(join(process.cwd(), 'plugins')).resolve(name)
+  return hostPlugin(pathToFileURL(found).href)
 }
 
 /** A plugin that is running, as a link. */
