@@ -10,6 +10,8 @@ import type { Outside } from '../src/outside.ts'
 export const password = 'a password for tests'
 
 export interface TestServer {
+  /** The port where ExoPort devices dial in; 0: nowhere. */
+  readonly exoport: number
   readonly url: string
   stop(): Promise<void>
 }
@@ -37,6 +39,7 @@ export async function startServer(...flags: string[]): Promise<TestServer> {
   const stopping = new AbortController()
   const ready = Promise.withResolvers<string>()
   let url = ''
+  let exoport = 0
   const served = serve({
     config: parsed.value,
     open: openHouse,
@@ -45,6 +48,7 @@ export async function startServer(...flags: string[]): Promise<TestServer> {
     out(line) {
       const [, name, at] = line.split(' ')
       if (name === 'http' && at !== undefined) url = at
+      if (name === 'exoport') exoport = Number(at?.split(':').at(-1))
       if (line === 'ready') ready.resolve(url)
     },
   })
@@ -53,6 +57,7 @@ export async function startServer(...flags: string[]): Promise<TestServer> {
   }, ready.reject)
   return {
     url: await ready.promise,
+    exoport,
     async stop() {
       stopping.abort()
       await served

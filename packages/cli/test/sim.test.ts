@@ -13,7 +13,7 @@ import {
 let server: TestServer
 let fleet: Fleet
 beforeAll(async () => {
-  server = await startServer('--registration-rate', 'off')
+  server = await startServer('--registration-rate', 'off', '--exoport', '0')
   const { token } = await createFleet({ url: server.url }).login({ body: { name: 'admin', password } })
   fleet = createFleet({ url: server.url, token })
 })
@@ -104,9 +104,49 @@ describe('a fleet', () => {
   })
 })
 
+describe('a fleet that calls in over ExoPort', () => {
+  test('[SM8] stays connected, answers calls to all of it, says what it measures, and comes back under the same names', async () => {
+    const person = await admin()
+    for (const round of [1, 2]) {
+      const at = `127.0.0.1:${server.exoport}`
+      const running = person.begin('sim', 'exoport', '--devices', '5', '--exoport', at, ...quick)
+      await running.shows(/^5 of 5 devices connected/)
+      const called = await person.run(
+        'rpc',
+        'waymark-sim:blink',
+        'device-id=waymark-sim',
+        'times=2',
+        '--watch',
+      )
+      expect([round, called.code]).toEqual([round, 0])
+      expect(called.out.at(-1)).toMatch(/ended.*done/)
+      await running.shows(/; 5 calls carried out, |connected; 5 calls carried out/)
+      await running.shows(/[1-9]\d*\.\d notifications\/s, 0 refused/)
+      running.stop()
+      const { code, out } = await running.ended
+      expect(code).toBe(0)
+      expect(out.at(-1)).toMatch(
+        /^stopped: 5 calls carried out, 0 configurations taken, [1-9]\d* notifications, 0 /,
+      )
+    }
+    const shown = (await person.run('device', 'show', 'sim-0')).out.join('\n')
+    expect(shown).toMatch(/type +waymark-sim/)
+  })
+
+  for (const { args, says } of [
+    { args: ['--exoport', 'nowhere'], says: /--exoport: wanted HOST:PORT or PORT, got nowhere/ },
+    { args: ['--account', 'none'], says: /account-not-specified/ },
+  ])
+    test(`[SM8] waymark sim exoport ${args.join(' ')} is refused in one line`, async () => {
+      const { code, err } = await (await admin()).run('sim', 'exoport', '--devices', '1', ...args)
+      expect(code).not.toBe(0)
+      expect(err.join('\n')).toMatch(says)
+    })
+})
+
 describe('wrong use', () => {
   for (const { args, says } of [
-    { args: ['boats'], says: /kind: wanted one of devices, got boats/ },
+    { args: ['boats'], says: /kind: wanted one of devices, exoport.*, got boats/ },
     { args: ['--devices', '0'], says: /--devices: wanted a number from 1 to 100000, got 0/ },
     { args: ['--devices', 'many'], says: /--devices: wanted a number .* got many/ },
     { args: ['--interval', '3 weeks'], says: /--interval: wanted a time from 100ms to 24h, got 3 weeks/ },

@@ -1,14 +1,15 @@
 /**
  * `waymark sim`: a fleet of simulated devices against a real server, for as long as nobody stops it.
  *
- * What a fleet is made of stands in one table, `kinds`: `devices` follow trails as `waymark agent` does. A kind brings its
- * own options' meaning and its own counts; this file has what they share, which is the server, the login and the line
+ * What a fleet is made of stands in one table, `kinds`: `devices` follow trails as `waymark agent` does, `exoport` calls in.
+ * A kind brings its own options' meaning and its own counts; this file has what they share, which is the server, the login and the line
  * that tells how it goes.
  */
 import type { Counts, ProfileName } from '@waymark/sim'
 import { connect, type FleetFlags, namedCommand, runFleetCommand, withFleetFlags } from '../fleet-access.ts'
 import { type Context, Failure, type Io } from '../io.ts'
 import { type Outside, processOutside } from '../outside.ts'
+import { reporter } from '../show/report.ts'
 
 interface Flags extends FleetFlags {
   readonly devices: string
@@ -18,6 +19,8 @@ interface Flags extends FleetFlags {
   readonly report: string
   readonly joinToken?: string
   readonly claim?: true
+  readonly account?: string
+  readonly exoport?: string
 }
 
 interface Asked {
@@ -28,7 +31,13 @@ interface Asked {
 }
 
 /** What a fleet may be made of. */
-const kinds: Readonly<Record<string, (asked: Asked) => Promise<void>>> = { devices: simulateDevices }
+const kinds: Readonly<Record<string, (asked: Asked) => Promise<void>>> = {
+  devices: simulateDevices,
+  async exoport({ flags, ...asked }) {
+    const { simulateExoPort } = await import('./sim-exoport.ts')
+    await simulateExoPort({ flags, ...figuresOf(flags), ...asked })
+  },
+}
 
 const devicesMax = 100_000
 const claimsAtOnce = 8
@@ -47,6 +56,11 @@ export function run(
       .option('--claim', 'devices come in without an owner and are claimed with your login')
       .option('--interval <time>', 'how often each of them polls: 500ms, 5s, 1min', '5s')
       .option('--profile <name>', 'what they are like: steady, flaky, slow, failing, mixed', 'steady')
+      .option(
+        '--account <name>',
+        'exoport: the account that devices call in to; else the only one of your login',
+      )
+      .option('--exoport <address>', 'exoport: where they dial in, HOST:PORT; else port 9900 of the server')
       .option('--seed <text>', 'the same seed gives the same luck', '1')
       .option('--report <time>', 'how often a line tells how it goes', '5s')
       .action(async (kind: string, flags: Flags) => {
@@ -89,7 +103,18 @@ async function simulateDevices({ flags, io, outside, signal }: Asked): Promise<v
       ...(flags.claim ? { onChallenge: ({ id, challenge }) => claims.add(id, challenge) } : {}),
     },
   )
-  const report = reporter(io, outside, flags.json === true, devices, simulated.counts)
+  const report = reporter<Counts>(io, outside, flags.json === true, {
+    counts: simulated.counts,
+    line({ polling, updating, missed, lost, refused, stepsDone, stepsFailed, polls }, before) {
+      const perSecond = ((polls - before.counts.polls) * 1000) / before.ms
+      return (
+        `${polling} of ${devices} devices poll, ${updating} update; ${perSecond.toFixed(1)} polls/s, ${missed} missed; ` +
+        `${stepsDone} steps done, ${stepsFailed} failed; ${lost} requests lost, ${refused} refused`
+      )
+    },
+    end: ({ polls, missed, stepsDone, stepsFailed, requests }) =>
+      `stopped: ${requests} requests, ${polls} polls, ${missed} missed, ${stepsDone} steps done, ${stepsFailed} failed`,
+  })
   try {
     const running = simulated.run(signal)
     const telling = setInterval(report.tell, reportMs)
@@ -155,40 +180,6 @@ function createClaims(claim: (device: string, challenge: string) => Promise<unkn
     add(device: string, challenge: string): void {
       waiting.push({ device, challenge, tries: 0 })
       next()
-    },
-  }
-}
-
-// ── telling how it goes ─────────────────────────────────────────────────────────────────────────────────────────
-
-/** A line for people every so often (redrawn where stderr is a terminal), or a line of JSON. */
-function reporter(io: Io, { bars, now }: Outside, json: boolean, devices: number, counts: () => Counts) {
-  let before: { at: number; polls: number } = { at: now(), polls: 0 }
-
-  function lineOf(said: Counts): string {
-    const at = now()
-    const perSecond = ((said.polls - before.polls) * 1000) / Math.max(1, at - before.at)
-    before = { at, polls: said.polls }
-    const { polling, updating, missed, lost, refused, stepsDone, stepsFailed } = said
-    return (
-      `${polling} of ${devices} devices poll, ${updating} update; ${perSecond.toFixed(1)} polls/s, ${missed} missed; ` +
-      `${stepsDone} steps done, ${stepsFailed} failed; ${lost} requests lost, ${refused} refused`
-    )
-  }
-
-  return {
-    tell(): void {
-      const said = counts()
-      if (json) io.out(JSON.stringify(said))
-      else if (bars) bars.write(`\r\x1b[2K${lineOf(said).slice(0, bars.columns - 1)}`)
-      else io.out(lineOf(said))
-    },
-    end(): void {
-      const said = counts()
-      bars?.write('\r\x1b[2K')
-      const { polls, missed, stepsDone, stepsFailed, requests } = said
-      const line = `stopped: ${requests} requests, ${polls} polls, ${missed} missed, ${stepsDone} steps done, ${stepsFailed} failed`
-      io.out(json ? JSON.stringify(said) : line)
     },
   }
 }
