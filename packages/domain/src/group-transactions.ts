@@ -159,9 +159,9 @@ async function submitSlice(
   return more
 }
 
-/** Configuration of a device that follows a trail is to become a step of it: for the commit that asks. */
+/** Software and configuration of a device that follows a trail are to become a step of it: for the commit that asks. */
 export async function leaveToTrail(tx: Tx, env: Env, asked: Transaction): Promise<void> {
-  if (asked.kind !== 'configuration' || asked.device === undefined) return
+  if ((asked.kind !== 'configuration' && asked.kind !== 'package') || asked.device === undefined) return
   const device = await tx.get(devices, { id: asked.device })
   if (device?.type === trailType)
     await tx.put(trailWorks, { transaction: asked.id, device: device.id, dueAt: env.now })

@@ -10,9 +10,10 @@
 
 import type { Merge } from './configurations.ts'
 import type { Env } from './env.ts'
-import { submitToGroup } from './group-transactions.ts'
-import type { DeviceId, GroupId, TransactionId } from './ids.ts'
+import { leaveToTrail, submitToGroup } from './group-transactions.ts'
+import type { DeviceId, GroupId } from './ids.ts'
 import { actingOn } from './journal.ts'
+import { configurationOf, keepConfiguration } from './package-confirmed.ts'
 import {
   type ConfigurationVersion,
   configurationVersions,
@@ -112,9 +113,10 @@ export async function pushPackageConfigurations(
     ...(asked.notify === undefined ? {} : { notify: asked.notify }),
     ...(asked.ttlMs === undefined ? {} : { ttlMs: asked.ttlMs }),
   }
-  return subject.kind === 'device'
-    ? submit(tx, env, { ...submission, device: subject.id })
-    : submitToGroup(tx, env, { ...submission, group: subject.id })
+  if (subject.kind === 'group') return submitToGroup(tx, env, { ...submission, group: subject.id })
+  const submitted = await submit(tx, env, { ...submission, device: subject.id })
+  if (submitted.ok) await leaveToTrail(tx, env, submitted.value)
+  return submitted
 }
 
 /** What a device is to have of a package when a push has reached it: what it has, with the push's edits on top. */
@@ -158,8 +160,9 @@ export async function settlePackageConfigurations(
     // A member that does not have the package has no configuration of it.
     if (!has?.installed) continue
     if (ended.state !== 'done') {
-      if (ended.parent === undefined)
-        await tx.put(packageConfigurations, { ...held, staged: merge(edit.values, held.staged) })
+      if (ended.parent !== undefined) continue
+      await tx.put(packageConfigurations, { ...held, staged: merge(edit.values, held.staged) })
+      actingOn(tx, env, ended.by, device).note('configuration.staged', { package: edit.package })
       continue
     }
     await keepConfiguration(tx, env, {
@@ -169,27 +172,6 @@ export async function settlePackageConfigurations(
       transaction: ended.id,
     })
   }
-}
-
-/** A device has a configuration now: the newest row of its history. */
-export async function keepConfiguration(
-  tx: Tx,
-  env: Env,
-  now: {
-    readonly device: DeviceId
-    readonly package: string
-    readonly values: string
-    readonly transaction: TransactionId
-  },
-): Promise<void> {
-  const held = await configurationOf(tx, now.device, now.package)
-  const version = held.version + 1
-  await tx.put(packageConfigurations, { ...held, current: now.values, version })
-  await tx.put(configurationVersions, { ...now, version, at: env.now })
-  actingOn(tx, env, { kind: 'device', id: now.device }, now.device).note('configuration.confirmed', {
-    name: now.package,
-    push: now.transaction,
-  })
 }
 
 /** What a device had before is staged again, whole: to be pushed like any other edit. */
@@ -210,16 +192,6 @@ export async function stageVersion(
   await tx.put(packageConfigurations, { ...held, staged: row.values })
   actingOn(tx, env, asked.by, device).note('configuration.staged', { package: asked.package, version })
   return ok(row)
-}
-
-/** The configuration of a package on a device or a group; of one that has none: empty. */
-export async function configurationOf(
-  reader: Reader,
-  subject: DeviceId | GroupId,
-  name: string,
-): Promise<PackageConfiguration> {
-  const held = await reader.get(packageConfigurations, { subject, package: name })
-  return held ?? { subject, package: name, staged: '', current: '', version: 0 }
 }
 
 /** Everything staged or confirmed for a device or a group. */

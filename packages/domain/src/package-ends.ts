@@ -39,7 +39,8 @@ export async function endPackageStep(
   env: Env,
   asked: Transaction,
   step: Pick<PackageStep, 'operation' | 'from'> & { readonly package: { readonly name: string } },
-  how: { readonly done: boolean; readonly last: boolean },
+  /** `quiet`: it is true of the device, but nobody waits to be told. */
+  how: { readonly done: boolean; readonly last: boolean; readonly quiet?: boolean },
 ): Promise<void> {
   const { device } = asked
   const { done } = how
@@ -61,7 +62,8 @@ export async function endPackageStep(
   if (done && step.operation === 'uninstall')
     await tx.remove(packageConfigurations, { subject: device, package: name })
   await tx.remove(transfers, { transaction: asked.id, package: name })
-  await tell(tx, env, asked, name, words[step.operation][done ? 'done' : 'failed'], how.last || !done)
+  if (!how.quiet)
+    await tell(tx, env, asked, name, words[step.operation][done ? 'done' : 'failed'], how.last || !done)
 }
 
 /** An upgrade takes the configuration along: the new schema has been seen to fit, or replaces what does not. */
@@ -77,22 +79,25 @@ export async function endPackage(
   tx: Tx,
   env: Env,
   ended: Transaction,
-  payload: Pick<AskedPackage, 'package'>,
+  payload: Pick<AskedPackage, 'package' | 'operation'>,
 ): Promise<void> {
   const { device } = ended
   if (device === undefined) return
   const status: DevicePackage['status'] = ended.state === 'timed-out' ? 'timeout' : 'other-error'
-  for (const row of await tx.find(devicePackages, { where: { device } }))
-    if (row.transaction === ended.id && row.status === 'queued')
-      await tx.put(devicePackages, { ...row, status })
+  const rows = (await tx.find(devicePackages, { where: { device } })).filter(
+    (row) => row.transaction === ended.id,
+  )
+  for (const row of rows) if (row.status === 'queued') await tx.put(devicePackages, { ...row, status })
   for (const row of await tx.find(transfers, { where: { device } }))
     if (row.transaction === ended.id) await tx.remove(transfers, row)
   if (ended.state === 'done') return
   const word = ended.reason?.split(':')[0] ?? ''
   const known = ['unsupported-package', 'dependency-failure', 'not-installed'].find((each) => each === word)
-  const told = ended.state === 'timed-out' ? 'timeout' : ((known as PackageStatus | undefined) ?? undefined)
+  const given = ended.state === 'timed-out' ? 'timeout' : (known as PackageStatus | undefined)
   // A step that failed has been told of by itself.
-  if (told !== undefined) await tell(tx, env, ended, payload.package, told, true)
+  const wasTold = rows.some((row) => row.status === 'other-error')
+  if (given !== undefined || !wasTold)
+    await tell(tx, env, ended, payload.package, given ?? words[payload.operation].failed, true)
 }
 
 async function tell(

@@ -6,7 +6,7 @@
  * nothing is left half installed on our record.
  */
 import type { Env } from './env.ts'
-import { submitToGroup } from './group-transactions.ts'
+import { leaveToTrail, submitToGroup } from './group-transactions.ts'
 import { addToGroup, createGroup, removeFromGroup, removeGroup } from './groups.ts'
 import type { DeviceId, GroupId, ObjectSha } from './ids.ts'
 import { actingOn } from './journal.ts'
@@ -159,7 +159,10 @@ export async function submitPackage(
   },
 ): Promise<Result<Transaction, TransactionRefusal>> {
   const submitted = await submit(tx, env, { ...asked, kind: 'package', payload: { ...asked.payload } })
-  if (submitted.ok) await beginPackage(tx, env, submitted.value, asked.payload)
+  if (submitted.ok) {
+    await leaveToTrail(tx, env, submitted.value)
+    await beginPackage(tx, env, submitted.value, asked.payload)
+  }
   return submitted.ok
     ? ok((await tx.get(transactions, { id: submitted.value.id })) ?? submitted.value)
     : submitted

@@ -661,8 +661,23 @@ export const groupSlices = collection<GroupSlice>()({
 export interface TrailWork {
   readonly transaction: TransactionId
   readonly device: DeviceId
-  /** When it is tried next: a device that has announced nothing yet is waited for. */
+  /** When it is looked at next: a device that has announced nothing yet is waited for. */
   readonly dueAt: Instant
+  /** Software that a step of the trail holds by now: what the device has when the step is done. */
+  readonly carried?: {
+    readonly rev: Revision
+    readonly steps: readonly CarriedPackage[]
+  }
+}
+
+/** What a step of a trail does with one package. */
+export interface CarriedPackage {
+  readonly operation: 'install' | 'upgrade' | 'uninstall'
+  readonly package: string
+  /** What an upgrade replaces. */
+  readonly from?: string
+  /** The configuration that the package has from then on, as JSON text. */
+  readonly values?: string
 }
 export const trailWorks = collection<TrailWork>()({
   name: 'trail_works',

@@ -16,6 +16,7 @@ import { type DeviceId, type GroupId, Instant, TransactionId } from './ids.ts'
 import { actingOn, lastingly } from './journal.ts'
 import type { Json } from './json.ts'
 import { endPackage } from './package-ends.ts'
+import type { AskedPackage } from './package-plan.ts'
 import type { Actor, Tx } from './port.ts'
 import {
   groupSlices,
@@ -29,6 +30,7 @@ import {
   transactions,
 } from './records.ts'
 import { invariant, ok, type Result, refuse } from './result.ts'
+import { endCarried, wakeTrailWork } from './trail-works.ts'
 
 /** How a kind reaches the device. */
 export type Delivery =
@@ -222,7 +224,11 @@ export async function finish(
   if (ended.kind === 'package') await endPackage(tx, env, ended, packageIn(await payloadOf(tx, ended)))
   else await tellOfEnd(tx, env, ended)
   await releaseGroup(tx, ended)
-  if (ended.behalf !== undefined) await finish(tx, env, ended.behalf, ending, by)
+  if (ended.behalf !== undefined) {
+    await endCarried(tx, env, ended.behalf, state)
+    await finish(tx, env, ended.behalf, ending, by)
+  }
+  if (ended.kind === 'package' || ended.kind === 'configuration') await wakeTrailWork(tx, env, ended.id)
   if (ended.parent !== undefined && ended.slice !== undefined)
     await childEnded(tx, env, ended.parent, ended.slice, state)
   return ok(ended)
@@ -396,9 +402,8 @@ async function releaseGroup(tx: Tx, ended: Transaction): Promise<void> {
 }
 
 /** The package that a payload is about. */
-function packageIn(payload: Json): { readonly package: string } {
-  const named = typeof payload === 'object' && payload !== null && 'package' in payload ? payload.package : ''
-  return { package: typeof named === 'string' ? named : '' }
+function packageIn(payload: Json): Pick<AskedPackage, 'package' | 'operation'> {
+  return payload as unknown as AskedPackage
 }
 
 async function nextSeq(tx: Tx, device: DeviceId, lane: string): Promise<number> {

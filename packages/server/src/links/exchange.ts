@@ -107,7 +107,12 @@ export function createExchange(needs: ExchangeNeeds) {
     render: renderer.render,
     draining: needs.draining,
   })
-  const trails = createTrailCarrier({ store, env: needs.env, log })
+  const trails = createTrailCarrier({
+    store,
+    env: needs.env,
+    log,
+    initialValues: (tenant, of, given) => initialValues(schemas, tenant, of, given),
+  })
   const linkHouse = createLinkHouse({ ...needs, sessions })
   const open = needs.links.map((link) => link.open(linkHouse))
   const protocols = new Map<string, Protocol>(
