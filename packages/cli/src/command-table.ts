@@ -14,6 +14,8 @@ export interface CommandRow {
   /** For the list in `waymark help`. */
   readonly summary: string
   readonly load: () => Promise<CommandModule>
+  /** Words of it come from the server: `waymark NAME --words [WORD]` prints those that may follow. */
+  readonly offers?: true
 }
 
 export const commands: readonly CommandRow[] = [
@@ -48,6 +50,7 @@ export const commands: readonly CommandRow[] = [
     name: 'rpc',
     summary: 'call what back ends call: commands, and operations of devices',
     load: () => import('./commands/rpc.ts'),
+    offers: true,
   },
   {
     name: 'group',

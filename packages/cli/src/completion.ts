@@ -12,6 +12,8 @@ export interface Place {
   /** Sub-commands, with what they do where that is told. */
   readonly words: readonly { readonly word: string; readonly says: string }[]
   readonly flags: readonly string[]
+  /** More words come from the server, by `waymark NAME --words [WORD]`; they have `:` and `=` in them. */
+  readonly offers?: boolean
 }
 
 export const shells = ['bash', 'zsh', 'fish'] as const
@@ -56,7 +58,18 @@ ${cases(places, (path) => `        " ${path.slice(0, -1).join(' ')} ${path.at(-1
   case $path in
 ${places.map(({ path, words, flags }) => `    "${path.join(' ')}") words="${[...words.map(({ word }) => word), ...flags].join(' ')}" ;;`).join('\n')}
   esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
+  case $path in
+${offering(places, '|')}) ;;
+    *) COMPREPLY=($(compgen -W "$words" -- "$current")); return ;;
+  esac
+  # What a shell breaks at ":" and "=" is put together again, and what stands already is not repeated.
+  local line=\${COMP_LINE:0:COMP_POINT} first= rest typed
+  typed=\${line##* } rest=\${line#* "$path" }
+  case $rest in *' '*) first=\${rest%%' '*} ;; esac
+  COMPREPLY=($(compgen -W "$words $(waymark $path --words $first 2>/dev/null)" -- "$typed"))
+  COMPREPLY=("\${COMPREPLY[@]#"\${typed%"\${typed##*[:=]}"}"}")
+  [[ \${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
+  return 0
 }
 complete -o default -F _waymark waymark
 `
@@ -76,7 +89,7 @@ ${cases(places, (path) => `        " ${path.slice(0, -1).join(' ')} ${path.at(-1
     esac
   done
   case $at in
-${places.map(({ path, words, flags }) => `    "${path.join(' ')}") compadd -- ${[...words.map(({ word }) => word), ...flags].join(' ')} ;;`).join('\n')}
+${places.map(({ path, words, flags, offers }) => `    "${path.join(' ')}") compadd -- ${[...words.map(({ word }) => word), ...flags].join(' ')}${offers ? zshOffers(path) : ''} ;;`).join('\n')}
   esac
   _files
 }
@@ -85,7 +98,7 @@ compdef _waymark waymark
 }
 
 function fish(places: readonly Place[]): string {
-  const lines = places.flatMap(({ path, words, flags }) => {
+  const lines = places.flatMap(({ path, words, flags, offers }) => {
     const first = `__fish_seen_subcommand_from ${path[0]}`
     const others = words.map(({ word }) => word).join(' ')
     const here =
@@ -99,9 +112,24 @@ function fish(places: readonly Place[]): string {
     return [
       ...words.map(({ word, says }) => `complete -c waymark -n '${here}' -f -a ${word} -d '${plain(says)}'`),
       ...flags.map((flag) => `complete -c waymark -n '${here}' -l ${flag.slice(2)}`),
+      ...(offers
+        ? [
+            `complete -c waymark -n '${here}' -f -a '(waymark ${path.join(' ')} --words (commandline -opc)[3] 2>/dev/null)'`,
+          ]
+        : []),
     ]
   })
   return `# waymark completion for fish: waymark completion fish | source\n${lines.join('\n')}\n`
+}
+
+/** The places whose words come from the server, as a pattern; one that nothing is, where there are none. */
+function offering(places: readonly Place[], between: string): string {
+  const paths = places.flatMap(({ path, offers }) => (offers ? [`"${path.join(' ')}"`] : []))
+  return `    ${paths.length === 0 ? '"no such place"' : paths.join(between)}`
+}
+
+function zshOffers(path: readonly string[]): string {
+  return `; compadd -S '' -- \${(f)"$(waymark ${path.join(' ')} --words \${words[3,CURRENT-1][1]} 2>/dev/null)"}`
 }
 
 function cases(places: readonly Place[], line: (path: readonly string[]) => string): string {

@@ -102,6 +102,42 @@ describe('[CL33] bash offers what the commands tell of themselves', async () => 
   })
 })
 
+describe('[CL83] bash offers methods and parameters as the server tells of them', async () => {
+  const script = (await waymark('completion', 'bash')).out
+  // The program itself is played: what it is asked with, it answers for.
+  const played = `waymark() { case "$*" in
+    'rpc --words') echo exodm:lookup-device; echo weather:blink; echo weather:blank ;;
+    'rpc --words weather:blink') echo device-id=; echo times= ;;
+  esac; }`
+  const offered = (line: string): string[] => {
+    // As bash does, at spaces and at ":" and "=".
+    const words = line.split(/ |([:=])/).filter((word) => word !== undefined)
+    const asked = words.map((word) => `'${word}'`).join(' ')
+    const ask = `${script}\n${played}\nCOMP_LINE='${line}'; COMP_POINT=${line.length}; COMP_WORDS=(${asked}); COMP_CWORD=${words.length - 1}; _waymark; printf '%s\\n' "\${COMPREPLY[@]}"`
+    return execFileSync('bash', ['--norc', '-c', ask], { encoding: 'utf8' }).trim().split('\n')
+  }
+
+  test.each([
+    ['waymark rpc ', ['exodm:lookup-device', 'weather:blink', 'weather:blank', '--watch']],
+    ['waymark rpc weather:bl', ['blink', 'blank']],
+    ['waymark rpc weather:blink ', ['device-id=', 'times=']],
+    ['waymark rpc weather:blink device-id=mast ti', ['times=']],
+    ['waymark rpc weather:blink --wa', ['--watch']],
+  ])('%s', (line, among) => {
+    expect(offered(line)).toEqual(expect.arrayContaining(among))
+  })
+
+  test('what fits is offered alone, without what is typed already', () => {
+    expect(offered('waymark rpc weather:bli')).toEqual(['blink'])
+    expect(offered('waymark rpc weather:blink t')).toEqual(['times='])
+  })
+
+  test('the other shells ask the same', async () => {
+    expect((await waymark('completion', 'zsh')).out).toContain('waymark rpc --words')
+    expect((await waymark('completion', 'fish')).out).toContain('waymark rpc --words')
+  })
+})
+
 test('[CL33] fish and zsh are told of every command and flag', async () => {
   const [fish, zsh] = [(await waymark('completion', 'fish')).out, (await waymark('completion', 'zsh')).out]
   for (const { name } of commands) {

@@ -35,7 +35,7 @@ async function placesOf(table: readonly CommandRow[], io: Io): Promise<Place[]> 
     { word: 'help', says: 'tell more' },
   ]
   const places: Place[] = [{ path: [], words, flags: ['--help', '--version'] }]
-  for (const { name, load } of table) {
+  for (const { name, load, offers = false } of table) {
     if (name === 'completion') {
       places.push(placeOf([name], help))
       continue
@@ -46,7 +46,7 @@ async function placesOf(table: readonly CommandRow[], io: Io): Promise<Place[]> 
       await ask([...path.slice(1), '--help'], { io: { ...io, out: (line) => lines.push(line) } })
       return lines.join('\n')
     }
-    const place = placeOf([name], await helpOf([name]))
+    const place = { ...placeOf([name], await helpOf([name])), offers }
     places.push(place)
     for (const { word } of place.words)
       places.push({ ...placeOf([name, word], await helpOf([name, word])), words: [] })
