@@ -146,6 +146,7 @@ test('[CL82] a device that back ends made is listed, shown with its link and its
   const shown = (await somebody.run('device', 'show', 'pole')).out.join('\n')
   expect(shown).toMatch(/type +station/)
   expect(shown).toMatch(/link +exodm_bert, offline, 1 in its queue/)
+  expect(shown).not.toContain('trail')
   const why = (await somebody.run('why', 'pole')).out
   expect(why[0]).toMatch(/^pole: 1 in its queue, the oldest since /)
   expect(why.at(-1)).toMatch(/never been heard of/)

@@ -165,7 +165,13 @@ async function show(name: string, flags: FleetFlags, io: Io, outside: Outside): 
         ['claimed', device.claimedAt === undefined ? 'no' : timeWhole(device.claimedAt, now)],
         ['seen', timeWhole(device.lastSeenAt, now)],
         ['address', device.address],
-        ['trail', trail === undefined ? 'has not announced its factory state yet' : undefined],
+        // What is reached over a link follows no trail.
+        [
+          'trail',
+          trail === undefined && device.link === undefined
+            ? 'has not announced its factory state yet'
+            : undefined,
+        ],
         ['newest step', trail && `${trail.head.rev} ${outcomeSaid(trail.head)}`],
         ['running', trail && (trail.running === undefined ? 'not known' : String(trail.running))],
       ]),
