@@ -76,6 +76,8 @@ export interface Transfer {
   readonly package: string
   readonly device: DeviceId
   readonly confirmed: number
+  /** How often it was begun again, because its checksum was not right. */
+  readonly restarts?: number
 }
 export const transfers = collection<Transfer>()({
   name: 'transfers',

@@ -20,6 +20,7 @@ import {
   devicePackages,
   type Package,
   packages,
+  type Transfer,
   transfers,
 } from './package-records.ts'
 import type { Actor, Reader, Tx } from './port.ts'
@@ -34,6 +35,9 @@ export type PackageRefusal =
   | { readonly kind: 'no-such-object'; readonly got: string }
   | { readonly kind: 'cycle'; readonly chain: readonly string[] }
   | { readonly kind: 'not-empty'; readonly got: string; readonly holds: string }
+
+/** Rows looked at at once. */
+const pageSize = 500
 
 /** Makes a package of an object that is there, on packages that are there. */
 export async function createPackage(
@@ -78,12 +82,16 @@ async function badPrerequisite(
   name: string,
   prerequisites: readonly string[],
   chain: readonly string[] = [name],
+  seen = new Set<string>(),
 ): Promise<PackageRefusal | undefined> {
   for (const each of prerequisites) {
     if (chain.includes(each)) return { kind: 'cycle', chain: [...chain, each] }
+    // Many ways may lead to one package; one of them is looked at.
+    if (seen.has(each)) continue
+    seen.add(each)
     const held = await reader.get(packages, { name: each })
     if (!held) return { kind: 'no-such-package', got: each }
-    const refused = await badPrerequisite(reader, name, held.prerequisites, [...chain, each])
+    const refused = await badPrerequisite(reader, name, held.prerequisites, [...chain, each], seen)
     if (refused) return refused
   }
   return undefined
@@ -110,12 +118,29 @@ export async function removePackage(
 async function holderOf(tx: Tx, name: string): Promise<string | undefined> {
   const [type] = await tx.find(allowedPackages, { where: { package: name }, limit: 1 })
   if (type) return `type ${type.type} allows it`
-  const rows = await tx.find(devicePackages, { where: { package: name }, limit: 1000 })
-  const row = rows.find(({ installed, status }) => installed || status === 'queued')
-  if (row) return `device ${row.device} has it`
-  for (const other of await tx.find(packages, { limit: 1000 }))
-    if (other.prerequisites.includes(name)) return `package ${other.name} needs it`
-  return undefined
+  const holds = ({ installed, status }: DevicePackage) => installed || status === 'queued'
+  for (let after: DeviceId | undefined; ; ) {
+    const page: readonly DevicePackage[] = await tx.find(devicePackages, {
+      where: { package: name, ...(after === undefined ? {} : { device: { gt: after } }) },
+      order: ['package', 'device'],
+      limit: pageSize,
+    })
+    const row = page.find(holds)
+    if (row) return `device ${row.device} has it`
+    after = page.at(-1)?.device
+    if (page.length < pageSize) break
+  }
+  for (let after = ''; ; ) {
+    const page: readonly Package[] = await tx.find(packages, {
+      where: { name: { gt: after } },
+      order: ['name'],
+      limit: pageSize,
+    })
+    const other = page.find(({ prerequisites }) => prerequisites.includes(name))
+    if (other) return `package ${other.name} needs it`
+    after = page.at(-1)?.name ?? ''
+    if (page.length < pageSize) return undefined
+  }
 }
 
 /** Lets devices of a type have packages, with what their installers are told. */
@@ -209,26 +234,31 @@ export async function confirmTransfer(
 ): Promise<Result<number, TransferRefusal>> {
   const { transaction, bytes, size } = asked
   const key = { transaction: transaction.id, package: asked.package }
-  const held = (await tx.get(transfers, key))?.confirmed ?? 0
+  const row = await tx.get(transfers, key)
+  const held = row?.confirmed ?? 0
   if (!Number.isSafeInteger(bytes) || bytes < 0 || bytes > size)
     return refuse({ kind: 'not-sent', wanted: `at most ${size} bytes`, got: bytes })
   if (bytes <= held || transaction.device === undefined) return ok(held)
-  await tx.put(transfers, { ...key, device: transaction.device, confirmed: bytes })
+  await tx.put(transfers, { ...row, ...key, device: transaction.device, confirmed: bytes })
   return ok(bytes)
 }
 
-/** How much of an image a device has confirmed. */
-export async function confirmedOf(
+/** How much of an image a device has confirmed, and how often it was begun again. */
+export async function transferOf(
   reader: Reader,
   transaction: Transaction['id'],
   name: string,
-): Promise<number> {
-  return (await reader.get(transfers, { transaction, package: name }))?.confirmed ?? 0
+): Promise<Pick<Transfer, 'confirmed'> & { readonly restarts: number }> {
+  const row = await reader.get(transfers, { transaction, package: name })
+  return { confirmed: row?.confirmed ?? 0, restarts: row?.restarts ?? 0 }
 }
 
-/** An image is sent again from its beginning: what was confirmed is not what was meant. */
-export async function restartTransfer(tx: Tx, transaction: Transaction['id'], name: string): Promise<void> {
-  await tx.remove(transfers, { transaction, package: name })
+/** An image is sent again from its beginning: what was confirmed is not what was meant. Counted, also over sessions. */
+export async function restartTransfer(tx: Tx, transaction: Transaction, name: string): Promise<void> {
+  const key = { transaction: transaction.id, package: name }
+  if (transaction.device === undefined) return
+  const { restarts } = await transferOf(tx, transaction.id, name)
+  await tx.put(transfers, { ...key, device: transaction.device, confirmed: 0, restarts: restarts + 1 })
 }
 
 // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────

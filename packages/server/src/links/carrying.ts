@@ -5,7 +5,6 @@
 import {
   type AskedPackage,
   configurationOf,
-  confirmedOf,
   type DeviceId,
   describePlanRefusal,
   type Ending,
@@ -21,6 +20,7 @@ import {
   type Store,
   type TenantId,
   type Transaction,
+  transferOf,
 } from '@waymark/domain'
 import { type JsonObject, parseJson, printJson } from '@waymark/yang'
 import type {
@@ -135,7 +135,7 @@ export function createCarrying(needs: CarryingNeeds) {
               image: {
                 size: of.size,
                 sha256: of.image,
-                confirmed: await confirmedOf(reader, sent.id, of.name),
+                ...(await transferOf(reader, sent.id, of.name)),
               },
             }),
         ...(values === undefined ? {} : { values: objectOf(values) }),

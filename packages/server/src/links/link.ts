@@ -115,7 +115,8 @@ export interface OpenSession {
   image(carried: CarriedPackages, step: number, offset: number, length: number): Promise<Uint8Array>
   /**
    * The device has stored a step's image up to so many bytes: they are not asked for again, also after a cut or a restart.
-   * False: it can not have that (more than there is), or what was asked has ended meanwhile; then nothing more is sent.
+   * False: nothing more is to be sent, because what was asked has ended: meanwhile, or by this, for a device that says it has
+   * what it was not sent can not be believed.
    */
   confirmed(carried: CarriedPackages, step: number, bytes: number): Promise<boolean>
   /** The image is to be sent again from its beginning: its checksum was not right. */
@@ -191,6 +192,8 @@ export interface CarriedStep {
     readonly sha256: string
     /** Bytes that the device has confirmed before: begin behind them. */
     readonly confirmed: number
+    /** How often it was begun again before, also on other sessions, because its checksum was not right. */
+    readonly restarts?: number
   }
   /** The configuration that the package begins with; absent where it has none. */
   readonly values?: JsonObject

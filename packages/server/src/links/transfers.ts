@@ -35,6 +35,10 @@ export function createTransfers({ store, share, bytes: images, env: now }: Trans
     return found
   }
 
+  /** How far an image was handed out on this session, or had come on those before. */
+  const handed = new WeakMap<object, number>()
+  const handedOf = (of: NonNullable<CarriedStep['image']>) => handed.get(of) ?? of.confirmed
+
   async function image(
     carried: CarriedPackages,
     step: number,
@@ -43,7 +47,9 @@ export function createTransfers({ store, share, bytes: images, env: now }: Trans
   ): Promise<Uint8Array> {
     const { image: of } = stepOf(carried, step)
     if (!of || offset < 0 || offset >= of.size || length <= 0) return new Uint8Array()
-    return images.read(of.sha256, offset, Math.min(length, of.size - offset))
+    const end = Math.min(offset + length, of.size)
+    handed.set(of, Math.max(handedOf(of), end))
+    return images.read(of.sha256, offset, end - offset)
   }
 
   async function confirmed(
@@ -52,17 +58,36 @@ export function createTransfers({ store, share, bytes: images, env: now }: Trans
     step: number,
     bytes: number,
   ): Promise<boolean> {
-    const { image: of, package: name } = stepOf(carried, step)
+    const { image: of, package: name, operation } = stepOf(carried, step)
     return share(known.tenant, async (tx) => {
       const transaction = await tx.get(transactions, { id: carried.transaction })
       if (!transaction?.open) return false
-      return !of || (await confirmTransfer(tx, { transaction, package: name, size: of.size, bytes })).ok
+      if (!of) return true
+      const size = handedOf(of)
+      const taken = await confirmTransfer(tx, { transaction, package: name, size, bytes })
+      if (taken.ok) return true
+      const { wanted, got } = taken.refusal
+      const env = now()
+      await endPackageStep(
+        tx,
+        env,
+        transaction,
+        { operation, package: { name } },
+        { done: false, last: true },
+      )
+      const reason = `device-error: ${operation} of ${name}: confirmed what it was not sent: wanted ${wanted}, got ${got}`
+      await finish(tx, env, transaction.id, { state: 'failed', reason }, { kind: 'device', id: known.device })
+      return false
     })
   }
 
   async function restart(known: KnownDevice, carried: CarriedPackages, step: number): Promise<void> {
     const { package: name } = stepOf(carried, step)
-    await store.transact(known.tenant, async (tx) => ok(await restartTransfer(tx, carried.transaction, name)))
+    await store.transact(known.tenant, async (tx) => {
+      const asked = await tx.get(transactions, { id: carried.transaction })
+      if (asked?.open) await restartTransfer(tx, asked, name)
+      return ok(undefined)
+    })
   }
 
   async function stepped(

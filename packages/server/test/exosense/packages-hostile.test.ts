@@ -1,6 +1,16 @@
 /** Packages when somebody changes what they stand on while they are on their way. Rules: RULES.md, HP. */
 import { createHash, randomBytes } from 'node:crypto'
-import { deviceIdByBackEndName, packagesOf, tenants } from '@waymark/domain'
+import {
+  actingOn,
+  deviceIdByBackEndName,
+  ObjectSha,
+  objects,
+  ok,
+  packages,
+  packagesOf,
+  registerObject,
+  tenants,
+} from '@waymark/domain'
 import type { JsonObject } from '@waymark/yang'
 import { expect, test } from 'vitest'
 import type { CarriedPackages, OpenSession } from '../../src/links/link.ts'
@@ -94,3 +104,152 @@ test('[HP3] a device that gives up halfway is told of as failed, once, and is no
   expect(await status()).toMatchObject([{ 'device-id': 'one', operation: 'install' }])
   expect(await installed()).toEqual([])
 })
+
+test('[HP4] a device that confirms what it was not sent has failed, is told of, and is sent nothing more', async () => {
+  for (const bytes of [401, 1001, -1, Number.NaN, 1.5]) {
+    const { back, sink, session, carried, status, installed } = await halfway()
+    expect(await session.confirmed(carried, 0, bytes), String(bytes)).toBe(false)
+    expect(await sink.until(1)).toMatchObject([
+      { params: { 'package-status': 'install-failed', 'rpc-status': 'device-error', final: true } },
+    ])
+    expect(await status()).toMatchObject([{ 'device-id': 'one', 'operation-status': 'other-error' }])
+    expect(await installed()).toEqual([])
+    // Even if it claims to be done with it.
+    await session.stepped(carried, 0, true)
+    await session.settle(carried, { kind: 'done' })
+    expect(await installed()).toEqual([])
+    await session.close()
+    expect(await (await dialIn(back, 'acme', 'one')).nextOfAll(100)).toBeUndefined()
+  }
+})
+
+test('[HP4] what came on sessions before counts as sent, and nothing beyond it', async () => {
+  const { back, session } = await halfway()
+  await session.close()
+  const next = await dialIn(back, 'acme', 'one')
+  const carried = await taken(next)
+  expect(carried.steps[0]?.image?.confirmed).toBe(400)
+  expect(await next.confirmed(carried, 0, 400)).toBe(true)
+  expect(await next.confirmed(carried, 0, 500)).toBe(false)
+})
+
+test('[HP5] sending again from the beginning is counted over sessions, until it has ended', async () => {
+  const { back, session, carried } = await halfway()
+  expect(carried.steps[0]?.image).toMatchObject({ confirmed: 0, restarts: 0 })
+  await session.restart(carried, 0)
+  await session.close()
+  const second = await dialIn(back, 'acme', 'one')
+  const again = await taken(second)
+  expect(again.steps[0]?.image).toMatchObject({ confirmed: 0, restarts: 1 })
+  await second.image(again, 0, 0, 400)
+  await second.confirmed(again, 0, 400)
+  await second.restart(again, 0)
+  await second.close()
+  const third = await dialIn(back, 'acme', 'one')
+  expect((await taken(third)).steps[0]?.image).toMatchObject({ confirmed: 0, restarts: 2 })
+})
+
+test('[HP6] an image that is not what it says it is makes no package and leaves no bytes', async () => {
+  const { ask, back } = await halfway()
+  const make = (params: JsonObject) => ask('create-package', { 'package-name': 'liar', ...params })
+  const bytes = Buffer.from('the image')
+  const image = bytes.toString('base64')
+  for (const params of [
+    { image, 'image-sha256': sum(Buffer.from('another')) },
+    { image: `${Buffer.from('abc').toString('base64')}A` },
+    { image: 'not base64!' },
+  ])
+    expect(await make(params), JSON.stringify(params)).toMatchObject({ result: 'validation-failed' })
+  expect((await make({ image: 'file:nowhere.img' })).result).not.toBe('ok')
+  const asked = { 'package-name': 'liar', 'image-sha256': 'no digest' }
+  expect((await back.call('acme-admin', 'exodm:create-package', asked)).error).toMatchObject({ code: -32602 })
+  // A digest of bytes that never came.
+  expect(await make({ 'image-sha256': sum(bytes) })).toEqual({ result: 'object-not-found' })
+  expect((await ask('list-packages', {})).packages).toEqual(['gauge-1.0'])
+  const { house } = back.test
+  const [acme] = await house.store.readHouse().find(tenants, { where: { name: 'acme' } })
+  if (!acme) throw new Error('no acme')
+  expect(await house.store.read(acme.id).count(objects, {})).toBe(1)
+  expect(await make({ image, 'image-sha256': sum(bytes) })).toEqual({ result: 'ok' })
+})
+
+test('[HP6] a registered object whose bytes do not agree, or have not come, is no image', async () => {
+  const { ask, back, tenant } = await withTenant()
+  const bytes = Buffer.from('the image')
+  const sha = ObjectSha.parse(sum(bytes))
+  if (!sha) throw new Error('a digest')
+  const { house } = back.test
+  const done = await house.store.transact(tenant, (tx) =>
+    registerObject(tx, house.env(), {
+      sha,
+      size: 5,
+      name: 'an image',
+      mimeType: 'application/octet-stream',
+      by: { kind: 'system', id: 'test' },
+      quotaBytes: 1e6,
+    }),
+  )
+  expect(done.ok).toBe(true)
+  expect(await ask('create-package', { 'package-name': 'liar', 'image-sha256': sha })).toEqual({
+    result: 'object-not-found',
+  })
+})
+
+test('[HP7] prerequisites that came to lead in a circle end an installation by name, and can not be added to', async () => {
+  const { back, ask, must, sink, tenant, session } = await withTenant()
+  await session.close()
+  const { house } = back.test
+  await must('create-package', {
+    'package-name': 'scale-1.0',
+    image: 'AAAA',
+    'prerequisite-packages': ['gauge-1.0'],
+  })
+  await must('add-package-to-device-type', { 'package-name': 'scale-1.0', 'device-type': 'station' })
+  // By no command: a record that was restored or edited underneath.
+  await house.store.transact(tenant, async (tx) => {
+    const held = await tx.get(packages, { name: 'gauge-1.0' })
+    if (held) await tx.put(packages, { ...held, prerequisites: ['scale-1.0'] })
+    actingOn(tx, house.env(), { kind: 'system', id: 'test' }).note('package.allowed', {
+      package: 'gauge-1.0',
+      type: 'station',
+      allowed: true,
+    })
+    return ok(undefined)
+  })
+  await must('install-package', {
+    'package-name': 'scale-1.0',
+    targets: 'one',
+    'recursive-dependency-resolve': true,
+    'notification-url': sink.url,
+  })
+  expect(await sink.until(1)).toMatchObject([
+    { params: { 'package-name': 'scale-1.0', 'package-status': 'dependency-failure', final: true } },
+  ])
+  expect(
+    await ask('create-package', {
+      'package-name': 'x',
+      image: 'AAAA',
+      'prerequisite-packages': ['scale-1.0'],
+    }),
+  ).toMatchObject({ result: 'validation-failed', reason: expect.stringContaining('cycle') })
+})
+
+test('[HP7] prerequisites that lead to one package by very many ways are looked at once each', async () => {
+  const { must } = await halfway()
+  let below: string[] = []
+  for (let layer = 0; layer < 40; layer++) {
+    const names = [`l${layer}a`, `l${layer}b`]
+    for (const name of names)
+      await must('create-package', { 'package-name': name, image: 'AAAA', 'prerequisite-packages': below })
+    below = names
+  }
+  await must('create-package', { 'package-name': 'top', image: 'AAAA', 'prerequisite-packages': below })
+})
+
+async function withTenant() {
+  const held = await halfway()
+  const { house } = held.back.test
+  const [acme] = await house.store.readHouse().find(tenants, { where: { name: 'acme' } })
+  if (!acme) throw new Error('no acme')
+  return { ...held, tenant: acme.id }
+}

@@ -178,7 +178,7 @@ class ImageWire {
     // Parts are counted: what was confirmed in parts of another size can not be gone on with.
     const isWhole = image.confirmed === image.size || image.confirmed % chunkBytes === 0
     let from = isWhole ? image.confirmed : 0
-    for (let tries = 1; ; tries++) {
+    for (let tries = 1 + (image.restarts ?? 0); ; tries++) {
       const out = await this.#send(carried, index, id, image, from)
       if (out.kind === 'ok') return done
       if (out.kind === 'ended') return out

@@ -216,6 +216,39 @@ describe('packages over ExoPort', () => {
     ])
   })
 
+  test('[XL17] the transfers are counted over connections: a device that hangs up at every wrong checksum gets three', async () => {
+    const { device, install, told, installed, ended } = await openFleet()
+    const seen = recorder()
+    const { store } = seen.packages
+    let begun = 0
+    const dial = (): void => {
+      const made = device({
+        packages: {
+          ...seen.packages,
+          store: {
+            ...store,
+            begin(image) {
+              // It goes away as it is asked to begin again, and comes back.
+              if (image.id === 'app-1' && ++begun % 2 === 0) {
+                made.stop()
+                setTimeout(dial, 1)
+              }
+              return store.begin(image)
+            },
+            write: (id, offset, data) =>
+              store.write(id, offset, id === 'app-1' && offset === 0 ? data.map((byte) => byte ^ 1) : data),
+          },
+        },
+      })
+    }
+    dial()
+    await install()
+    expect((await told(2)).at(-1)).toEqual(['app-1', 'install-failed', true])
+    expect(await installed()).toEqual(['base-1'])
+    expect((await ended())[0]?.reason).toBe('device-error: install of app-1: checksum-failure, 3 times')
+    expect(begun).toBe(5)
+  })
+
   test('[XL18] a device without these calls is told of as one that packages are not for', async () => {
     const { device, install, told, installed, ended } = await openFleet()
     device()

@@ -1,5 +1,4 @@
 /** Packages: made, allowed, installed, upgraded and removed on devices and groups. */
-import { createHash } from 'node:crypto'
 import {
   type AskedPackage,
   allowedPackages,
@@ -15,7 +14,6 @@ import {
   type Group,
   groups,
   type Notify,
-  ObjectSha,
   ok,
   type PackageRefusal,
   packages,
@@ -47,14 +45,12 @@ import { codeOf } from '../refusals.ts'
 import { nextCallId } from './calls.ts'
 import { memberNames } from './groups.ts'
 import { idsOfDevices, namesOfDevices } from './naming.ts'
+import { imageIn } from './package-image.ts'
 import { everyDevice, targetsIn } from './targets.ts'
 
 const manage = ['master', 'admin'] as const
 const change = ['master', 'admin', 'device'] as const
 const look = ['master', 'admin', 'view', 'device'] as const
-
-/** Largest image that comes inside a request; larger ones are uploaded as objects first. */
-const inlineMax = 48 * 1024 * 1024
 
 export const packageCommands = {
   'create-package': {
@@ -303,30 +299,6 @@ function refused(refusal: PackageRefusal): CommandAnswer {
     case 'not-empty':
       return { result: 'object-not-empty', reason: refusal.holds }
   }
-}
-
-/** The image of a request, kept as an object of the account; or one that is there already. */
-async function imageIn(
-  { house, tenant, actor }: Context,
-  params: Params,
-): Promise<{ readonly sha: ObjectSha } | { readonly answer: CommandAnswer }> {
-  const named = ObjectSha.parse(params.maybeText('image-sha256'))
-  if (named) return { sha: named }
-  const text = params.maybeText('image')
-  if (text === undefined) return { answer: 'missing-option' }
-  const bytes = /^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(text) ? Buffer.from(text, 'base64') : undefined
-  if (!bytes) return { answer: { result: 'validation-failed', reason: 'image: wanted base64' } }
-  if (bytes.length > inlineMax)
-    return { answer: { result: 'validation-failed', reason: 'image: too large, upload it as an object' } }
-  const sha = ObjectSha.parse(createHash('sha256').update(bytes).digest('hex'))
-  if (!sha) return { answer: 'internal-error' }
-  const kept = await house.exchange.keepImage(tenant.id, {
-    sha,
-    bytes,
-    name: params.text('package-name'),
-    by: actor,
-  })
-  return kept ? { sha } : { answer: { result: 'validation-failed', reason: 'image: no room for it' } }
 }
 
 /** Values that a package is to begin with, judged before anything is stored. */
