@@ -78,13 +78,13 @@ export async function runTwin(
   let count = 0
   let wakeWork: () => void = () => undefined
   let wakeReport: () => void = () => undefined
-  const waiting = new Map<string, (answer: Answer) => void>()
+  const waiting = new Map<string, (answer: Answer | undefined) => void>()
 
   const nap = (ms: number): Promise<void> => ports.sleep(ms, signal)
 
   // ── the hub ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Asks the hub and waits for its answer; undefined when none came. */
+  /** Asks the hub and waits for its answer; undefined when none came, or the link was lost meanwhile. */
   async function askHub(
     on: Link,
     topic: (rid: string) => string,
@@ -192,7 +192,11 @@ export async function runTwin(
           subscriptions,
           {
             onMessage: (topic, payload) => onMessage(() => link ?? undefined, topic, payload),
-            onLost: lost.resolve,
+            onLost(why) {
+              lost.resolve(why)
+              // What was asked over it is answered by nobody any more.
+              for (const answer of waiting.values()) answer(undefined)
+            },
           },
           ports.now(),
         )
