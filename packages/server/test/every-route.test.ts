@@ -7,11 +7,15 @@
  */
 import type { TSchema } from '@sinclair/typebox'
 import {
+  actingOn,
   changePassword,
+  configurationVersions,
   credentials,
   DeviceId,
   deliveries,
   deliveryLanes,
+  devicePackages,
+  ok,
   PrincipalId,
   submit,
   tenants,
@@ -148,6 +152,9 @@ async function things() {
     joinToken,
     member: idOf(await made('/fleet/v1/users', member)),
     transaction: idOf(at(asked.json, 'items', 0)),
+    package: String(
+      at(await made('/fleet/v1/packages', { name: device.id, image: await imageOf(device.id) }), 'name'),
+    ),
     group: idOf(await made('/fleet/v1/groups', { name: `group of ${device.id}` })),
     type: String(
       at(await made('/fleet/v1/device-types', { name: device.id, protocol: 'exodm_bert' }), 'name'),
@@ -155,6 +162,9 @@ async function things() {
     ...(await asksOf(device.id)),
   }
 }
+
+/** Bytes that a package is made of: an object of its own, since it is then held by the package. */
+const imageOf = (name: string) => door.upload(token, Buffer.from(`image of ${name}`))
 
 /** Something that waits in the device's queue, and a message that was put aside. */
 async function asksOf(name: string) {
@@ -243,6 +253,9 @@ const named: Readonly<
   '/fleet/v1/objects/:sha256': { is: (own) => own.sha, absent: newSha },
   '/fleet/v1/groups/:group': { is: (own) => own.group, absent: nothing },
   '/fleet/v1/device-types/:type': { is: (own) => own.type, absent: nothing },
+  '/fleet/v1/packages/:package': { is: (own) => own.package, absent: nothing },
+  '/fleet/v1/devices/:device/config/:package': { is: (own) => own.package, absent: nothing },
+  '/fleet/v1/groups/:group/config/:package': { is: (own) => own.package, absent: nothing },
   '/fleet/v1/dead-letters/:lane': { is: (own) => own.lane, absent: nothing },
   '/fleet/v1/dead-letters/:lane/:seq': { is: () => '1', absent: '99' },
   '/fleet/v1/transactions/:id': { is: (own) => own.transaction, absent: nothing },
@@ -396,6 +409,36 @@ const prepared: Readonly<Record<string, (own: Things) => Promise<Prepared>>> = {
   'POST /tokens/': async () => ({ body: { name: 'another' } }),
   'POST /apps/': async () => ({ body: appFacts('another-app') }),
   'PUT /apps/:id': async (own) => ({ body: appFacts(`app-${own.device.id}`) }),
+  'POST /fleet/v1/packages': async (own) => ({ body: { name: `another ${own.package}`, image: own.sha } }),
+  'POST /fleet/v1/packages/:package/allow': async (own) => ({ body: { type: own.type } }),
+  'POST /fleet/v1/packages/:package/disallow': async (own) => {
+    const body = { type: own.type }
+    await door.must('POST', `/fleet/v1/packages/${own.package}/allow`, { token, body })
+    return { body }
+  },
+  'POST /fleet/v1/packages/:package/operate': async (own) => ({
+    body: { operation: 'install', devices: [own.device.id] },
+  }),
+  'PATCH /fleet/v1/devices/:device/config/:package': async (own) => ({
+    path: `/fleet/v1/devices/${own.device.id}/config/${await configured(own)}`,
+    body: { values: '{"rate":2}' },
+  }),
+  'PATCH /fleet/v1/groups/:group/config/:package': async (own) => ({
+    path: `/fleet/v1/groups/${own.group}/config/${await configured(own)}`,
+    body: { values: '{"rate":2}' },
+  }),
+  'POST /fleet/v1/devices/:device/config/push': async (own) => {
+    await configured(own, `/fleet/v1/devices/${own.device.id}`)
+    return { body: {} }
+  },
+  'POST /fleet/v1/groups/:group/config/push': async (own) => {
+    await configured(own, `/fleet/v1/groups/${own.group}`)
+    return { body: {} }
+  },
+  'POST /fleet/v1/devices/:device/config/:package/rollback': async (own) => ({
+    path: `/fleet/v1/devices/${own.device.id}/config/${await configured(own)}/rollback`,
+    body: { version: 1 },
+  }),
   'PUT /objects/:sha': async (own) => {
     const object = (await door.must('GET', `/objects/${own.sha}`, { token })).json as object
     return { body: { ...object, objectname: 'another name' } }
@@ -476,6 +519,38 @@ async function newTrail(): Promise<Prepared> {
 function appFacts(nick: string) {
   const redirect_uris = ['https://app.example.com/']
   return { nick, type: 'public', redirect_uris, scopes: ['devices.readonly'], exposed_scopes: [] }
+}
+
+/** A package with a configuration, which the device has; edited, where it is said of whom. Answers its name. */
+async function configured(own: Things, edited?: string): Promise<string> {
+  const name = `app-${own.device.id}`
+  const text = 'module app { namespace "urn:app"; prefix a; container app { leaf rate { type uint8; } } }'
+  const params = ['repository=user', 'name=app.yang', `yang-module=${text}`]
+  await door.must('POST', '/fleet/v1/rpc', { token, body: { method: 'create-yang-module', params } })
+  const body = { name, image: await imageOf(own.device.id), module: 'app.yang', container: 'app' }
+  await door.call('POST', '/fleet/v1/packages', { token, body })
+  const { house } = door
+  const [mine] = await house.store.readHouse().find(tenants, { where: { nick: owner.nick } })
+  const device = DeviceId.parse(own.device.id)
+  if (!mine || !device) throw new Error('the owner has a tenant, and the device is theirs')
+  await house.store.transact(mine.id, async (tx) => {
+    const at = house.env().now
+    const row = { device, package: name, transaction: own.waiting }
+    await tx.put(devicePackages, {
+      ...row,
+      installed: true,
+      operation: 'install',
+      status: 'completed',
+      since: at,
+    })
+    await tx.put(configurationVersions, { ...row, version: 1, values: '{"rate":1}', at })
+    const by = { kind: 'device', id: device } as const
+    actingOn(tx, house.env(), by, device).note('configuration.confirmed', { name, push: own.waiting })
+    return ok(undefined)
+  })
+  if (edited !== undefined)
+    await door.must('PATCH', `${edited}/config/${name}`, { token, body: { values: '{"rate":2}' } })
+  return name
 }
 
 describe('the audit', () => {

@@ -1015,6 +1015,361 @@ export interface Operations {
       readonly createdAt: string
     }
   }
+  /** Packages, by name. */
+  readonly listPackages: {
+    readonly asked: {
+      /** items a page */
+      readonly limit?: number | undefined
+      /** `next` of the page before */
+      readonly cursor?: string | undefined
+    }
+    readonly answer: {
+      readonly items: readonly {
+        readonly name: string
+        /** sha256 */
+        readonly image: string
+        readonly size: number
+        /** of its operations and configuration */
+        readonly module?: string
+        /** of its configuration, in the module */
+        readonly container?: string
+        readonly needs: readonly string[]
+        readonly upgrades: readonly string[]
+        readonly types?: readonly string[]
+        readonly createdAt: string
+      }[]
+      readonly next?: string
+    }
+  }
+  /** Makes a package of an object that is stored here. */
+  readonly createPackage: {
+    readonly asked: {
+      readonly body: {
+        readonly name: string
+        /** sha256 of a stored object */
+        readonly image: string
+        readonly module?: string | undefined
+        readonly container?: string | undefined
+        readonly needs?: readonly string[] | undefined
+        readonly upgrades?: readonly string[] | undefined
+      }
+    }
+    readonly answer: {
+      readonly name: string
+      /** sha256 */
+      readonly image: string
+      readonly size: number
+      /** of its operations and configuration */
+      readonly module?: string
+      /** of its configuration, in the module */
+      readonly container?: string
+      readonly needs: readonly string[]
+      readonly upgrades: readonly string[]
+      readonly types?: readonly string[]
+      readonly createdAt: string
+    }
+  }
+  /** One package, with the types of devices that may have it. */
+  readonly getPackage: {
+    readonly asked: {
+      readonly package: string
+    }
+    readonly answer: {
+      readonly name: string
+      /** sha256 */
+      readonly image: string
+      readonly size: number
+      /** of its operations and configuration */
+      readonly module?: string
+      /** of its configuration, in the module */
+      readonly container?: string
+      readonly needs: readonly string[]
+      readonly upgrades: readonly string[]
+      readonly types?: readonly string[]
+      readonly createdAt: string
+    }
+  }
+  /** Removes a package that no device has or is getting, no other needs and no type allows. */
+  readonly removePackage: {
+    readonly asked: {
+      readonly package: string
+    }
+    readonly answer: {
+      readonly name: string
+      /** sha256 */
+      readonly image: string
+      readonly size: number
+      /** of its operations and configuration */
+      readonly module?: string
+      /** of its configuration, in the module */
+      readonly container?: string
+      readonly needs: readonly string[]
+      readonly upgrades: readonly string[]
+      readonly types?: readonly string[]
+      readonly createdAt: string
+    }
+  }
+  /** How a package stands on each device that has it, had it, or is to have it. */
+  readonly listPackageDevices: {
+    readonly asked: {
+      readonly package: string
+      /** items a page */
+      readonly limit?: number | undefined
+      /** `next` of the page before */
+      readonly cursor?: string | undefined
+    }
+    readonly answer: {
+      readonly items: readonly {
+        /** 24 hex digits */
+        readonly device: string
+        readonly nick: string
+        readonly package: string
+        readonly installed: boolean
+        readonly operation: string
+        /** queued, completed, timeout, dependency-failure, other-error */
+        readonly status: string
+        /** 24 hex digits */
+        readonly transaction: string
+        readonly since: string
+      }[]
+      readonly next?: string
+    }
+  }
+  /** Lets devices of a type have it. */
+  readonly allowPackage: {
+    readonly asked: {
+      readonly package: string
+      readonly body: {
+        /** of devices; `pantahub`: on a trail */
+        readonly type: string
+        /** what the device’s installer is told */
+        readonly installArguments?: string | undefined
+        /** what the device’s installer is told */
+        readonly upgradeArguments?: string | undefined
+        /** what the device’s installer is told */
+        readonly uninstallArguments?: string | undefined
+      }
+    }
+    readonly answer: {
+      readonly type: string
+      readonly package: string
+    }
+  }
+  /** Devices of a type may have it no longer; where it is installed it stays. */
+  readonly disallowPackage: {
+    readonly asked: {
+      readonly package: string
+      readonly body: {
+        /** of devices; `pantahub`: on a trail */
+        readonly type: string
+      }
+    }
+    readonly answer: {
+      readonly type: string
+      readonly package: string
+    }
+  }
+  /** Installs, upgrades to or uninstalls a package on devices and groups, as one transaction. */
+  readonly operatePackage: {
+    readonly asked: {
+      readonly package: string
+      readonly body: {
+        readonly operation: 'transmit' | 'install' | 'upgrade' | 'uninstall'
+        readonly devices?: readonly string[] | undefined
+        readonly groups?: readonly string[] | undefined
+        /** what an upgrade replaces */
+        readonly from?: string | undefined
+        /** install what it needs first */
+        readonly recursive?: boolean | undefined
+        /** uninstall what nothing needs any more; true for an uninstallation */
+        readonly removeUnused?: boolean | undefined
+        /** its first configuration, as JSON text */
+        readonly values?: string | undefined
+        /** a week, if nothing is said */
+        readonly ttlMs?: number | undefined
+      }
+    }
+    readonly answer: Transaction
+  }
+  /** Configuration of a device, by package. */
+  readonly listDeviceConfig: {
+    readonly asked: {
+      /** id or name */
+      readonly device: string
+    }
+    readonly answer: {
+      readonly items: readonly {
+        readonly package: string
+        /** of what is confirmed; 0: nothing is */
+        readonly version: number
+        /** what the device has confirmed, or what members were sent last */
+        readonly current?: string
+        /** edited, and not pushed yet */
+        readonly staged?: string
+      }[]
+    }
+  }
+  /** Configuration of one package for a device. */
+  readonly getDeviceConfig: {
+    readonly asked: {
+      /** id or name */
+      readonly device: string
+      readonly package: string
+    }
+    readonly answer: {
+      readonly package: string
+      /** of what is confirmed; 0: nothing is */
+      readonly version: number
+      /** what the device has confirmed, or what members were sent last */
+      readonly current?: string
+      /** edited, and not pushed yet */
+      readonly staged?: string
+    }
+  }
+  /** Edits the configuration of a device: judged by the package’s module, merged, sent nowhere yet. */
+  readonly stageDeviceConfig: {
+    readonly asked: {
+      /** id or name */
+      readonly device: string
+      readonly package: string
+      readonly body: {
+        /** JSON text, numbers exact */
+        readonly values: string
+      }
+    }
+    readonly answer: {
+      readonly package: string
+      /** of what is confirmed; 0: nothing is */
+      readonly version: number
+      /** what the device has confirmed, or what members were sent last */
+      readonly current?: string
+      /** edited, and not pushed yet */
+      readonly staged?: string
+    }
+  }
+  /** Sends what is staged for a device, of one package or all, as one transaction. */
+  readonly pushDeviceConfig: {
+    readonly asked: {
+      /** id or name */
+      readonly device: string
+      readonly body: {
+        readonly package?: string | undefined
+        readonly ttlMs?: number | undefined
+      }
+    }
+    readonly answer: {
+      readonly transaction?: Transaction
+    }
+  }
+  /** Configuration of a group’s members, by package. */
+  readonly listGroupConfig: {
+    readonly asked: {
+      /** id or name */
+      readonly group: string
+    }
+    readonly answer: {
+      readonly items: readonly {
+        readonly package: string
+        /** of what is confirmed; 0: nothing is */
+        readonly version: number
+        /** what the device has confirmed, or what members were sent last */
+        readonly current?: string
+        /** edited, and not pushed yet */
+        readonly staged?: string
+      }[]
+    }
+  }
+  /** Configuration of one package for a group’s members. */
+  readonly getGroupConfig: {
+    readonly asked: {
+      /** id or name */
+      readonly group: string
+      readonly package: string
+    }
+    readonly answer: {
+      readonly package: string
+      /** of what is confirmed; 0: nothing is */
+      readonly version: number
+      /** what the device has confirmed, or what members were sent last */
+      readonly current?: string
+      /** edited, and not pushed yet */
+      readonly staged?: string
+    }
+  }
+  /** Edits the configuration of a group’s members: judged by the package’s module, merged, sent nowhere yet. */
+  readonly stageGroupConfig: {
+    readonly asked: {
+      /** id or name */
+      readonly group: string
+      readonly package: string
+      readonly body: {
+        /** JSON text, numbers exact */
+        readonly values: string
+      }
+    }
+    readonly answer: {
+      readonly package: string
+      /** of what is confirmed; 0: nothing is */
+      readonly version: number
+      /** what the device has confirmed, or what members were sent last */
+      readonly current?: string
+      /** edited, and not pushed yet */
+      readonly staged?: string
+    }
+  }
+  /** Sends what is staged for a group’s members, of one package or all, as one transaction. */
+  readonly pushGroupConfig: {
+    readonly asked: {
+      /** id or name */
+      readonly group: string
+      readonly body: {
+        readonly package?: string | undefined
+        readonly ttlMs?: number | undefined
+      }
+    }
+    readonly answer: {
+      readonly transaction?: Transaction
+    }
+  }
+  /** What a device has confirmed of a package’s configuration, newest first. */
+  readonly listDeviceConfigVersions: {
+    readonly asked: {
+      /** id or name */
+      readonly device: string
+      readonly package: string
+      readonly limit?: number | undefined
+    }
+    readonly answer: {
+      readonly items: readonly {
+        readonly version: number
+        readonly at: string
+        /** JSON text, numbers exact */
+        readonly values: string
+        /** 24 hex digits */
+        readonly transaction: string
+      }[]
+    }
+  }
+  /** Stages what a device had before, whole, to be pushed like any other edit. */
+  readonly rollbackDeviceConfig: {
+    readonly asked: {
+      /** id or name */
+      readonly device: string
+      readonly package: string
+      readonly body: {
+        readonly version: number
+      }
+    }
+    readonly answer: {
+      readonly package: string
+      /** of what is confirmed; 0: nothing is */
+      readonly version: number
+      /** what the device has confirmed, or what members were sent last */
+      readonly current?: string
+      /** edited, and not pushed yet */
+      readonly staged?: string
+    }
+  }
   /** Messages to back ends that were given up, by lane. */
   readonly listDeadLetters: {
     readonly asked: {
@@ -1307,6 +1662,24 @@ export const operations = {
   createDeviceType: { method: 'POST', path: '/fleet/v1/device-types', params: [], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
   getDeviceType: { method: 'GET', path: '/fleet/v1/device-types/{type}', params: ['type'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
   removeDeviceType: { method: 'DELETE', path: '/fleet/v1/device-types/{type}', params: ['type'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  listPackages: { method: 'GET', path: '/fleet/v1/packages', params: [], query: ['limit', 'cursor'], body: 'none', answer: 'json', paged: true, key: false, open: false },
+  createPackage: { method: 'POST', path: '/fleet/v1/packages', params: [], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  getPackage: { method: 'GET', path: '/fleet/v1/packages/{package}', params: ['package'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  removePackage: { method: 'DELETE', path: '/fleet/v1/packages/{package}', params: ['package'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  listPackageDevices: { method: 'GET', path: '/fleet/v1/packages/{package}/devices', params: ['package'], query: ['limit', 'cursor'], body: 'none', answer: 'json', paged: true, key: false, open: false },
+  allowPackage: { method: 'POST', path: '/fleet/v1/packages/{package}/allow', params: ['package'], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  disallowPackage: { method: 'POST', path: '/fleet/v1/packages/{package}/disallow', params: ['package'], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  operatePackage: { method: 'POST', path: '/fleet/v1/packages/{package}/operate', params: ['package'], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  listDeviceConfig: { method: 'GET', path: '/fleet/v1/devices/{device}/config', params: ['device'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  getDeviceConfig: { method: 'GET', path: '/fleet/v1/devices/{device}/config/{package}', params: ['device', 'package'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  stageDeviceConfig: { method: 'PATCH', path: '/fleet/v1/devices/{device}/config/{package}', params: ['device', 'package'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
+  pushDeviceConfig: { method: 'POST', path: '/fleet/v1/devices/{device}/config/push', params: ['device'], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  listGroupConfig: { method: 'GET', path: '/fleet/v1/groups/{group}/config', params: ['group'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  getGroupConfig: { method: 'GET', path: '/fleet/v1/groups/{group}/config/{package}', params: ['group', 'package'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  stageGroupConfig: { method: 'PATCH', path: '/fleet/v1/groups/{group}/config/{package}', params: ['group', 'package'], query: [], body: 'json', answer: 'json', paged: false, key: false, open: false },
+  pushGroupConfig: { method: 'POST', path: '/fleet/v1/groups/{group}/config/push', params: ['group'], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
+  listDeviceConfigVersions: { method: 'GET', path: '/fleet/v1/devices/{device}/config/{package}/versions', params: ['device', 'package'], query: ['limit'], body: 'none', answer: 'json', paged: false, key: false, open: false },
+  rollbackDeviceConfig: { method: 'POST', path: '/fleet/v1/devices/{device}/config/{package}/rollback', params: ['device', 'package'], query: [], body: 'json', answer: 'json', paged: false, key: true, open: false },
   listDeadLetters: { method: 'GET', path: '/fleet/v1/dead-letters', params: [], query: ['limit', 'cursor'], body: 'none', answer: 'json', paged: true, key: false, open: false },
   getDeadLetter: { method: 'GET', path: '/fleet/v1/dead-letters/{lane}/{seq}', params: ['lane', 'seq'], query: [], body: 'none', answer: 'json', paged: false, key: false, open: false },
   redriveDeadLetter: { method: 'POST', path: '/fleet/v1/dead-letters/{lane}/{seq}/redrive', params: ['lane', 'seq'], query: [], body: 'none', answer: 'json', paged: false, key: true, open: false },

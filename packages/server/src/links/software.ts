@@ -1,5 +1,5 @@
 /** What a package's configuration is by its schema, and what it begins with. */
-import { type Package, parseSchemaName, type TenantId } from '@waymark/domain'
+import { ok, type Package, parseSchemaName, type Result, refuse, type TenantId } from '@waymark/domain'
 import { type JsonObject, type JsonValue, parseJson, printJson } from '@waymark/yang'
 import type { OpenSchema, SchemaRoom } from '../schemas/schema-room.ts'
 
@@ -25,6 +25,35 @@ export async function schemaOfPackage(
     wrap: (values) => (container === undefined ? values : { [container]: values }),
     unwrap: (document) => (container === undefined ? document : objectOf(document[container])),
   }
+}
+
+export interface ValuesRefusal {
+  readonly kind: 'bad-value'
+  readonly thing: 'values'
+  readonly wanted: string
+  readonly got: string
+}
+
+/**
+ * Values of a package's configuration, from JSON text, as its schema takes them: all of it, or an edit. Kept as they came,
+ * because defaults are the schema's to say when they are sent.
+ */
+export async function judgeValues(
+  schemas: SchemaRoom,
+  tenant: TenantId,
+  of: Package,
+  { text, as }: { readonly text: string; readonly as: 'config' | 'edit' },
+): Promise<Result<string, ValuesRefusal>> {
+  const bad = (wanted: string, got: string) =>
+    refuse({ kind: 'bad-value', thing: 'values', wanted, got } as const)
+  const parsed = parseJson(text)
+  const values = parsed.ok ? parsed.value : undefined
+  if (typeof values !== 'object' || values === null || Array.isArray(values) || 'text' in values)
+    return bad('an object of JSON', text.slice(0, 100))
+  const found = await schemaOfPackage(schemas, tenant, of)
+  if (!found) return bad(`a package with a configuration`, of.name)
+  const judged = found.schema.judge({ as }, found.wrap(values))
+  return judged.ok ? ok(printJson(values)) : bad(`what ${of.file} allows`, judged.refusal.first)
 }
 
 /** The configuration a package begins with: what was given, with the schema's defaults. */

@@ -13,6 +13,7 @@ import {
   groupByName,
   isHidden,
   type Notify,
+  nextCallId,
   rolesPermitted,
   submit,
   submitToGroup,
@@ -26,7 +27,6 @@ import type { AskedRpc, KeptAnswer } from '../../links/carrying.ts'
 import { extensionOf, type FoundOperation } from '../../links/modules.ts'
 import type { OpenSchema, Operation } from '../../schemas/schema-room.ts'
 import type { Context } from './command.ts'
-import { nextCallId } from './commands/calls.ts'
 import { deviceByName } from './commands/naming.ts'
 import { describeFault } from './faults.ts'
 import { type RpcOutcome, rpcError } from './json-rpc.ts'

@@ -25,6 +25,7 @@ import type { HttpApp } from '../../http.ts'
 import { problemBody, problemType } from '../../problem.ts'
 import { accessTokenOperations } from './access-tokens.ts'
 import { appOperations } from './apps.ts'
+import { configurationOperations } from './configurations.ts'
 import { deadLetterOperations } from './dead-letters.ts'
 import { deviceTypeOperations } from './device-types.ts'
 import { deviceOperations } from './devices.ts'
@@ -34,6 +35,7 @@ import { installationOperations } from './installation.ts'
 import { journalOperations } from './journal.ts'
 import { objectOperations } from './objects.ts'
 import type { Asked, Operation, Work } from './operation.ts'
+import { packageOperations } from './packages.ts'
 import { detailOf, type FleetRefusal, statusOf } from './refusals.ts'
 import { rpcOperations } from './rpc.ts'
 import { Problem } from './schemas.ts'
@@ -57,6 +59,8 @@ export const fleetOperations: readonly Operation[] = [
   ...whyOperations,
   ...groupOperations,
   ...deviceTypeOperations,
+  ...packageOperations,
+  ...configurationOperations,
   ...deadLetterOperations,
   ...rpcOperations,
   ...importOperations,

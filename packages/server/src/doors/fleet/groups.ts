@@ -203,7 +203,8 @@ function changingMembers(
   })
 }
 
-async function namedGroup(reader: Reader, named: string): Promise<Result<Group, FleetRefusal>> {
+/** A group by its id or name; hidden ones are nobody's business. */
+export async function namedGroup(reader: Reader, named: string): Promise<Result<Group, FleetRefusal>> {
   const id = GroupId.parse(named)
   const found = (id && (await reader.get(groups, { id }))) ?? (await groupByName(reader, named))
   return found && !isHidden(found) ? ok(found) : refuse({ kind: 'no-such-group', got: named })

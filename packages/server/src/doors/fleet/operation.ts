@@ -42,6 +42,7 @@ export interface Operation {
     | 'apps'
     | 'users'
     | 'imports'
+    | 'packages'
   readonly summary: string
   /** What the caller's roles have to carry; `none`: no login needed. */
   readonly right: Right | 'none' | 'any'

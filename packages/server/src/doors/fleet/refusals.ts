@@ -14,6 +14,8 @@ import type {
   JournalRefusal,
   MemberRefusal,
   ObjectRefusal,
+  PackageConfigurationRefusal,
+  PackageRefusal,
   TrailRefusal,
   TransactionRefusal,
   WalkRefusal,
@@ -68,6 +70,8 @@ export type FleetRefusal =
   | GroupRefusal
   | DeviceTypeRefusal
   | DeliveryRefusal
+  | PackageRefusal
+  | PackageConfigurationRefusal
 
 export const statusOf = {
   'no-login': 401,
@@ -84,6 +88,10 @@ export const statusOf = {
   'no-such-group': 404,
   'no-such-type': 404,
   'no-such-delivery': 404,
+  'no-such-package': 404,
+  'no-such-version': 404,
+  'not-installed': 409,
+  cycle: 422,
   'bad-name': 422,
   'name-taken': 409,
   'not-empty': 409,
@@ -193,8 +201,16 @@ export function detailOf(refusal: FleetRefusal): string {
       return `there is no device type ${refusal.got} here`
     case 'no-such-delivery':
       return `no message ${refusal.got} was put aside here`
+    case 'no-such-package':
+      return `there is no package ${refusal.got} here`
+    case 'no-such-version':
+      return `there was no version ${refusal.got} of it`
+    case 'not-installed':
+      return `${refusal.package} is not installed there`
+    case 'cycle':
+      return `a cycle: ${refusal.chain.join(' needs ')}`
     case 'not-empty':
-      return `there are devices of type ${refusal.got}`
+      return 'holds' in refusal ? refusal.holds : `there are devices of type ${refusal.got}`
     case 'another-type':
       return `device ${refusal.device} is of type ${refusal.got}; the group is of ${refusal.wanted}`
     case 'name-taken':

@@ -8,6 +8,7 @@ import {
   createConfigurationSet,
   type GroupRefusal,
   groups,
+  nextCallId,
   ok,
   parseSchemaName,
   pushConfigurationSet,
@@ -34,7 +35,6 @@ import {
 import { isJsonObject } from '../json-rpc.ts'
 import { codeOf } from '../refusals.ts'
 import { parseTimer } from '../timer.ts'
-import { nextCallId } from './calls.ts'
 import { memberNames } from './groups.ts'
 import { deviceByName, idsOfDevices } from './naming.ts'
 

@@ -3,6 +3,7 @@ import {
   type AskedPackage,
   configurationOf,
   type Notify,
+  nextCallId,
   ok,
   type PackageConfigurationRefusal,
   packages,
@@ -21,7 +22,6 @@ import { schemaOfPackage } from '../../../links/software.ts'
 import type { CommandAnswer, Commands, Context, Params, ResultCode } from '../command.ts'
 import { isJsonObject } from '../json-rpc.ts'
 import { codeOf } from '../refusals.ts'
-import { nextCallId } from './calls.ts'
 import { deviceByName } from './naming.ts'
 import { targetsIn } from './targets.ts'
 

@@ -14,6 +14,7 @@ import {
   type Group,
   groups,
   type Notify,
+  nextCallId,
   ok,
   type PackageRefusal,
   packages,
@@ -42,7 +43,6 @@ import {
 } from '../command.ts'
 import { isJsonObject } from '../json-rpc.ts'
 import { codeOf } from '../refusals.ts'
-import { nextCallId } from './calls.ts'
 import { memberNames } from './groups.ts'
 import { idsOfDevices, namesOfDevices } from './naming.ts'
 import { imageIn } from './package-image.ts'
