@@ -22,7 +22,7 @@ export const commands: readonly CommandRow[] = [
   { name: 'up', summary: 'start a server', load: () => import('./commands/up.ts') },
   {
     name: 'config',
-    summary: 'print or check the settings a server would start with',
+    summary: 'settings a server would start with; configuration of packages on devices',
     load: () => import('./commands/config.ts'),
   },
   { name: 'login', summary: 'log in to a server', load: () => import('./commands/login.ts') },
@@ -61,6 +61,11 @@ export const commands: readonly CommandRow[] = [
     name: 'device-type',
     summary: 'types of devices, and how they are reached',
     load: () => import('./commands/device-type.ts'),
+  },
+  {
+    name: 'package',
+    summary: 'software for devices: push, install, upgrade, uninstall',
+    load: () => import('./commands/package.ts'),
   },
   {
     name: 'tx',

@@ -228,6 +228,8 @@ function tableWith(outside: Outside) {
     { name: 'device-type', summary: '', load: () => load(import('../src/commands/device-type.ts'))() },
     { name: 'tx', summary: '', load: () => load(import('../src/commands/tx.ts'))() },
     { name: 'dead-letter', summary: '', load: () => load(import('../src/commands/dead-letter.ts'))() },
+    { name: 'package', summary: '', load: () => load(import('../src/commands/package.ts'))() },
+    { name: 'config', summary: '', load: () => load(import('../src/commands/config.ts'))() },
     { name: 'sim', summary: '', load: () => load(import('../src/commands/sim.ts'))() },
   ]
 }
