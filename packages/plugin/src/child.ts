@@ -43,6 +43,10 @@ function sessionOf(session: number): Session {
   return {
     next: (waitMs) => answered('next', waitMs),
     settle: (carried, outcome) => answered('settle', carried.key, outcome),
+    image: (carried, step, offset, length) => answered('image', carried.key, step, offset, length),
+    confirmed: (carried, step, bytes) => answered('confirmed', carried.key, step, bytes),
+    restart: (carried, step) => answered('restart', carried.key, step),
+    stepped: (carried, step, done, reason) => answered('stepped', carried.key, step, done, reason),
     progressed: (carried, percent) => answered('progressed', carried.key, percent),
     call: (module, method, params) => answered('call', module, method, params),
     heard: () => void answered('heard').catch(() => {}),
@@ -90,8 +94,8 @@ try {
     }
   })
   process.on('disconnect', () => process.exit(0))
-  const { apiVersion, name, protocols } = plugin
-  send({ kind: 'hello', apiVersion, name, protocols })
+  const { apiVersion, name, protocols, packages = false } = plugin
+  send({ kind: 'hello', apiVersion, name, protocols, packages })
 } catch (error) {
   const refused: FromChild = {
     kind: 'refused',

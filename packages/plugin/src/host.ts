@@ -2,11 +2,14 @@
  * Holds a plugin in a process of its own: starts it, hears what it asks, and ends it when it breaks the rules.
  *
  * A plugin is a stranger's code. Its crash, its endless loop and its leak are its own: the process has an empty
- * environment, may neither write files nor start processes, has a bounded heap, and is killed when it stops answering
+ * environment, may neither write files nor start processes, reads its own package and no more, has a bounded heap, and is killed when it stops answering
  * heartbeats, says what it must not, or asks too much at once. What it was carrying then ends with it, and the house
  * hears of it through `gone`, before the plugin is started again after a pause that doubles.
  */
 import { type ChildProcess, fork } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type FromChild, readFromChild, type ToChild } from './messages.ts'
 import type { PluginProtocol } from './plugin.ts'
 
@@ -26,6 +29,8 @@ export interface PluginLimits {
   /** The first pause before it is started again, milliseconds; it doubles up to `restartMostMs`. */
   readonly restartMs: number
   readonly restartMostMs: number
+  /** A process that has lasted so long is a good one: the pauses begin anew after it, milliseconds. */
+  readonly stableMs: number
 }
 
 const defaultLimits: PluginLimits = {
@@ -36,6 +41,7 @@ const defaultLimits: PluginLimits = {
   asks: 10_000,
   restartMs: 500,
   restartMostMs: 60_000,
+  stableMs: 60_000,
 }
 
 /** What a plugin may ask of the house. */
@@ -49,6 +55,8 @@ export interface PluginHouse {
 export interface HostedPlugin {
   readonly name: string
   readonly protocols: readonly PluginProtocol[]
+  /** It carries packages. */
+  readonly packages: boolean
   /** Opens the plugin for this house, and keeps it running until `close`. */
   open(house: PluginHouse): void
   /** Asks it to close, and ends it if it does not. */
@@ -77,7 +85,8 @@ export async function hostPlugin(path: string, limits: Partial<PluginLimits> = {
     child = running
     let why = ''
     let asks = 0
-    let heardAt = performance.now()
+    const beganAt = performance.now()
+    let heardAt = beganAt
     const kill = (reason: string) => {
       why ||= reason
       running.kill('SIGKILL')
@@ -91,7 +100,7 @@ export async function hostPlugin(path: string, limits: Partial<PluginLimits> = {
       heardAt = performance.now()
       if (message === undefined) return kill('it said what is no message')
       if (message.kind === 'alive') {
-        pauseMs = bounds.restartMs
+        if (heardAt - beganAt >= bounds.stableMs) pauseMs = bounds.restartMs
         return
       }
       if (message.kind !== 'ask') return kill(`it said ${message.kind} once more`)
@@ -139,6 +148,7 @@ export async function hostPlugin(path: string, limits: Partial<PluginLimits> = {
   return {
     name: first.hello.name,
     protocols: first.hello.protocols,
+    packages: first.hello.packages,
     open(to) {
       house = to
       keep(child, house)
@@ -156,13 +166,40 @@ export async function hostPlugin(path: string, limits: Partial<PluginLimits> = {
   }
 }
 
+/**
+ * What its process may read: its own package, the packages beside and above it, and the program that loads it. Neither the
+ * server's data nor its keys are there.
+ */
+function readable(path: string, entry: URL): readonly string[] {
+  const file = path.startsWith('file:') ? fileURLToPath(path) : path
+  const own = packageOf(dirname(file))
+  const folders = new Set([join(own, '*'), join(dirname(fileURLToPath(entry)), '*')])
+  for (let at = own; ; at = dirname(at)) {
+    folders.add(join(at, 'node_modules', '*'))
+    folders.add(join(at, 'package.json'))
+    if (at === dirname(at)) return [...folders]
+  }
+}
+
+/** The folder of the package that a folder is in; itself, where it is in none. */
+function packageOf(folder: string): string {
+  for (let at = folder; ; at = dirname(at)) {
+    if (existsSync(join(at, 'package.json'))) return at
+    if (at === dirname(at)) return folder
+  }
+}
+
 type Hello = Extract<FromChild, { kind: 'hello' }>
 
 async function start(path: string, bounds: PluginLimits): Promise<{ child: ChildProcess; hello: Hello }> {
   const entry = new URL(import.meta.url.endsWith('.ts') ? './child.ts' : './child.js', import.meta.url)
   const child = fork(entry, [path], {
     env: {},
-    execArgv: ['--permission', '--allow-fs-read=*', `--max-old-space-size=${bounds.heapMib}`],
+    execArgv: [
+      '--permission',
+      ...readable(path, entry).map((folder) => `--allow-fs-read=${folder}`),
+      `--max-old-space-size=${bounds.heapMib}`,
+    ],
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })

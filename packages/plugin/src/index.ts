@@ -7,6 +7,7 @@ export type {
   Plugin,
   PluginProtocol,
   Session,
+  Step,
   UpAnswer,
   Value,
   Waymark,

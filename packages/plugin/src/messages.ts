@@ -13,6 +13,7 @@ export type FromChild =
       readonly apiVersion: unknown
       readonly name: string
       readonly protocols: readonly PluginProtocol[]
+      readonly packages: boolean
     }
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'alive' }
@@ -37,7 +38,8 @@ export function readFromChild(raw: unknown): FromChild | undefined {
       const protocols = readProtocols(raw.protocols)
       if (typeof raw.name !== 'string' || !/^[\w-]{1,64}$/.test(raw.name) || protocols === undefined)
         return undefined
-      return { kind: 'hello', apiVersion: raw.apiVersion, name: raw.name, protocols }
+      const packages = raw.packages === true
+      return { kind: 'hello', apiVersion: raw.apiVersion, name: raw.name, protocols, packages }
     }
     case 'refused':
       return { kind: 'refused', reason: String(raw.reason).slice(0, reasonLimit) }

@@ -34,6 +34,8 @@ export interface Plugin {
   readonly name: string
   /** The words by which device types name it: at least one. */
   readonly protocols: readonly PluginProtocol[]
+  /** It carries packages and their configuration. Without it, they are answered as unsupported for it. */
+  readonly packages?: true
   /** Opens what it listens on. A rejection ends the process; the server starts it again after a pause. */
   open(waymark: Waymark): Promise<OpenPlugin>
 }
@@ -72,6 +74,17 @@ export interface Session {
   next(waitMs: number): Promise<Carried | undefined>
   /** What came of it; on the server's disk when this resolves. */
   settle(carried: Carried, outcome: Outcome): Promise<void>
+  /** Bytes of the image of a step of `packages`: `length` of them from `offset` on, or as many as there are. */
+  image(carried: Carried, step: number, offset: number, length: number): Promise<Uint8Array>
+  /**
+   * The device has confirmed so many bytes of a step's image, counted from its start; on disk when this resolves, and a later
+   * session goes on behind them. False: what was asked has ended meanwhile, or that many were never had.
+   */
+  confirmed(carried: Carried, step: number, bytes: number): Promise<boolean>
+  /** A checksum was wrong: the image is sent again from its start. */
+  restart(carried: Carried, step: number): Promise<void>
+  /** A step of `packages` has ended; one that failed ends all of them. `settle` comes after the last. */
+  stepped(carried: Carried, step: number, done: boolean, reason?: string): Promise<void>
   /** How far the device is, in percent. */
   progressed(carried: Carried, percent: number): Promise<void>
   /** What the device says by itself. */
@@ -86,7 +99,7 @@ export interface Session {
 export interface Carried {
   /** Names it towards the server, within its session. */
   readonly key: number
-  /** `rpc`, `configuration`; later versions of the server may carry others. */
+  /** `rpc`, `configuration`, `packages`, `package-configuration`; later versions of the server may carry others. */
   readonly kind: string
   /** How often it was handed out before: above 0 the device may have seen it. */
   readonly attempt: number
@@ -97,6 +110,26 @@ export interface Carried {
   readonly input?: { readonly [name: string]: Value }
   /** Of a configuration. */
   readonly name?: string
+  readonly values?: { readonly [name: string]: Value }
+  /** Of packages: what is to be done, in this order. */
+  readonly steps?: readonly Step[]
+  /** Of a configuration of packages: what each is to have, and what of it is new. */
+  readonly packages?: readonly {
+    readonly package: string
+    readonly values: { readonly [name: string]: Value }
+    readonly edits: { readonly [name: string]: Value }
+  }[]
+}
+
+export interface Step {
+  readonly operation: 'install' | 'upgrade' | 'uninstall' | 'transmit'
+  readonly package: string
+  /** Of an upgrade: what it replaces. */
+  readonly from?: string
+  readonly arguments?: string
+  /** The image, where one is to be brought; what the device has confirmed of it is not sent again. */
+  readonly image?: { readonly size: number; readonly sha256: string; readonly confirmed: number }
+  /** The configuration it begins with. */
   readonly values?: { readonly [name: string]: Value }
 }
 

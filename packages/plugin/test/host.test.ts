@@ -103,3 +103,10 @@ describe('what is refused at the start', () => {
       await expect(hostPlugin(at(plugin), { helloMs })).rejects.toThrow(says)
     })
 })
+
+test('[PL10] it sees no environment, reads nothing but packages, writes nothing and starts nothing', async () => {
+  const plugin = await hostPlugin(at('reads.js'))
+  expect(plugin.name).toBe('no-environment')
+  plugin.open({ asked: async () => undefined, gone: async () => {} })
+  await plugin.close()
+})

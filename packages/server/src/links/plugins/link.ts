@@ -10,13 +10,25 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type HostedPlugin, hostPlugin } from '@waymark/plugin'
 import { StartFailure } from '../../serve.ts'
-import type { Carried, Link, LinkHouse, OpenLink, OpenSession } from '../link.ts'
+import type {
+  Carried,
+  CarriedPackages,
+  CarriedSoftware,
+  Link,
+  LinkHouse,
+  OpenLink,
+  OpenSession,
+} from '../link.ts'
 import { readIdentity, readObject, readOutcome } from './read.ts'
 
 /** Most sessions of one plugin at once. */
 const sessionsLimit = 100_000
 /** Longest wait that a plugin may ask for, milliseconds; afterwards it asks again. */
 const nextMostMs = 60_000
+/** Bytes of an image that a plugin is given at once. */
+const partMost = 1024 * 1024
+/** A plugin that ends so often with the same thing under way does not get it again. */
+const crashesMost = 3
 
 /**
  * Starts the plugins of these npm names or paths and hears what they are. A plugin that can not be used, and one that registers a
@@ -59,7 +71,7 @@ export function pluginLink(plugin: HostedPlugin): Link {
 
 interface Held {
   readonly opened: OpenSession
-  readonly carried: Map<number, Carried>
+  readonly carried: Map<number, Carried | CarriedSoftware>
 }
 
 function openPlugin(house: LinkHouse, plugin: HostedPlugin): OpenLink {
@@ -112,7 +124,7 @@ function openPlugin(house: LinkHouse, plugin: HostedPlugin): OpenLink {
     switch (method) {
       case 'next': {
         const waitMs = typeof rest[0] === 'number' && rest[0] >= 0 ? Math.min(rest[0], nextMostMs) : 0
-        const next = await opened.next(waitMs)
+        const next = await (plugin.packages ? opened.nextOfAll(waitMs) : opened.next(waitMs))
         if (next === undefined) return undefined
         last += 1
         carried.set(last, next)
@@ -135,6 +147,29 @@ function openPlugin(house: LinkHouse, plugin: HostedPlugin): OpenLink {
         const answer = await opened.call({ module, method: name, params })
         return answer.kind === 'output' ? { kind: 'output', output: answer.output } : answer
       }
+      case 'image': {
+        const [one, step] = stepOf(carried, rest)
+        const [, , offset, length] = rest
+        if (!isCount(offset) || !isCount(length) || length > partMost)
+          throw new Error(`image: wanted an offset, and at most ${partMost} bytes`)
+        return opened.image(one, step, offset, length)
+      }
+      case 'confirmed': {
+        const [one, step] = stepOf(carried, rest)
+        const bytes = rest[2]
+        if (!isCount(bytes)) throw new Error('confirmed: wanted a count of bytes')
+        return opened.confirmed(one, step, bytes)
+      }
+      case 'restart': {
+        const [one, step] = stepOf(carried, rest)
+        return opened.restart(one, step)
+      }
+      case 'stepped': {
+        const [one, step] = stepOf(carried, rest)
+        const [, , done, reason] = rest
+        const said = typeof reason === 'string' ? reason.slice(0, 1000) : undefined
+        return opened.stepped(one, step, done === true, said)
+      }
       case 'progressed': {
         const one = carried.get(typeof rest[0] === 'number' ? rest[0] : -1)
         const percent = rest[1]
@@ -152,25 +187,36 @@ function openPlugin(house: LinkHouse, plugin: HostedPlugin): OpenLink {
     }
   }
 
-  async function endAll(): Promise<void> {
+  /** What its process held goes back to the queues; what it has ended under again and again has failed. */
+  async function endAll(hasCrashed: boolean): Promise<void> {
     life += 1
     const sessions = [...held.values()]
     held.clear()
-    await Promise.all(sessions.map(({ opened }) => opened.close()))
+    await Promise.all(
+      sessions.map(async ({ opened, carried }) => {
+        for (const one of hasCrashed ? carried.values() : [])
+          if (one.attempt + 1 >= crashesMost)
+            await opened.settle(one, {
+              kind: 'failed',
+              reason: 'the plugin ended while it carried this, again and again',
+            })
+        await opened.close()
+      }),
+    )
   }
 
   plugin.open({
     asked,
     async gone(why, againMs) {
       if (againMs !== undefined) house.log.warn({ plugin: plugin.name, why, againMs }, 'plugin ended')
-      await endAll()
+      await endAll(againMs !== undefined)
     },
   })
   return {
     listeners: [],
     async close() {
       await plugin.close()
-      await endAll()
+      await endAll(false)
     },
   }
 }
@@ -180,16 +226,31 @@ function ofNoSession(method: string): undefined {
   return undefined
 }
 
-function taken(carried: Map<number, Carried>, key: unknown): Carried {
+function taken(carried: Held['carried'], key: unknown): Carried | CarriedSoftware {
   const one = typeof key === 'number' ? carried.get(key) : undefined
   if (one === undefined || typeof key !== 'number') throw new Error('settle: nothing of that key is carried')
   carried.delete(key)
   return one
 }
 
+/** The packages and the step of them that a question is about. */
+function stepOf(carried: Held['carried'], [key, step]: readonly unknown[]): [CarriedPackages, number] {
+  const one = typeof key === 'number' ? carried.get(key) : undefined
+  if (one?.kind !== 'packages') throw new Error('wanted packages that are carried')
+  if (!isCount(step) || step >= one.steps.length) throw new Error('wanted one of their steps')
+  return [one, step]
+}
+
+function isCount(raw: unknown): raw is number {
+  return typeof raw === 'number' && Number.isSafeInteger(raw) && raw >= 0
+}
+
 /** What a plugin is shown of something carried: no more than it needs. */
-function shown(carried: Carried, key: number): object {
+function shown(carried: Carried | CarriedSoftware, key: number): object {
   const { attempt, callId } = carried
+  if (carried.kind === 'packages') return { key, kind: carried.kind, attempt, callId, steps: carried.steps }
+  if (carried.kind === 'package-configuration')
+    return { key, kind: carried.kind, attempt, callId, packages: carried.packages }
   return carried.kind === 'rpc'
     ? {
         key,

@@ -76,6 +76,7 @@ describe('what a plugin may not say', () => {
     const plugin: HostedPlugin = {
       name: 'fake',
       protocols: [{ name: 'lines_v1', delivery: 'queued' }],
+      packages: false,
       open: (to) => {
         inner = to
       },
