@@ -38,9 +38,16 @@ export type Subject =
   | { readonly kind: 'device'; readonly id: DeviceId }
   | { readonly kind: 'group'; readonly id: GroupId }
 
-/** What a push carries: the edits by package, as JSON texts. */
+/** Edits of one package, as JSON text; `whole`: they take the place of what is there. */
+export interface PushedPackage {
+  readonly package: string
+  readonly values: string
+  readonly whole?: true
+}
+
+/** What a push carries: the edits by package. */
 export interface PushedPackages {
-  readonly packages: readonly { readonly package: string; readonly values: string }[]
+  readonly packages: readonly PushedPackage[]
   readonly callId: string
 }
 
@@ -97,10 +104,14 @@ export async function pushPackageConfigurations(
   const staged = rows.filter((row) => row.staged !== '')
   if (staged.length === 0) return ok(undefined)
   const payload: PushedPackages = {
-    packages: staged.map((row) => ({ package: row.package, values: row.staged })),
+    packages: staged.map((row) => ({
+      package: row.package,
+      values: row.staged,
+      ...(row.whole === undefined ? {} : { whole: row.whole }),
+    })),
     callId: asked.callId,
   }
-  for (const row of staged)
+  for (const { whole: _, ...row } of staged)
     await tx.put(packageConfigurations, {
       ...row,
       staged: '',
@@ -108,7 +119,7 @@ export async function pushPackageConfigurations(
     })
   const submission = {
     kind: 'configuration' as const,
-    payload: { ...payload },
+    payload: { ...payload, packages: payload.packages.map((each) => ({ ...each })) },
     by: asked.by,
     ...(asked.notify === undefined ? {} : { notify: asked.notify }),
     ...(asked.ttlMs === undefined ? {} : { ttlMs: asked.ttlMs }),
@@ -123,9 +134,10 @@ export async function pushPackageConfigurations(
 export async function effectiveConfiguration(
   reader: Reader,
   device: DeviceId,
-  edit: { readonly package: string; readonly values: string },
+  edit: PushedPackage,
   merge: Merge,
 ): Promise<string> {
+  if (edit.whole) return edit.values
   return merge((await configurationOf(reader, device, edit.package)).current, edit.values)
 }
 
@@ -161,20 +173,26 @@ export async function settlePackageConfigurations(
     if (!has?.installed) continue
     if (ended.state !== 'done') {
       if (ended.parent !== undefined) continue
-      await tx.put(packageConfigurations, { ...held, staged: merge(edit.values, held.staged) })
+      // What was staged whole since stands for itself.
+      if (!held.whole)
+        await tx.put(packageConfigurations, {
+          ...held,
+          staged: merge(edit.values, held.staged),
+          ...(edit.whole === undefined ? {} : { whole: edit.whole }),
+        })
       actingOn(tx, env, ended.by, device).note('configuration.staged', { package: edit.package })
       continue
     }
     await keepConfiguration(tx, env, {
       device,
       package: edit.package,
-      values: merge(held.current, edit.values),
+      values: edit.whole ? edit.values : merge(held.current, edit.values),
       transaction: ended.id,
     })
   }
 }
 
-/** What a device had before is staged again, whole: to be pushed like any other edit. */
+/** What a device had before is staged again, whole: a push of it also takes away what was added since. */
 export async function stageVersion(
   tx: Tx,
   env: Env,
@@ -189,7 +207,7 @@ export async function stageVersion(
   const row = await tx.get(configurationVersions, { device, package: asked.package, version })
   if (!row) return refuse({ kind: 'no-such-version', got: version })
   const held = await configurationOf(tx, device, asked.package)
-  await tx.put(packageConfigurations, { ...held, staged: row.values })
+  await tx.put(packageConfigurations, { ...held, staged: row.values, whole: true })
   actingOn(tx, env, asked.by, device).note('configuration.staged', { package: asked.package, version })
   return ok(row)
 }

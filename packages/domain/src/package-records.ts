@@ -94,6 +94,8 @@ export interface PackageConfiguration {
   readonly package: string
   /** Edited, and not pushed yet. */
   readonly staged: string
+  /** What is staged is all of it, and takes the place of what is there instead of being merged into it. */
+  readonly whole?: true
   /** Of a device: what it has confirmed. Of a group: what was pushed to its members last. */
   readonly current: string
   readonly version: number

@@ -134,6 +134,7 @@ async function diff(
   const connected = await connect(flags, io, outside)
   const held = await of_(connected, 'diff', flags).one(name)
   let edits = held.staged
+  const whole = held.whole === true || flags.version !== undefined
   if (flags.version !== undefined) {
     const wanted = versionOf('diff --version', flags.version)
     if (flags.device === undefined) throw new Failure(2, 'config diff --version: wanted --device')
@@ -142,7 +143,7 @@ async function diff(
     edits = items.find(({ version }) => version === wanted)?.values
     if (edits === undefined) throw new Failure(1, `there was no version ${wanted} of it`)
   }
-  const changes = edits === undefined ? [] : diffLines(held.current ?? '{}', edits)
+  const changes = edits === undefined ? [] : diffLines(held.current ?? '{}', edits, whole)
   if (flags.json) io.out(JSON.stringify({ package: name, changes }))
   else for (const line of changes) io.out(printable(line))
   if (changes.length === 0 && !flags.json) io.err('no difference')

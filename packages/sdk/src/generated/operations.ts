@@ -1206,6 +1206,8 @@ export interface Operations {
         readonly current?: string
         /** edited, and not pushed yet */
         readonly staged?: string
+        /** what is staged takes the place of what is there, instead of being merged */
+        readonly whole?: boolean
       }[]
     }
   }
@@ -1224,6 +1226,8 @@ export interface Operations {
       readonly current?: string
       /** edited, and not pushed yet */
       readonly staged?: string
+      /** what is staged takes the place of what is there, instead of being merged */
+      readonly whole?: boolean
     }
   }
   /** Edits the configuration of a device: judged by the package’s module, merged, sent nowhere yet. */
@@ -1245,6 +1249,8 @@ export interface Operations {
       readonly current?: string
       /** edited, and not pushed yet */
       readonly staged?: string
+      /** what is staged takes the place of what is there, instead of being merged */
+      readonly whole?: boolean
     }
   }
   /** Sends what is staged for a device, of one package or all, as one transaction. */
@@ -1276,6 +1282,8 @@ export interface Operations {
         readonly current?: string
         /** edited, and not pushed yet */
         readonly staged?: string
+        /** what is staged takes the place of what is there, instead of being merged */
+        readonly whole?: boolean
       }[]
     }
   }
@@ -1294,6 +1302,8 @@ export interface Operations {
       readonly current?: string
       /** edited, and not pushed yet */
       readonly staged?: string
+      /** what is staged takes the place of what is there, instead of being merged */
+      readonly whole?: boolean
     }
   }
   /** Edits the configuration of a group’s members: judged by the package’s module, merged, sent nowhere yet. */
@@ -1315,6 +1325,8 @@ export interface Operations {
       readonly current?: string
       /** edited, and not pushed yet */
       readonly staged?: string
+      /** what is staged takes the place of what is there, instead of being merged */
+      readonly whole?: boolean
     }
   }
   /** Sends what is staged for a group’s members, of one package or all, as one transaction. */
@@ -1368,6 +1380,8 @@ export interface Operations {
       readonly current?: string
       /** edited, and not pushed yet */
       readonly staged?: string
+      /** what is staged takes the place of what is there, instead of being merged */
+      readonly whole?: boolean
     }
   }
   /** Messages to back ends that were given up, by lane. */

@@ -711,6 +711,26 @@ describe('configuration of packages', () => {
     const reader = back.test.house.store.read(tenant)
     expect(await reader.count(configurationVersions, { package: 'weather_app-1.1' })).toBe(5)
   })
+
+  test('[PC4] going back takes away what was added since; edits on top of it go with it, also when a push has failed', async () => {
+    const { back, must, read } = await configured()
+    const session = await dialIn(back, 'acme', 'device1')
+    const app = { 'package-name': 'weather_app-1.1' }
+    await must('update-package-config', { ...app, targets: 'device1', values: { location: 'roof' } })
+    await takeConfiguration(session)
+    await must('rollback-package-config', { 'device-id': 'device1', ...app, version: 1 })
+    await must('push-config-data', { 'device-id': 'device1' })
+    await takeConfiguration(session, { kind: 'failed', reason: 'no room' })
+    expect((await read('device1', 'weather_app-1.1')).values).toMatchObject({ location: 'roof' })
+    await must('update-config', { 'device-id': 'device1', ...app, values: { sample_rate: 3 } })
+    await must('push-config-data', { 'device-id': 'device1' })
+    expect((await takeConfiguration(session)).packages).toMatchObject([{ values: { sample_rate: 3 } }])
+    expect((await read('device1', 'weather_app-1.1')).values).toEqual({ sample_rate: 3 })
+    // What is edited afterwards is merged again.
+    await must('update-package-config', { ...app, targets: 'device1', values: { location: 'yard' } })
+    await takeConfiguration(session)
+    expect((await read('device1', 'weather_app-1.1')).values).toEqual({ sample_rate: 3, location: 'yard' })
+  })
 })
 
 describe('figure 9: several updates of one device, pushed as one transaction', () => {

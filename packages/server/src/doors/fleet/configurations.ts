@@ -42,6 +42,9 @@ const Shown = Type.Object({
     Type.String({ ...Values, description: 'what the device has confirmed, or what members were sent last' }),
   ),
   staged: Type.Optional(Type.String({ ...Values, description: 'edited, and not pushed yet' })),
+  whole: Type.Optional(
+    Type.Boolean({ description: 'what is staged takes the place of what is there, instead of being merged' }),
+  ),
 })
 const Version = Type.Object({
   version: Type.Integer(),
@@ -232,12 +235,13 @@ function operationsOf({ what, path, params, find }: Kind): readonly Operation[] 
   ]
 }
 
-function view({ package: name, version, current, staged }: PackageConfiguration) {
+function view({ package: name, version, current, staged, whole }: PackageConfiguration) {
   return {
     package: name,
     version,
     ...(current === '' ? {} : { current }),
     ...(staged === '' ? {} : { staged }),
+    ...(whole === undefined ? {} : { whole }),
   }
 }
 
