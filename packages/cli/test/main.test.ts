@@ -41,7 +41,10 @@ const wrongUsage: { argv: string[]; says: string }[] = [
   { argv: ['up', '--htpp', '1'], says: 'waymark: --htpp: unknown flag (did you mean --http?)' },
   { argv: ['up', '--http', 'x'], says: 'waymark: --http: wanted a port (0 picks a free one) or off, got x' },
   { argv: ['up', 'now'], says: 'waymark: now: unexpected argument' },
-  { argv: ['config'], says: 'waymark: config: wanted one of print, check, docs, show, set, diff, push, history, rollback' },
+  {
+    argv: ['config'],
+    says: 'waymark: config: wanted one of print, check, docs, show, set, diff, push, history, rollback',
+  },
   { argv: ['config', 'pint'], says: 'waymark: config pint: unknown command (did you mean print?)' },
   { argv: ['config', 'print', '--dta', 'x'], says: 'waymark: --dta: unknown flag (did you mean --data?)' },
   { argv: ['version', '--jsn'], says: "waymark: version: unknown option '--jsn' (did you mean --json?)" },
