@@ -124,6 +124,7 @@ describe('what a plugin may not say', () => {
     const host = async (): Promise<HostedPlugin> => ({
       name: 'thief',
       protocols: [{ name: 'exoport', delivery: 'queued' }],
+      packages: false,
       open: () => {},
       close: async () => {
         closed += 1
