@@ -14,7 +14,7 @@ import {
 import type { JsonObject } from '@waymark/yang'
 import { expect, test } from 'vitest'
 import type { CarriedPackages, OpenSession } from '../../src/links/link.ts'
-import { dialIn, openBack, openSink } from './support.ts'
+import { basic, dialIn, openBack, openSink } from './support.ts'
 
 /** One type, one device, and one package that is halfway to it. */
 async function halfway() {
@@ -253,3 +253,33 @@ async function withTenant() {
   if (!acme) throw new Error('no acme')
   return { ...held, tenant: acme.id }
 }
+
+test('[HP6] an image that comes as a part of a multipart body is its bytes; one that is cut off makes nothing', async () => {
+  const { back, ask, must, tenant } = await withTenant()
+  const bytes = Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf, 0, 255, 13, 10]), randomBytes(5000)])
+  const send = async (name: string, cut: (body: Buffer) => Buffer) => {
+    const form = new FormData()
+    const params = { 'package-name': name, image: 'file:it.img' }
+    const call = { jsonrpc: '2.0', id: 1, method: 'exodm:create-package', params }
+    form.set('jsonrpc', JSON.stringify(call))
+    form.set('file', new File([new Uint8Array(bytes)], 'it.img', { type: 'application/octet-stream' }))
+    const made = new Response(form)
+    const body = cut(Buffer.from(await made.arrayBuffer()))
+    return fetch(`${back.test.url}/exodm/rpc`, {
+      method: 'POST',
+      headers: {
+        'content-type': made.headers.get('content-type') ?? '',
+        authorization: basic('acme-admin'),
+      },
+      body: new Uint8Array(body),
+    })
+  }
+  const whole = await send('whole', (body) => body)
+  expect(await whole.json()).toMatchObject({ result: { result: 'ok' } })
+  const held = await back.test.house.store.read(tenant).get(packages, { name: 'whole' })
+  expect(held).toMatchObject({ image: sum(bytes), size: bytes.length })
+  const cut = await send('cut', (body) => body.subarray(0, 3000))
+  expect(JSON.stringify(await cut.json())).toContain('error')
+  expect((await ask('list-packages', {})).packages).toEqual(['gauge-1.0', 'whole'])
+  await must('delete-package', { 'package-name': 'whole' })
+})

@@ -14,7 +14,9 @@ import type { Run } from './runner.ts'
 import { commandOf, commands } from './table.ts'
 import { dataNodes, typedParams } from './typed-params.ts'
 
-const noFiles: ReadonlyMap<string, string> = new Map()
+import type { FilePart } from './upload.ts'
+
+const noFiles: ReadonlyMap<string, FilePart> = new Map()
 
 /** Modules of an account whose operations are listed, at most. */
 const modulesMax = 500

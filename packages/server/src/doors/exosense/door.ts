@@ -14,13 +14,13 @@ import { answerBody, parseErrorBody, type RpcRequest } from './json-rpc.ts'
 import { type Caller, readings } from './login.ts'
 import { createRemembered } from './remembered.ts'
 import { createRunner } from './runner.ts'
-import { readUpload, type Uploaded } from './upload.ts'
+import { type FilePart, readUpload, type Uploaded } from './upload.ts'
 
 const realm = 'Basic realm="exodm@feuerlabs.com"'
 const unauthorized = '<html><head><title>401</title></head><body>Log in to go on.</body></html>\n'
 /** Bodies up to this are answered without the framework, in bytes. */
 const shortBody = 64 * 1024
-const noFiles: ReadonlyMap<string, string> = new Map()
+const noFiles: ReadonlyMap<string, FilePart> = new Map()
 /** Largest body with files in it. */
 const uploadBytesMax = 64 * 1024 * 1024
 

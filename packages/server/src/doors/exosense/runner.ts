@@ -14,6 +14,7 @@ import { isLoopback } from './local.ts'
 import { type AccountAnswer, accountOf, type Caller } from './login.ts'
 import type { Remembered } from './remembered.ts'
 import { commandOf, type NamedCommand } from './table.ts'
+import type { FilePart } from './upload.ts'
 
 /** Told which transaction a call began, if it begins one. */
 export type Began = (asked: Transaction) => void
@@ -32,7 +33,7 @@ export function createRunner(house: House, remembered: Remembered) {
     caller: Caller,
     peer: string,
     { method, params }: RpcRequest,
-    files: ReadonlyMap<string, string>,
+    files: ReadonlyMap<string, FilePart>,
     began?: Began,
   ): Promise<RpcOutcome> {
     const named = commandOf(method, params)
@@ -53,7 +54,7 @@ export function createRunner(house: House, remembered: Remembered) {
     peer: string,
     { name, command }: NamedCommand,
     given: JsonObject,
-    files: ReadonlyMap<string, string>,
+    files: ReadonlyMap<string, FilePart>,
     began: Began | undefined,
   ): Promise<RpcOutcome> {
     const spelt = command.prepare?.(respell(given, command)) ?? respell(given, command)
@@ -132,7 +133,7 @@ function respell(given: JsonObject, { spellings = none, lists = [] }: NamedComma
 }
 
 /** `file:NAME` is the content of the part of that name; undefined when there is none. */
-function fillIn(params: JsonObject, files: ReadonlyMap<string, string>): JsonObject | undefined {
+function fillIn(params: JsonObject, files: ReadonlyMap<string, FilePart>): JsonObject | undefined {
   if (files.size === 0 && !Object.values(params).some(isReference)) return params
   const filled: JsonObject = {}
   for (const [name, value] of Object.entries(params)) {
@@ -141,9 +142,10 @@ function fillIn(params: JsonObject, files: ReadonlyMap<string, string>): JsonObj
       filled[name] = value
       continue
     }
-    const content: JsonValue | undefined = files.get(file)
-    if (content === undefined) return undefined
-    filled[name] = content
+    const part = files.get(file)
+    if (part === undefined) return undefined
+    // An image's file is the image, bytes as they are; in a parameter bytes stand as base64.
+    filled[name] = name === 'image' ? part.bytes.toString('base64') : part.text
   }
   return filled
 }

@@ -2,8 +2,14 @@
 
 export interface Uploaded {
   readonly jsonrpc: string
-  /** Contents by file name, as text where they are UTF-8 and else as Latin-1. */
-  readonly files: ReadonlyMap<string, string>
+  /** By file name. */
+  readonly files: ReadonlyMap<string, FilePart>
+}
+
+export interface FilePart {
+  readonly bytes: Buffer
+  /** The bytes as text, where they are UTF-8, and else as Latin-1. */
+  readonly text: string
 }
 
 /** Most parts of one request. */
@@ -17,15 +23,16 @@ export async function readUpload(contentType: string, body: Buffer): Promise<Upl
   } catch {
     return undefined
   }
-  const files = new Map<string, string>()
+  const files = new Map<string, FilePart>()
   let jsonrpc: string | undefined
   let parts = 0
   for (const [name, value] of form) {
     parts += 1
     if (parts > partsMax) return undefined
-    const text = typeof value === 'string' ? value : textOf(Buffer.from(await value.arrayBuffer()))
+    const bytes = typeof value === 'string' ? Buffer.from(value) : Buffer.from(await value.arrayBuffer())
+    const text = typeof value === 'string' ? value : textOf(bytes)
     if (name === 'jsonrpc') jsonrpc = text
-    else if (typeof value !== 'string') files.set(value.name, text)
+    else if (typeof value !== 'string') files.set(value.name, { bytes, text })
   }
   return jsonrpc === undefined ? undefined : { jsonrpc, files }
 }
