@@ -1,0 +1,117 @@
+/**
+ * The device's side: `node station.js ACCOUNT DEVICE PASSWORD [HOST:PORT]` is a weather station that calls in, or `station()`
+ * for programs. It installs what it is sent into memory and says what it does.
+ */
+import { createHash } from 'node:crypto'
+import { connect } from 'node:net'
+import { linesOf } from './wire.js'
+
+/**
+ * A station. `kept` outlives its lines: images in transfer, packages, configuration. `told(line)` hears what it does;
+ * `cutAfter`: its line is cut once, when so many bytes of an image have come.
+ */
+export function station({
+  account,
+  device,
+  password,
+  host = '127.0.0.1',
+  port = 9911,
+  told = () => {},
+  cutAfter,
+}) {
+  const kept = { images: new Map(), packages: new Map(), configured: new Map(), lines: 0 }
+  let cutAt = cutAfter
+  let socket
+  let isStopped = false
+  let image
+
+  const handlers = {
+    welcome: () => told('called in'),
+    no: () => told('is not let in'),
+    pong() {},
+    heard() {},
+    refused: (rest) => told(`was refused: ${rest}`),
+    call(rest, wire) {
+      const [module, method] = rest.split(' ')
+      told(`does ${module}:${method}`)
+      wire.write(method === 'get-scan' ? `reply ${JSON.stringify({ scan: `${device}: clear` })}` : 'ok')
+    },
+    configure(rest, wire) {
+      const [name, ...text] = rest.split(' ')
+      kept.configured.set(name, JSON.parse(text.join(' ')))
+      wire.write('ok')
+    },
+    image(rest, wire) {
+      const [name, size, sha256, from] = rest.split(' ')
+      const parts = Number(from) === 0 ? [] : (kept.images.get(name)?.parts ?? [])
+      image = { name, size: Number(size), sha256, parts }
+      kept.images.set(name, image)
+      if (Number(from) > 0) told(`goes on with ${name} at ${from}`)
+      wire.write('ok')
+    },
+    part(rest, wire) {
+      image.parts.push(Buffer.from(rest, 'base64'))
+      const bytes = image.parts.reduce((sum, part) => sum + part.length, 0)
+      wire.write(`got ${bytes}`)
+      if (cutAt === undefined || bytes < cutAt) return
+      cutAt = undefined
+      told('its line is cut')
+      // What it has said may still arrive.
+      socket.end()
+    },
+    sum(_, wire) {
+      const sum = createHash('sha256').update(Buffer.concat(image.parts)).digest('hex')
+      wire.write(sum === image.sha256 ? 'ok' : 'wrong')
+    },
+    install: (rest, wire) => put(rest, wire, 'installed'),
+    upgrade: (rest, wire) => put(rest, wire, 'upgraded to'),
+    uninstall(rest, wire) {
+      const [name] = rest.split(' ')
+      kept.packages.delete(name)
+      told(`removed ${name}`)
+      wire.write('ok')
+    },
+  }
+
+  function put(rest, wire, word) {
+    const [name, from, ...text] = rest.split(' ')
+    kept.packages.delete(from)
+    kept.packages.set(name, Buffer.concat(kept.images.get(name)?.parts ?? []))
+    kept.configured.set(name, JSON.parse(text.join(' ')))
+    told(`${word} ${name}`)
+    wire.write('ok')
+  }
+
+  function dial() {
+    if (isStopped) return
+    socket = connect(port, host)
+    const wire = linesOf(socket, [], (word, rest) => (handlers[word] ?? (() => socket.destroy()))(rest, wire))
+    socket.once('connect', () => wire.write(`hello ${account} ${device} ${password}`))
+    socket.once('close', () => setTimeout(dial, 100))
+    kept.lines += 1
+  }
+  dial()
+
+  return {
+    kept,
+    say: (module, method, params) => socket.write(`say ${module} ${method} ${JSON.stringify(params)}\n`),
+    stop() {
+      isStopped = true
+      socket.destroy()
+    },
+  }
+}
+
+if (import.meta.filename === process.argv[1]) {
+  const [account, device, password, at = '127.0.0.1:9911'] = process.argv.slice(2)
+  const [host, port] = at.split(':')
+  if (!password) throw new Error('usage: node station.js ACCOUNT DEVICE PASSWORD [HOST:PORT]')
+  station({
+    account,
+    device,
+    password,
+    host,
+    port: Number(port),
+    told: (what) => console.log(`${device} ${what}`),
+  })
+}
