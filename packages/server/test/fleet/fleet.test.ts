@@ -432,6 +432,13 @@ const exampleBody: Record<string, object> = {
   setUserPassword: { password: 'a long password' },
   importDevice: { nick: 'x', public: false, createdAt: '2020-01-01T00:00:00Z' },
   importStep: { state: {}, createdAt: '2020-01-01T00:00:00Z' },
+  createPackage: { name: 'x', image: 'a'.repeat(64) },
+  allowPackage: { type: 'x' },
+  disallowPackage: { type: 'x' },
+  operatePackage: { operation: 'install' },
+  stageDeviceConfig: { values: '{}' },
+  stageGroupConfig: { values: '{}' },
+  rollbackDeviceConfig: { version: 1 },
 }
 
 interface Heard {
