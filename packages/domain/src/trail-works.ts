@@ -7,8 +7,43 @@ import type { Env } from './env.ts'
 import type { TransactionId } from './ids.ts'
 import { keepConfiguration } from './package-confirmed.ts'
 import { endPackageStep } from './package-ends.ts'
-import type { Tx } from './port.ts'
-import { type CarriedPackage, type Transaction, trailWorks, transactions } from './records.ts'
+import type { Reader, Tx } from './port.ts'
+import {
+  type CarriedPackage,
+  type Step,
+  steps,
+  type Trail,
+  type Transaction,
+  trailWorks,
+  transactions,
+} from './records.ts'
+
+/** Steps looked at together on the way back to one that stands. */
+const lookBack = 20
+
+/**
+ * The step that a change of software is made on: the newest that is done or may yet be. What failed, or was taken back, is
+ * not on the device, and must not come back with whatever is asked next.
+ */
+export async function standingStep(reader: Reader, trail: Trail): Promise<Step | undefined> {
+  const of = { device: trail.device, generation: trail.generation }
+  let before: Step | undefined
+  for (;;) {
+    const found = await reader.find(steps, {
+      where: before === undefined ? of : { ...of, rev: { lt: before.rev } },
+      order: ['-rev'],
+      limit: lookBack,
+    })
+    for (const step of found) {
+      if (step.open) return step
+      const life = await reader.get(transactions, { id: step.transaction })
+      // Of a step whose life is kept no longer its place is all that is known.
+      if (!life || life.state === 'done') return step
+    }
+    if (found.length < lookBack) return found.at(-1) ?? before
+    before = found.at(-1)
+  }
+}
 
 /**
  * A step that was made for packages has ended. Done: the device has what it holds, also when nobody waits for it any more (it

@@ -8,7 +8,8 @@
  * ```
  *
  * The device reads the step as any other; what becomes of the step becomes of what was asked. Packages and their
- * configuration are taken one after the other, each from what the device has by then, like on every other link. What has
+ * configuration are taken one after the other, each from what the device has by then, like on every other link: a step that
+ * failed or was taken back leaves nothing to the next. What has
  * ended before its device took the step (called off, timed out) takes the step back.
  *
  * A device that has announced nothing yet has no trail to change; what is asked of it waits in the queue until it has.
@@ -24,7 +25,6 @@ import {
   type Env,
   effectiveConfiguration,
   finish,
-  headStep,
   Instant,
   ok,
   openTrail,
@@ -43,6 +43,7 @@ import {
   settleConfigurationSet,
   settled,
   settlePackageConfigurations,
+  standingStep,
   stateOf,
   stepOf,
   type TenantId,
@@ -141,9 +142,9 @@ async function carryOne(tx: Tx, env: Env, id: Transaction['id'], begins: Beginni
   if (work.carried) return wait(lookMs)
   const device = await tx.get(devices, { id: work.device })
   const trail = device && (await openTrail(tx, device))
-  const head = trail && (await headStep(tx, trail))
-  if (!head) return wait(pauseMs)
-  const change = await changeOf(tx, asked, work.device, head, begins)
+  const standing = trail && (await standingStep(tx, trail))
+  if (!standing) return wait(pauseMs)
+  const change = await changeOf(tx, asked, work.device, standing, begins)
   if (change.kind === 'waits') return wait(pauseMs)
   if (change.kind === 'nothing') {
     await finish(tx, env, id, { state: 'done', proof: 'claimed' }, by)
@@ -174,13 +175,13 @@ async function changeOf(
   tx: Tx,
   asked: Transaction,
   device: DeviceId,
-  head: Step,
+  standing: Step,
   begins: Beginnings,
 ): Promise<Change> {
   const pushed = await pushedPackages(tx, asked)
   if (asked.kind === 'configuration' && !pushed) {
     const { name, values } = (await payloadOf(tx, asked)) as unknown as PushedConfiguration
-    const text = withMerged(await stateOf(tx, head), name, values)
+    const text = withMerged(await stateOf(tx, standing), name, values)
     return { kind: 'state', text, about: `configuration ${name}` }
   }
   // What stands on what the device has waits for what changes that.
@@ -197,7 +198,7 @@ async function changeOf(
           values: await effectiveConfiguration(tx, device, edit, mergeTexts),
         })
     if (all.length === 0) return { kind: 'nothing' }
-    const text = withValues(await stateOf(tx, head), all)
+    const text = withValues(await stateOf(tx, standing), all)
     const about = `configuration ${all.map((each) => each.package).join(', ')}`
     return { kind: 'state', text, about, steps: [] }
   }
@@ -214,7 +215,7 @@ async function changeOf(
   if (steps === 'moved') return { kind: 'waits' }
   const images = new Map(plan.value.map((step) => [step.package.name, step.package.image]))
   const changed = withPackages(
-    await stateOf(tx, head),
+    await stateOf(tx, standing),
     steps.map((step) => {
       const image = step.operation === 'uninstall' ? undefined : images.get(step.package)
       return { ...step, ...(image === undefined ? {} : { image }) }

@@ -163,6 +163,37 @@ test('[OF8] one after the other: what is asked next is made of what the device h
   expect(await reader.count(trailWorks, {})).toBe(0)
 })
 
+test('[OF8] what failed, or was taken back, does not come back with what is asked next', async () => {
+  const back = await openBack()
+  const { install, must, state, report, has } = await withApp(back)
+  await must('upgrade-package', {
+    'from-package-name': 'app 1',
+    'to-package-name': 'app 2',
+    targets: 'trailer',
+  })
+  await back.tend()
+  expect(await state()).toHaveProperty(['app%202/image'])
+  await report(2, 'ERROR')
+  expect(await has()).toEqual(['app 1', 'base'])
+  await must('create-package', { 'package-name': 'tool', image: 'AAAA' })
+  await must('add-package-to-device-type', { 'package-name': 'tool', 'device-type': 'pantahub' })
+  await install('tool')
+  await back.tend()
+  expect(Object.keys(await state()).filter((path) => path.endsWith('/image'))).toEqual([
+    'app%201/image',
+    'base/image',
+    'tool/image',
+  ])
+  // A long row of failures is looked back over.
+  for (let rev = 3; rev < 30; rev++) {
+    await report(rev, 'ERROR')
+    await install('tool')
+    await back.tend()
+  }
+  await report(30, 'DONE')
+  expect(await has()).toEqual(['app 1', 'base', 'tool'])
+})
+
 test('[OF9] configuration of a package is a step; done it is history, failed its edits are staged again', async () => {
   const back = await openBack()
   const { must, state, report, reader, id, head } = await withApp(back)
