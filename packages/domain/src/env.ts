@@ -9,7 +9,7 @@ export interface Env {
 
 /** A new 24-digit id of any brand: `newId(env, DeviceId.parse)`. */
 export function newId<T extends string>(env: Env, parse: (raw: unknown) => T | undefined): T {
-  const id = parse(Id24.make(env.now, env.random(8)))
+  const id = parse(Id24.make(env.now, env.random(6)))
   if (id === undefined) throw new Error('a made id always parses')
   return id
 }

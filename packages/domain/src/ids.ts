@@ -29,12 +29,16 @@ function parseId24(raw: unknown): string | undefined {
   return typeof raw === 'string' && id24.test(raw) ? raw : undefined
 }
 
-/** 24 lower-case hex digits: four bytes of time (seconds), then eight random ones. Pantahub's form, kept everywhere. */
+/**
+ * 24 lower-case hex digits: four bytes of time (seconds), two of the second's part, then six random ones. Pantahub's form,
+ * kept everywhere. What is made together stands together in a store, which then has fewer pages to write.
+ */
 export const Id24 = {
   make(at: Instant, random: Uint8Array): string {
-    const seconds = Math.floor(at / 1000) >>> 0
-    let text = seconds.toString(16).padStart(8, '0')
-    for (let i = 0; i < 8; i++) text += (random[i] ?? 0).toString(16).padStart(2, '0')
+    const seconds = Math.floor(at / 1000)
+    const part = Math.floor(((at - seconds * 1000) * 0x10000) / 1000)
+    let text = (seconds >>> 0).toString(16).padStart(8, '0') + part.toString(16).padStart(4, '0')
+    for (let i = 0; i < 6; i++) text += (random[i] ?? 0).toString(16).padStart(2, '0')
     return text
   },
 } as const

@@ -5,12 +5,13 @@ import {
   cancel,
   DeviceId,
   type JournalRow,
-  lawfulMoves,
+  listTransactions,
   ok,
   type Reader,
   type Result,
   refuse,
   TransactionId,
+  transactionStates,
   transactions,
 } from '@waymark/domain'
 import { followJournal } from '../../follow.ts'
@@ -91,20 +92,17 @@ export const journalOperations: readonly Operation[] = [
       const after = readCursor(query.cursor, ['string'])
       if (!after.ok) return after
       const parent = TransactionId.parse(query.parent)
-      const state = stateWords.find((word) => word === query.state)
+      const state = transactionStates.find((word) => word === query.state)
       const limit = query.limit ?? 50
-      const rows = await reader.find(transactions, {
-        where: {
-          ...(device.value === undefined ? {} : { device: device.value }),
-          ...(query.open === undefined ? {} : { open: query.open }),
-          ...(parent === undefined ? {} : { parent }),
-          ...(state === undefined ? {} : { state }),
-          ...(query.kind === undefined ? {} : { kind: query.kind }),
-        },
-        // An id begins with the time it was made at, so that its order is that of time, and needs no index of its own.
-        order: [query.newest ? '-id' : 'id'],
-        limit: limit + 1,
+      const rows = await listTransactions(reader, {
+        ...(device.value === undefined ? {} : { device: device.value }),
+        ...(query.open === undefined ? {} : { open: query.open }),
+        ...(parent === undefined ? {} : { parent }),
+        ...(state === undefined ? {} : { state }),
+        ...(query.kind === undefined ? {} : { kind: query.kind }),
+        ...(query.newest === undefined ? {} : { newest: query.newest }),
         ...(after.value === undefined ? {} : { after: after.value }),
+        limit: limit + 1,
       })
       const page = pageOf(rows, limit, (row) => [row.id])
       return ok({ ...page, items: page.items.map(transactionView) })
@@ -155,9 +153,6 @@ export const journalOperations: readonly Operation[] = [
     },
   }),
 ]
-
-/** The words for how a transaction stands. */
-const stateWords = Object.keys(lawfulMoves) as readonly (keyof typeof lawfulMoves)[]
 
 async function deviceAsked(
   reader: Reader,
