@@ -57,6 +57,8 @@ export interface HostedPlugin {
   readonly protocols: readonly PluginProtocol[]
   /** It carries packages. */
   readonly packages: boolean
+  /** Its process now; undefined: it has none. */
+  readonly pid?: number | undefined
   /** Opens the plugin for this house, and keeps it running until `close`. */
   open(house: PluginHouse): void
   /** Asks it to close, and ends it if it does not. */
@@ -149,6 +151,9 @@ export async function hostPlugin(path: string, limits: Partial<PluginLimits> = {
     name: first.hello.name,
     protocols: first.hello.protocols,
     packages: first.hello.packages,
+    get pid() {
+      return child.pid
+    },
     open(to) {
       house = to
       keep(child, house)
