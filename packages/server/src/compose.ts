@@ -2,7 +2,7 @@
  * The composition: what stands in the house, wired by hand, and the doors that open into it. The one place where the
  * real clock and the real randomness are named.
  */
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes, randomFillSync, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import {
   type Env,
@@ -65,11 +65,29 @@ export interface Outside {
 
 export const realOutside: Outside = {
   clock: { now: () => Instant.of(Date.now()) },
-  random: (count) => randomBytes(count),
+  random: randomOfPool(),
   after(ms, then) {
     const timer = setTimeout(then, ms)
     return () => clearTimeout(timer)
   },
+}
+
+/** Random bytes, of which the system is asked for some thousand at a time; what was handed out is not kept. */
+function randomOfPool(): (count: number) => Uint8Array {
+  const pool = Buffer.alloc(4096)
+  let left = 0
+  return (count) => {
+    if (count > pool.length / 16) return randomBytes(count)
+    if (left < count) {
+      randomFillSync(pool)
+      left = pool.length
+    }
+    const part = pool.subarray(left - count, left)
+    left -= count
+    const bytes = Uint8Array.from(part)
+    part.fill(0)
+    return bytes
+  }
 }
 
 /** Verified tokens remembered: a fleet of this size pays each signature once an hour. */

@@ -26,6 +26,7 @@ import {
   settlePackageConfigurations,
   type Transaction,
   type Tx,
+  takeAfter,
   takeBack,
   takeNext,
   transactionKinds,
@@ -275,8 +276,17 @@ export function createSessions(needs: SessionsNeeds) {
 
   const isBusy = (live: Live, lane: string) => live.underWay.has(lane) || live.taking.has(lane)
 
-  async function takeIn(tx: Tx, device: DeviceId, lane: string): Promise<Taken | undefined> {
-    const sent = await takeNext(tx, needs.env(), device, lane)
+  async function takeIn(
+    tx: Tx,
+    device: DeviceId,
+    lane: string,
+    afterSeq?: number,
+  ): Promise<Taken | undefined> {
+    const env = needs.env()
+    const sent =
+      afterSeq === undefined
+        ? await takeNext(tx, env, device, lane)
+        : await takeAfter(tx, env, { device, lane, seq: afterSeq })
     return sent && { lane, sent, payload: await payloadOf(tx, sent) }
   }
 
@@ -354,7 +364,8 @@ export function createSessions(needs: SessionsNeeds) {
       carried,
       next: async (tx) => {
         seen = live.news
-        return lane !== undefined && live.open ? takeIn(tx, live.known.device, lane) : undefined
+        if (lane === undefined || !live.open) return undefined
+        return takeIn(tx, live.known.device, lane, live.lastSeq.get(lane))
       },
     })
     if (lane !== undefined) {

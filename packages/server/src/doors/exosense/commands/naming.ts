@@ -57,16 +57,19 @@ export async function devicesByName(
   if (page.n === 0) return found
   const streams = [namesOf(reader, backEndNames, page), namesOf(reader, 'nick', page)] as const
   let heads = [await streams[0].next(), await streams[1].next()] as const
+  let lastOwn: string | undefined
   for (let seen = 0; found.length < page.n; seen++) {
     const [own, nick] = heads
     if (own.done && nick.done) break
     const first = nick.done || (!own.done && precedes(own.value.name, nick.value.name, page)) ? 0 : 1
     const row = heads[first].value as DeviceName
-    const device = await reader.get(devices, { id: row.device })
+    if (first === 0) lastOwn = row.name
+    // Of one name a back end's own comes first, and has just had its turn.
+    const twice = first === 1 && lastOwn === row.name
+    const device = twice ? undefined : await reader.get(devices, { id: row.device })
     // Known to back ends by another name: it has its turn there.
     const elsewhere = first === 1 && device && (await backEndNameOf(reader, device)) !== row.name
-    const twice = first === 1 && !own.done && own.value.name === row.name
-    if (device && !device.garbage && !elsewhere && !twice) {
+    if (device && !device.garbage && !elsewhere) {
       const named = { name: row.name, device }
       if (await wanted(named)) found.push(named)
     }
