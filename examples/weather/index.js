@@ -19,7 +19,7 @@ export default {
     const server = createServer((socket) => {
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
-      void serve(waymark, socket).catch(() => socket.destroy())
+      serve(waymark, socket)
     })
     await new Promise((resolve, reject) => {
       server.once('error', reject)
@@ -34,14 +34,20 @@ export default {
   },
 }
 
-async function serve(waymark, socket) {
+function serve(waymark, socket) {
   let session
   const wire = linesOf(socket, ['reply', 'ok', 'got', 'wrong', 'failed'], (word, rest) => {
-    if (word === 'hello' && session === undefined) session = greet(rest)
+    if (word === 'hello' && session === undefined) session = orHangUp(greet(rest))
     else if (word === 'ping') wire.write('pong')
-    else if (word === 'say') void say(rest)
+    else if (word === 'say') orHangUp(say(rest))
     else socket.destroy()
   })
+
+  /** What a caller says wrong ends his line, and nothing else. */
+  function orHangUp(doing) {
+    doing.catch(() => socket.destroy())
+    return doing
+  }
 
   async function greet(rest) {
     const [account = '', device = '', password = ''] = rest.split(' ')
@@ -50,7 +56,7 @@ async function serve(waymark, socket) {
     wire.write(opened ? 'welcome' : 'no')
     if (!opened) return socket.end()
     socket.once('close', () => void opened.close())
-    void carryAll(opened).catch(() => socket.destroy())
+    orHangUp(carryAll(opened))
     return opened
   }
 

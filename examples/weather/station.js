@@ -25,6 +25,10 @@ export function station({
   let isStopped = false
   let image
 
+  const answers = {
+    'get-scan': `reply ${JSON.stringify({ scan: `${device}: clear` })}`,
+    'transfer-init': 'ok',
+  }
   const handlers = {
     welcome: () => told('called in'),
     no: () => told('is not let in'),
@@ -33,8 +37,9 @@ export function station({
     refused: (rest) => told(`was refused: ${rest}`),
     call(rest, wire) {
       const [module, method] = rest.split(' ')
-      told(`does ${module}:${method}`)
-      wire.write(method === 'get-scan' ? `reply ${JSON.stringify({ scan: `${device}: clear` })}` : 'ok')
+      const answer = answers[method]
+      if (answer) told(`does ${module}:${method}`)
+      wire.write(answer ?? `failed ${method} is not for stations`)
     },
     configure(rest, wire) {
       const [name, ...text] = rest.split(' ')

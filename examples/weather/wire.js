@@ -11,8 +11,6 @@
  *     up    say MODULE METHOD JSON                 down  heard, or: refused TEXT
  *     up    ping                                   down  pong
  */
-import { createInterface } from 'node:readline'
-
 /** Longest line, characters: a part of an image with room to spare. */
 export const lineMost = 256 * 1024
 
@@ -23,11 +21,17 @@ export const lineMost = 256 * 1024
 export function linesOf(socket, answers, said) {
   const waiting = []
   let isOver = false
-  createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
-    if (line.length > lineMost) return socket.destroy()
-    const [word = '', ...rest] = line.split(' ')
-    if (answers.includes(word)) waiting.shift()?.({ word, rest: rest.join(' ') })
-    else said(word, rest.join(' '))
+  let begun = ''
+  socket.setEncoding('utf8')
+  socket.on('data', (text) => {
+    const lines = (begun + text).split('\n')
+    begun = lines.pop()
+    if (begun.length > lineMost) return socket.destroy()
+    for (const line of lines) {
+      const [word, ...rest] = line.trimEnd().split(' ')
+      if (answers.includes(word)) waiting.shift()?.({ word, rest: rest.join(' ') })
+      else said(word, rest.join(' '))
+    }
   })
   socket.on('error', () => {})
   socket.once('close', () => {

@@ -1,0 +1,117 @@
+/**
+ * What is asked of a plugin, rule by rule. The table is what `waymark plugin test` prints, what RULES.md and docs/plugins.md
+ * list, and what tests walk. Each rule stands on a ground of its own devices; the last closes the plugin.
+ */
+import { judgeAsked, judgeClose, judgeHostile } from './endurance.ts'
+import type { Ground } from './ground.ts'
+import { judgeChecksum, judgeResumed, judgeWhole } from './packages.ts'
+import { judgeClosed, judgeEnded, judgeKeptOut, judgeLetIn, judgeReplaced } from './sessions.ts'
+import { judgeCalls, judgeConfiguration, judgeCut, judgeRefused, judgeUnknown } from './work.ts'
+
+export interface Rule {
+  readonly id: string
+  readonly says: string
+  /** Why it can not be tried; undefined: it can. */
+  readonly untried?: (ground: Ground) => string | undefined
+  /** Rejects with `Broken` where the rule is. */
+  readonly judge: (ground: Ground) => Promise<void>
+}
+
+const noPackages = ({ plugin, samples }: Ground) =>
+  !plugin.packages
+    ? 'the plugin carries no packages'
+    : samples.package === undefined
+      ? 'the trial names no package'
+      : undefined
+
+export const rules: readonly [Rule, ...Rule[]] = [
+  {
+    id: 'KT1',
+    says: 'It loads, says what it is, and listens, in time.',
+    judge: (ground) => ground.listening(),
+  },
+  {
+    id: 'KT2',
+    says: 'A device with the right password gets one session, with the address it called from.',
+    judge: judgeLetIn,
+  },
+  {
+    id: 'KT3',
+    says: 'A wrong password and an unknown device get no session, and can not be told apart.',
+    judge: judgeKeptOut,
+  },
+  {
+    id: 'KT4',
+    says: 'Calls are carried in order, and each is settled with its own answer.',
+    untried: ({ samples }) =>
+      samples.calls.every(({ refused }) => refused) ? 'the trial has no call that is answered' : undefined,
+    judge: judgeCalls,
+  },
+  {
+    id: 'KT5',
+    says: 'What the device refuses has failed.',
+    untried: ({ samples }) =>
+      samples.calls.some(({ refused }) => refused) ? undefined : 'the trial has no call that is refused',
+    judge: judgeRefused,
+  },
+  {
+    id: 'KT6',
+    says: 'A line cut before the answer settles nothing; the next session has the call again.',
+    judge: judgeCut,
+  },
+  {
+    id: 'KT7',
+    says: 'A configuration that the device takes is done.',
+    untried: ({ samples }) => (samples.configuration ? undefined : 'the trial names no configuration'),
+    judge: judgeConfiguration,
+  },
+  {
+    id: 'KT8',
+    says: 'A package is installed whole, configured and removed, each step told before all is settled.',
+    untried: noPackages,
+    judge: judgeWhole,
+  },
+  {
+    id: 'KT9',
+    says: 'An image whose line is cut goes on behind what was confirmed.',
+    untried: noPackages,
+    judge: judgeResumed,
+  },
+  {
+    id: 'KT10',
+    says: 'A wrong checksum begins the image again; one that is never right has failed.',
+    untried: noPackages,
+    judge: judgeChecksum,
+  },
+  {
+    id: 'KT11',
+    says: 'A newer session of a device replaces the older, keeps its wire, and has what comes next.',
+    judge: judgeReplaced,
+  },
+  {
+    id: 'KT12',
+    says: 'When the server ends a session, for a newer one or for good, its wire is closed.',
+    judge: judgeEnded,
+  },
+  { id: 'KT13', says: 'A kind of work that it does not know is unsupported.', judge: judgeUnknown },
+  {
+    id: 'KT14',
+    says: 'When wires go, hung up or torn, all their sessions are closed in five seconds.',
+    judge: judgeClosed,
+  },
+  {
+    id: 'KT15',
+    says: 'Garbage, half lines, lines of 16 MiB, a thousand silent callers and slow ones end neither its process nor the bounds of its memory, and a good device is served meanwhile.',
+    judge: judgeHostile,
+  },
+  {
+    id: 'KT16',
+    says: 'It asks nothing that the server refuses: it settles what it was given, once.',
+    judge: judgeAsked,
+  },
+  {
+    id: 'KT17',
+    says: 'Asked to close with a device there, it does so in two seconds, and its port is free again.',
+    judge: judgeClose,
+  },
+]

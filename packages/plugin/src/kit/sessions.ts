@@ -1,0 +1,115 @@
+/** Rules of sessions: who gets one, who does not, and when it ends. */
+import { Broken, type Ground, pause, workOf } from './ground.ts'
+import type { Wire } from './relay.ts'
+
+/** How long a device that is not let in is listened to, milliseconds. */
+const quietMs = 300
+/** How long a session may outlive its wire, milliseconds. */
+const closeMs = 5000
+const manyDevices = 20
+
+/** A device with the right password has one session, and it is its own. */
+export async function judgeLetIn(ground: Ground): Promise<void> {
+  const { house, samples } = ground
+  await ground.caller()
+  const [attempt] = house.attempts
+  if (attempt?.device !== samples.device)
+    throw new Broken(`a session for ${samples.device}`, `one for ${attempt?.device}`)
+  if (attempt.address === '') throw new Broken('an address where it called from', 'none')
+  if (house.opened() !== 1) throw new Broken('one session', `${house.opened()}`)
+}
+
+/** A wrong password and an unknown device get nothing, and hear the same. */
+export async function judgeKeptOut(ground: Ground): Promise<void> {
+  const { house, samples } = ground
+  house.add(samples.device)
+  const heard: Buffer[] = []
+  const opened = house.opened()
+  for (const [who, device, password] of [
+    ['with a wrong password', samples.device, `${samples.password}-not`],
+    ['that is unknown', `${samples.device}-unknown`, samples.password],
+  ] as const) {
+    const before = house.attempts.length
+    const caller = await ground.stranger(device, password)
+    await ground.until(
+      `a device ${who} asked about`,
+      () => house.attempts.length > before,
+      () => 'no question',
+    )
+    await pause(quietMs)
+    heard.push(caller.relay.wires[0]?.heard ?? Buffer.alloc(0))
+    await caller.stop()
+    if (house.opened() > opened) throw new Broken(`no session for a device ${who}`, 'one')
+  }
+  const [wrong = Buffer.alloc(0), unknown = Buffer.alloc(0)] = heard
+  const isAlike = samples.varies ? wrong.length === unknown.length : wrong.equals(unknown)
+  if (!isAlike)
+    throw new Broken(
+      'a wrong password and an unknown device to hear the same',
+      `${quoted(wrong)} and ${quoted(unknown)}`,
+    )
+}
+
+/** Two calls of one device, the newer of which has the session. */
+async function callTwice(ground: Ground) {
+  const { house, samples } = ground
+  const older = await ground.caller()
+  const [wire] = older.relay.wires
+  // Cut off, it would call again, and be the newer.
+  older.relay.shut()
+  const opened = house.opened()
+  const newer = await ground.stranger(samples.device, samples.password)
+  await ground.until(
+    'a session for the newer of two calls',
+    () => house.opened() > opened,
+    () => 'none asked for',
+  )
+  return { older: wire, newer }
+}
+
+/** A newer session of a device replaces the older, and has what comes next. */
+export async function judgeReplaced(ground: Ground): Promise<void> {
+  const { house, samples } = ground
+  const { newer } = await callTwice(ground)
+  await pause(quietMs)
+  for (const call of samples.calls)
+    await ground.ended(house.queue(samples.device, workOf(call)), 'a call settled by the newer session')
+  if (newer.relay.wires.length !== 1 || newer.relay.wires[0]?.endedBy !== undefined)
+    throw new Broken('the newer wire kept', 'closed')
+}
+
+/** When the house ends a session, for a newer one or for good, the plugin closes its wire. */
+export async function judgeEnded(ground: Ground): Promise<void> {
+  const closed = (which: string, wire: Wire | undefined) =>
+    ground.until(
+      `the wire of ${which} closed by the plugin`,
+      () => wire?.endedBy !== undefined,
+      () => 'it is open still',
+    )
+  const { older, newer } = await callTwice(ground)
+  await closed('a session that was replaced', older)
+  newer.relay.shut()
+  ground.house.end(newer.device)
+  await closed('a session that was ended', newer.relay.wires.at(-1))
+}
+
+/** When wires go, sessions are closed: hung up or torn, all of many. */
+export async function judgeClosed(ground: Ground): Promise<void> {
+  const { house, samples } = ground
+  const names = Array.from({ length: manyDevices }, (_, number) => `${samples.device}-${number}`)
+  const callers = []
+  for (const name of names) callers.push(await ground.caller(name))
+  for (const [number, caller] of callers.entries()) {
+    caller.relay.shut()
+    if (number % 2 === 0) caller.relay.cut(true)
+    await caller.stop()
+  }
+  await ground.until(
+    `no session ${closeMs / 1000} s after the last of ${manyDevices} wires`,
+    () => house.there().length === 0,
+    () => `${house.there().length} sessions`,
+    Math.min(closeMs, ground.patienceMs),
+  )
+}
+
+const quoted = (bytes: Buffer) => JSON.stringify(bytes.subarray(0, 60).toString('latin1'))
