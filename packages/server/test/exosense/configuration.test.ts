@@ -1,4 +1,5 @@
 /** Sets of configuration, and the fleet that is one. Rules: RULES.md, CS and OF. */
+import { readFile } from 'node:fs/promises'
 import { deviceConfigurations, tenants } from '@waymark/domain'
 import type { JsonObject } from '@waymark/yang'
 import { describe, expect, test } from 'vitest'
@@ -215,6 +216,33 @@ describe('modules', () => {
       expect(await back.ask(admin, 'exodm:lookup-yang-module', { repository: 'system', name })).toMatchObject(
         { result: 'ok' },
       )
+  })
+
+  test('[YM4] what is served under a licence other than ours says so itself, and NOTICE lists it', async () => {
+    const back = await openBack()
+    const admin = await back.account('acme')
+    const notice = await readFile(new URL('../../../../NOTICE', import.meta.url), 'utf8')
+    const { 'yang-modules': names } = await back.ask(admin, 'exodm:list-yang-modules', {
+      repository: 'system',
+      n: 100,
+      previous: '',
+    })
+    const said: Record<string, string> = {}
+    for (const name of names as string[]) {
+      const answer = await back.ask(admin, 'exodm:lookup-yang-module', { repository: 'system', name })
+      const [text] = answer['yang-modules'] as string[]
+      const licence = /^\/\/ SPDX-License-Identifier: (.+)$/m.exec(text ?? '')?.[1]
+      const file = `${name.split('@')[0]}.yang`
+      if (licence !== undefined) said[file] = licence
+      expect(notice.includes(`packages/server/yang/${file}\n`), file).toBe(licence !== undefined)
+      if (file === 'ietf-inet-types.yang')
+        expect(text).toMatch(/Copyright \(c\) 2013 IETF Trust[^"]*\bBSD License\b[^"]*"/)
+      if (file === 'exosense.yang') expect(text).toMatch(/Mozilla Public\s+License, version 2\.0/)
+    }
+    expect(said).toEqual({
+      'ietf-inet-types.yang': 'BSD-3-Clause',
+      'exosense.yang': 'MPL-2.0 OR Apache-2.0',
+    })
   })
 
   test('[YM2] an account can neither shadow a module of the system nor change the repository', async () => {

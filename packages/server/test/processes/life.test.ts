@@ -122,6 +122,28 @@ test('[PR9] a generated password is shown once, at the first start, and never ag
   expect(firstEnded.err + err).not.toContain(password)
 })
 
+test('[PR9] no password is fixed: sysadm and exodm-admin have the generated one, or the one that was given', async () => {
+  const yard = openYard()
+  const given = 'given by whoever starts it'
+  const generated = /^admin password (\S{12,})$/m
+  for (const env of [{}, { WAYMARK_ADMIN_PASSWORD: given }]) {
+    const server = start(yard, ['--http', '0', '--data', join(yard.folder(), 'data')], env)
+    const url = await server.ready
+    const password = generated.exec(server.out())?.[1] ?? given
+    expect(generated.test(server.out())).toBe(!('WAYMARK_ADMIN_PASSWORD' in env))
+    const ask = async (user: string, secret: string) => {
+      const authorization = `Basic ${Buffer.from(`${user}:${secret}`).toString('base64')}`
+      const body = '{"method":"exodm:list-accounts","params":{"n":1,"previous":""},"id":1}'
+      return (await fetch(`${url}/exodm/rpc`, { method: 'POST', headers: { authorization }, body })).status
+    }
+    for (const user of ['sysadm', 'exodm-admin']) {
+      for (const guess of ['', user, 'exodm']) expect(await ask(user, guess), `${user}:${guess}`).toBe(401)
+      expect(await ask(user, password)).toBe(200)
+    }
+    await server.stop()
+  }
+})
+
 test('[PR10] logs are JSON lines without a password, a secret, a token or a challenge', async () => {
   const yard = openYard()
   const args = ['--http', '0', '--data', join(yard.folder(), 'data')]
