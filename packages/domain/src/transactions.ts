@@ -154,6 +154,20 @@ export async function takeNext(
   return head?.state === 'queued' ? send(tx, env, head) : undefined
 }
 
+/**
+ * The same, once what stood at a place in the lane has ended, and all before it: where that was the last one that was asked,
+ * nothing is looked for.
+ */
+export async function takeAfter(
+  tx: Tx,
+  env: Env,
+  ended: { readonly device: DeviceId; readonly lane: string; readonly seq: number },
+): Promise<Transaction | undefined> {
+  const { device, lane } = ended
+  const held = await tx.get(lanes, { device, lane })
+  return held?.lastSeq === ended.seq ? undefined : takeNext(tx, env, device, lane)
+}
+
 /** Marks what waits at the head of its lane as sent, for callers that know that it is the head. */
 export async function send(tx: Tx, env: Env, head: Transaction): Promise<Transaction> {
   const sent: Transaction = { ...head, state: 'sent', sentAt: env.now, attempts: head.attempts + 1 }

@@ -1,10 +1,10 @@
 /**
- * The writing side of a SQLite store within one commit: what bodies read and write through their handles.
+ * The writing side of a SQLite store: what bodies read and write through their handles.
  *
  * Each body that writes has a savepoint, made with its first write. Rows that were read whole or written are remembered
- * until the commit, or until a body is taken back: nobody else writes meanwhile, so one that is asked for again by its
- * key comes from memory (the parent that two hundred children look at is read once), and when a record is put again,
- * only the columns that differ are written, so indexes over the others, and long texts, are left alone.
+ * until a body or a commit is taken back, or others need the room: the file is locked, so nobody else writes, and one that
+ * is asked for again by its key comes from memory (the parent that ten thousand children look at is read once). When a
+ * record is put again, only the columns that differ are written, so indexes over the others, and long texts, are left alone.
  *
  * A row that is put waits in memory until its body ends, or until something is looked for in its table, and is then
  * written as it is last: what thirty changes that share a body count up is written once. Where a unique index might say no,
@@ -15,24 +15,21 @@ import { Defect } from '@waymark/domain'
 import type { Ask } from './ask.ts'
 import type { KeptEntry, Scope, Session } from './body.ts'
 import { messageOf } from './errors.ts'
+import { KnownRows } from './known-rows.ts'
 import { Connection, isConstraint, translated } from './sqlite-connection.ts'
 import { type Kept, keyText, type Row, type Table } from './table.ts'
 
-/** Rows remembered at most, and how many rows of one answer are worth remembering. */
-const knownMax = 2048
+/** How many rows of one answer are worth remembering. */
 const knownOfAnswerMax = 16
 /** Rows that wait to be written at most. */
 const unwrittenMax = 1024
-/** Characters of bodies and long texts remembered, beyond which all is forgotten and remembering begins anew. */
-const knownLengthMax = 4 * 1024 * 1024
-
 export class SqliteSession implements Session {
   readonly db: DatabaseSync
   /** The number of the last journal entry, committed or not. */
   seq: number
   readonly #file: string
   readonly #writer: Connection
-  readonly #known = new Map<Table, Map<string, Row>>()
+  readonly #known = new KnownRows()
   /** Rows that were put and wait to be written. */
   readonly #unwritten = new Map<Table, Map<string, Unwritten>>()
   readonly #begin: StatementSync
@@ -44,8 +41,6 @@ export class SqliteSession implements Session {
   readonly #append: StatementSync
   readonly #keepSeq: StatementSync
   #unwrittenCount = 0
-  #knownCount = 0
-  #knownLength = 0
   #saved = false
   #seqSaved: number
 
@@ -76,14 +71,14 @@ export class SqliteSession implements Session {
 
   begin(): void {
     if (this.db.isTransaction) return
-    this.#forget()
+    this.#forgetUnwritten()
     this.#begin.run()
   }
 
   /** Commits to disk, or throws with nothing kept. */
   commit(): void {
     if (this.seq !== this.#seqSaved) this.#keepSeq.run(String(this.seq))
-    this.#forget()
+    this.#forgetUnwritten()
     this.#commit.run()
     this.#seqSaved = this.seq
   }
@@ -126,7 +121,7 @@ export class SqliteSession implements Session {
     const known = this.#latest(table, scope + keyText(key, table.keyWidth))
     if (known !== undefined) return known
     const row = this.#writer.get(table, scope, key)
-    if (row !== undefined) this.#know(table, scope, row)
+    if (row !== undefined) this.#known.keep(table, scope, row)
     return row
   }
 
@@ -134,7 +129,7 @@ export class SqliteSession implements Session {
     this.#write(table)
     const rows = this.#writer.find(table, scope, ask)
     if (rows.length <= knownOfAnswerMax && (ask.texts || table.texts.length === 0))
-      for (const row of rows) this.#know(table, scope, row)
+      for (const row of rows) this.#known.keep(table, scope, row)
     return rows
   }
 
@@ -158,7 +153,7 @@ export class SqliteSession implements Session {
     rows.set(key, {
       scope,
       row,
-      before: rows.has(key) ? rows.get(key)?.before : this.#known.get(table)?.get(key),
+      before: rows.has(key) ? rows.get(key)?.before : this.#known.get(table, key),
     })
     this.#unwrittenCount += 1
     if (table.uniques.length > 0) this.#write(table)
@@ -167,7 +162,7 @@ export class SqliteSession implements Session {
 
   /** The row of a key as the body at hand sees it, if that is in memory. */
   #latest(table: Table, key: string): Row | undefined {
-    return this.#unwritten.get(table)?.get(key)?.row ?? this.#known.get(table)?.get(key)
+    return this.#unwritten.get(table)?.get(key)?.row ?? this.#known.get(table, key)
   }
 
   #writeAll(): void {
@@ -196,7 +191,7 @@ export class SqliteSession implements Session {
       let removed = 0
       for (const statement of this.#writer.of(table).removes)
         removed += Number(statement.run(...bound).changes)
-      this.#known.get(table)?.delete(scope + keyText(key, table.keyWidth))
+      this.#known.drop(table, scope + keyText(key, table.keyWidth))
       return removed > 0
     } catch (error) {
       throw translated(this.#file, error)
@@ -228,31 +223,16 @@ export class SqliteSession implements Session {
         statements.putTexts.run(...key, ...row.slice(table.bodyAt + 1))
         break
       }
-    this.#know(table, scope, row)
-  }
-
-  /** Rows read or written whole: they need not be read again, and what is put again needs to name only what changed. */
-  #know(table: Table, scope: Scope, row: Row): void {
-    if (this.#knownCount >= knownMax || this.#knownLength >= knownLengthMax) this.#forgetKnown()
-    let rows = this.#known.get(table)
-    if (rows === undefined) {
-      rows = new Map()
-      this.#known.set(table, rows)
-    }
-    rows.set(scope + keyText(row, table.keyWidth), row)
-    this.#knownCount += 1
-    this.#knownLength += lengthOf(row, table)
-  }
-
-  #forgetKnown(): void {
-    this.#known.clear()
-    this.#knownCount = 0
-    this.#knownLength = 0
+    this.#known.keep(table, scope, row)
   }
 
   /** Forgets all, also what was put and is not written. */
   #forget(): void {
-    this.#forgetKnown()
+    this.#known.clear()
+    this.#forgetUnwritten()
+  }
+
+  #forgetUnwritten(): void {
     this.#unwritten.clear()
     this.#unwrittenCount = 0
   }
@@ -263,14 +243,4 @@ interface Unwritten {
   readonly scope: Scope
   readonly row: Row
   readonly before: Row | undefined
-}
-
-/** How much of a row is its body and its long texts. */
-function lengthOf(row: Row, table: Table): number {
-  let length = 0
-  for (let at = table.bodyAt; at < table.width; at++) {
-    const value = row[at]
-    if (typeof value === 'string') length += value.length
-  }
-  return length
 }
