@@ -4,6 +4,8 @@
  * It knows the channel to the server and the plugin's interface, and nothing of devices. Whatever goes wrong here ends
  * this process and no other; when the channel closes, the server is gone and so is this.
  */
+import { Socket } from 'node:net'
+import { frameMostDown, frameMostUp, openChannel } from './channel.ts'
 import type { FromChild, ToChild } from './messages.ts'
 import type { OpenPlugin, Plugin, Session, Waymark } from './plugin.ts'
 
@@ -15,15 +17,32 @@ const ended = new Map<number, () => void>()
 let lastId = 0
 let opened: Promise<OpenPlugin> | undefined
 
-function send(message: FromChild): void {
-  process.send?.(message)
+/** What the server says; set once the plugin is loaded. */
+let told: ((message: ToChild) => void) | undefined
+
+// The pipe that the server keeps for this beside the three that every process has.
+const pipe = new Socket({ fd: 3, readable: true, writable: true })
+const channel = openChannel(
+  pipe,
+  { inMost: frameMostDown, outMost: frameMostUp, waitingMost: Number.POSITIVE_INFINITY },
+  {
+    // It is the server that speaks: this side trusts it.
+    value: (value) => told?.(value as ToChild),
+    broken: () => process.exit(1),
+    ended: () => process.exit(0),
+  },
+)
+
+function send(message: FromChild, flushed?: () => void): void {
+  channel.send(message, flushed)
 }
 
-function ask(method: string, ...args: readonly unknown[]): Promise<unknown> {
+async function ask(method: string, ...args: readonly unknown[]): Promise<unknown> {
   const answer = Promise.withResolvers<unknown>()
   lastId += 1
-  waiting.set(lastId, answer)
+  // What is no plain data throws here: it is the asker's own mistake, and the asker is told.
   send({ kind: 'ask', id: lastId, method, args })
+  waiting.set(lastId, answer)
   return answer.promise
 }
 
@@ -70,7 +89,7 @@ async function close(plugin: Promise<OpenPlugin> | undefined): Promise<void> {
 
 try {
   const plugin = await load(process.argv[2] ?? '')
-  process.on('message', (message: ToChild) => {
+  told = (message) => {
     switch (message.kind) {
       case 'open':
         opened = plugin.open(waymark)
@@ -92,8 +111,7 @@ try {
       case 'close':
         void close(opened).finally(() => process.exit(0))
     }
-  })
-  process.on('disconnect', () => process.exit(0))
+  }
   const { apiVersion, name, protocols, packages = false } = plugin
   send({ kind: 'hello', apiVersion, name, protocols, packages })
 } catch (error) {
@@ -101,5 +119,5 @@ try {
     kind: 'refused',
     reason: error instanceof Error ? error.message : String(error),
   }
-  process.send?.(refused, () => process.exit(1))
+  send(refused, () => process.exit(1))
 }

@@ -1,20 +1,16 @@
 /**
  * Holds a plugin in a process of its own: starts it, hears what it asks, and ends it when it breaks the rules.
  *
- * A plugin is a stranger's code. Its crash, its endless loop and its leak are its own: the process has an empty
- * environment, may neither write files nor start processes, reads its own package and no more, has a bounded heap, and is killed when it stops answering
- * heartbeats, says what it must not, or asks too much at once. What it was carrying then ends with it, and the house
- * hears of it through `gone`, before the plugin is started again after a pause that doubles.
+ * A plugin is a stranger's code. Its crash, its endless loop and its leak are its own: it is killed when it stops answering
+ * heartbeats, says what it must not, does not read what it is told, or takes more memory than it may. Questions are
+ * bounded by leaving further ones unread. What it was carrying then ends with it, and the house hears of it through
+ * `gone`, before the plugin is started again after a pause that doubles.
  */
-import { type ChildProcess, fork } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { type FromChild, readFromChild, type ToChild } from './messages.ts'
+import type { FromChild, ToChild } from './messages.ts'
 import type { PluginProtocol } from './plugin.ts'
+import { type PluginProcess, type PluginWord, startPlugin } from './process.ts'
 
-/** The version of the interface that this host speaks. */
-const apiVersion = 1
+export { PluginFailure } from './process.ts'
 
 export interface PluginLimits {
   /** From the start of the process until it says what it is, milliseconds. */
@@ -24,8 +20,12 @@ export interface PluginLimits {
   readonly silenceMs: number
   /** The heap it may have, MiB. */
   readonly heapMib: number
-  /** Questions that may be open at once. */
+  /** Memory it may have in all, MiB: looked at with each heartbeat, where the machine tells (Linux). */
+  readonly residentMib: number
+  /** Questions that may be open at once; further ones are left unread meanwhile. Those that wait for work are not counted. */
   readonly asks: number
+  /** Parts of images that are read or on their way at once; further ones wait. */
+  readonly images: number
   /** The first pause before it is started again, milliseconds; it doubles up to `restartMostMs`. */
   readonly restartMs: number
   readonly restartMostMs: number
@@ -38,11 +38,16 @@ const defaultLimits: PluginLimits = {
   beatMs: 2000,
   silenceMs: 10_000,
   heapMib: 256,
-  asks: 10_000,
+  residentMib: 512,
+  asks: 1000,
+  images: 16,
   restartMs: 500,
   restartMostMs: 60_000,
   stableMs: 60_000,
 }
+
+/** Sessions may all wait for work at once, and no more than that is ever sensible. */
+const waitsMost = 200_000
 
 /** What a plugin may ask of the house. */
 export interface PluginHouse {
@@ -50,6 +55,8 @@ export interface PluginHouse {
   asked(method: string, args: readonly unknown[], ended: (session: number) => void): Promise<unknown>
   /** The process is gone: all it held ends. `again`: it will be started again after so many milliseconds. */
   gone(why: string, againMs: number | undefined): Promise<void>
+  /** It has printed something. */
+  said?(word: PluginWord): void
 }
 
 export interface HostedPlugin {
@@ -65,85 +72,52 @@ export interface HostedPlugin {
   close(): Promise<void>
 }
 
-/** Why a plugin can not be used, in one line for people. */
-export class PluginFailure extends Error {
-  override readonly name = 'PluginFailure'
-}
-
 /**
  * Starts the plugin at `path` (an absolute path or a URL of its module) and hears what it is. Rejects with a
  * `PluginFailure` if it does not load, says nothing, is of another version of the interface, or is no plugin.
  */
 export async function hostPlugin(path: string, limits: Partial<PluginLimits> = {}): Promise<HostedPlugin> {
   const bounds = { ...defaultLimits, ...limits }
-  const first = await start(path, bounds)
-  let child = first.child
-  let house: PluginHouse | undefined
+  const first = await startPlugin(path, bounds)
+  let current = first
   let isClosing = false
   let pauseMs = bounds.restartMs
   let timer: NodeJS.Timeout | undefined
 
-  function keep(running: ChildProcess, to: PluginHouse): void {
-    child = running
-    let why = ''
-    let asks = 0
-    const beganAt = performance.now()
-    let heardAt = beganAt
-    const kill = (reason: string) => {
-      why ||= reason
-      running.kill('SIGKILL')
-    }
-    const beat = setInterval(() => {
-      if (performance.now() - heardAt > bounds.silenceMs) kill('it does not answer')
-      else tell(running, { kind: 'beat' })
-    }, bounds.beatMs)
-    running.on('message', (raw) => {
-      const message = readFromChild(raw)
-      heardAt = performance.now()
-      if (message === undefined) return kill('it said what is no message')
-      if (message.kind === 'alive') {
-        if (heardAt - beganAt >= bounds.stableMs) pauseMs = bounds.restartMs
-        return
-      }
-      if (message.kind !== 'ask') return kill(`it said ${message.kind} once more`)
-      if (asks >= bounds.asks) return kill(`it asked more than ${bounds.asks} things at once`)
-      asks += 1
-      const { id, method, args } = message
-      void to
-        .asked(method, args, (session) => tell(running, { kind: 'ended', session }))
-        .then(
-          (value) => tell(running, { kind: 'answer', id, value }),
-          (error: unknown) =>
-            tell(running, { kind: 'answer', id, error: error instanceof Error ? error.message : 'failed' }),
-        )
-        .finally(() => {
-          asks -= 1
-        })
-    })
-    running.once('exit', (code, signal) => {
-      clearInterval(beat)
-      const reason = why || `its process ended (${signal ?? code})`
-      const againMs = isClosing ? undefined : pauseMs
-      pauseMs = Math.min(pauseMs * 2, bounds.restartMostMs)
-      void to.gone(reason, againMs).finally(() => {
-        if (againMs !== undefined && !isClosing) timer = setTimeout(() => void restart(to), againMs)
-      })
-    })
-    if (running.exitCode !== null || running.signalCode !== null) running.emit('exit', running.exitCode, null)
-    else tell(running, { kind: 'open' })
+  /** A plugin that ends again and again is started less and less often. */
+  function nextPause(): number {
+    const now = pauseMs
+    pauseMs = Math.min(pauseMs * 2, bounds.restartMostMs)
+    return now
   }
 
-  async function restart(to: PluginHouse): Promise<void> {
+  function keep(running: PluginProcess, house: PluginHouse): void {
+    current = running
+    watch(running, house, bounds, {
+      lasted() {
+        pauseMs = bounds.restartMs
+      },
+      exited(why) {
+        const againMs = isClosing ? undefined : nextPause()
+        void house.gone(why, againMs).finally(() => later(house, againMs))
+      },
+    })
+  }
+
+  function later(house: PluginHouse, againMs: number | undefined): void {
+    if (againMs !== undefined && !isClosing) timer = setTimeout(() => void restart(house), againMs)
+  }
+
+  async function restart(house: PluginHouse): Promise<void> {
     try {
-      const next = await start(path, bounds)
-      if (isClosing) next.child.kill('SIGKILL')
-      else keep(next.child, to)
+      const next = await startPlugin(path, bounds)
+      if (isClosing) next.kill()
+      else keep(next, house)
     } catch (error) {
       if (isClosing) return
-      const againMs = pauseMs
-      pauseMs = Math.min(pauseMs * 2, bounds.restartMostMs)
-      await to.gone(error instanceof Error ? error.message : 'it did not start', againMs)
-      if (!isClosing) timer = setTimeout(() => void restart(to), againMs)
+      const againMs = nextPause()
+      await house.gone(error instanceof Error ? error.message : 'it did not start', againMs)
+      later(house, againMs)
     }
   }
 
@@ -152,91 +126,127 @@ export async function hostPlugin(path: string, limits: Partial<PluginLimits> = {
     protocols: first.hello.protocols,
     packages: first.hello.packages,
     get pid() {
-      return child.pid
+      return current.pid
     },
-    open(to) {
-      house = to
-      keep(child, house)
-    },
+    open: (house) => keep(first, house),
     async close() {
       isClosing = true
       clearTimeout(timer)
-      if (child.exitCode !== null || child.signalCode !== null) return
-      const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-      const late = setTimeout(() => child.kill('SIGKILL'), 3000)
-      tell(child, { kind: 'close' })
-      await exited
+      const late = setTimeout(() => current.kill(), 3000)
+      current.tell({ kind: 'close' })
+      await current.ended
       clearTimeout(late)
     },
   }
 }
 
-/**
- * What its process may read: its own package, the packages beside and above it, and the program that loads it. Neither the
- * server's data nor its keys are there.
- */
-function readable(path: string, entry: URL): readonly string[] {
-  const file = path.startsWith('file:') ? fileURLToPath(path) : path
-  const own = packageOf(dirname(file))
-  const folders = new Set([join(own, '*'), join(dirname(fileURLToPath(entry)), '*')])
-  for (let at = own; ; at = dirname(at)) {
-    folders.add(join(at, 'node_modules', '*'))
-    folders.add(join(at, 'package.json'))
-    if (at === dirname(at)) return [...folders]
+/** Hears one process from its opening to its end. */
+function watch(
+  running: PluginProcess,
+  house: PluginHouse,
+  bounds: PluginLimits,
+  heard: { lasted(): void; exited(why: string): void },
+): void {
+  let why = ''
+  let asks = 0
+  let waits = 0
+  let isPaused = false
+  const images: (() => void)[] = []
+  let imagesOpen = 0
+  const beganAt = performance.now()
+  let heardAt = beganAt
+  let readAt = beganAt
+
+  function kill(reason: string): void {
+    why ||= reason
+    running.kill()
   }
-}
 
-/** The folder of the package that a folder is in; itself, where it is in none. */
-function packageOf(folder: string): string {
-  for (let at = folder; ; at = dirname(at)) {
-    if (existsSync(join(at, 'package.json'))) return at
-    if (at === dirname(at)) return folder
-  }
-}
-
-type Hello = Extract<FromChild, { kind: 'hello' }>
-
-async function start(path: string, bounds: PluginLimits): Promise<{ child: ChildProcess; hello: Hello }> {
-  const entry = new URL(import.meta.url.endsWith('.ts') ? './child.ts' : './child.js', import.meta.url)
-  const child = fork(entry, [path], {
-    env: {},
-    execArgv: [
-      '--permission',
-      ...readable(path, entry).map((folder) => `--allow-fs-read=${folder}`),
-      `--max-old-space-size=${bounds.heapMib}`,
-    ],
-    serialization: 'advanced',
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-  })
-  const failed = (got: string) => new PluginFailure(`plugin ${path}: ${got}`)
-  try {
-    const hello = await new Promise<Hello>((resolve, reject) => {
-      const late = setTimeout(() => reject(failed(`said nothing in ${bounds.helloMs} ms`)), bounds.helloMs)
-      child.once('message', (raw) => {
-        clearTimeout(late)
-        const message = readFromChild(raw)
-        if (message?.kind === 'refused') return reject(failed(`does not load: ${message.reason}`))
-        if (message?.kind !== 'hello')
-          return reject(failed('wanted a name and protocols, got something else'))
-        if (message.apiVersion !== apiVersion)
-          return reject(
-            failed(`wanted apiVersion ${apiVersion}, got ${String(message.apiVersion).slice(0, 20)}`),
-          )
-        resolve(message)
-      })
-      child.once('exit', () => {
-        clearTimeout(late)
-        reject(failed('its process ended before it said what it is'))
-      })
+  function tell(message: ToChild, flushed?: () => void): void {
+    if (running.waiting() === 0) readAt = performance.now()
+    running.tell(message, () => {
+      readAt = performance.now()
+      flushed?.()
     })
-    return { child, hello }
-  } catch (error) {
-    child.kill('SIGKILL')
-    throw error
   }
-}
 
-function tell(child: ChildProcess, message: ToChild): void {
-  // A child that has just died hears nothing more; its end is told elsewhere.
-  if (child.connected) child.send(message, () => {})
+  async function look(): Promise<void> {
+    const now = performance.now()
+    if (running.waiting() > 0 && now - readAt > bounds.silenceMs) kill('it does not read what it is told')
+    // While what it has said lies unread, its silence is ours.
+    if (!isPaused && now - heardAt > bounds.silenceMs) kill('it does not answer')
+    tell({ kind: 'beat' })
+    const resident = await running.resident()
+    if (resident !== undefined && resident > bounds.residentMib * 1024 * 1024)
+      kill(`it has taken ${Math.ceil(resident / 1024 / 1024)} MiB, over ${bounds.residentMib}`)
+  }
+
+  function answer(message: Extract<FromChild, { kind: 'ask' }>, flushed: () => void): void {
+    const { id, method, args } = message
+    const ended = (session: number) => tell({ kind: 'ended', session })
+    const failed = (error: unknown) => (error instanceof Error ? error.message : 'failed').slice(0, 1000)
+    house
+      .asked(method, args, ended)
+      .then((value) => tell({ kind: 'answer', id, value }, flushed))
+      .catch((error: unknown) => tell({ kind: 'answer', id, error: failed(error) }, flushed))
+  }
+
+  function imageEnded(): void {
+    imagesOpen -= 1
+    images.shift()?.()
+  }
+
+  function ask(message: Extract<FromChild, { kind: 'ask' }>): void {
+    if (message.method === 'next') wait(message)
+    else question(message)
+  }
+
+  function wait(message: Extract<FromChild, { kind: 'ask' }>): void {
+    waits += 1
+    if (waits > waitsMost) kill(`it waits for more than ${waitsMost} things at once`)
+    else
+      answer(message, () => {
+        waits -= 1
+      })
+  }
+
+  function question(message: Extract<FromChild, { kind: 'ask' }>): void {
+    asks += 1
+    if (asks >= bounds.asks) {
+      isPaused = true
+      running.pause()
+    }
+    const isImage = message.method === 'image'
+    const flushed = () => {
+      if (isImage) imageEnded()
+      asks -= 1
+      if (!isPaused || asks >= bounds.asks) return
+      isPaused = false
+      heardAt = performance.now()
+      running.resume()
+    }
+    const begin = () => {
+      if (isImage) imagesOpen += 1
+      answer(message, flushed)
+    }
+    if (isImage && imagesOpen >= bounds.images) images.push(begin)
+    else begin()
+  }
+
+  const beat = setInterval(() => void look(), bounds.beatMs)
+  running.hear({
+    message(message) {
+      heardAt = performance.now()
+      if (message.kind === 'ask') ask(message)
+      else if (message.kind !== 'alive') kill(`it said ${message.kind} once more`)
+      else if (heardAt - beganAt >= bounds.stableMs) heard.lasted()
+    },
+    said: (word) => house.said?.(word),
+    broken: kill,
+    exited(how) {
+      clearInterval(beat)
+      heard.exited(why || how)
+    },
+  })
+  tell({ kind: 'open' })
 }

@@ -1,4 +1,4 @@
-export { type HostedPlugin, hostPlugin, PluginFailure, type PluginHouse } from './host.ts'
+export { type HostedPlugin, hostPlugin, type PluginHouse } from './host.ts'
 export type {
   Carried,
   Identity,
@@ -12,3 +12,4 @@ export type {
   Value,
   Waymark,
 } from './plugin.ts'
+export { PluginFailure, type PluginWord } from './process.ts'

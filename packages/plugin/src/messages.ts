@@ -2,8 +2,8 @@
  * What a plugin's process and the server say to each other over the channel between them.
  *
  * The child asks, the server answers: `ask` and `answer` carry the same number. What comes from a child is a stranger's
- * and is read here, once; what is not one of these shapes is a reason to end the process. The channel keeps bytes and
- * bigints as they are (structured clone).
+ * and is read here, once; what is not one of these shapes is a reason to end the process. How they become bytes is
+ * the channel's affair.
  */
 import type { PluginProtocol } from './plugin.ts'
 

@@ -211,6 +211,11 @@ function openPlugin(house: LinkHouse, plugin: HostedPlugin): OpenLink {
       if (againMs !== undefined) house.log.warn({ plugin: plugin.name, why, againMs }, 'plugin ended')
       await endAll(againMs !== undefined)
     },
+    said({ stream, line, dropped }) {
+      const fields = { plugin: plugin.name, ...(dropped === 0 ? {} : { dropped }) }
+      if (stream === 'stderr') house.log.warn(fields, line)
+      else house.log.info(fields, line)
+    },
   })
   return {
     listeners: [],
