@@ -161,6 +161,8 @@ export async function startPlugin(path: string, limits: ProcessLimits): Promise<
     }
   } catch (error) {
     child.kill('SIGKILL')
+    // Whoever hears of the failure finds no process left; one that did not even start has none to end.
+    if (child.pid !== undefined) await ended.promise
     throw error
   } finally {
     clearTimeout(late)

@@ -43,7 +43,7 @@ import { createExchange } from './links/exchange.ts'
 import { exoportLink } from './links/exoport/link.ts'
 import { exoportHttpLink } from './links/exoport-http/link.ts'
 import type { Link } from './links/link.ts'
-import { loadPlugins } from './links/plugins/link.ts'
+import { loadPlugins, type PluginLink } from './links/plugins/link.ts'
 import { dropLogs, trimLogs } from './log-room.ts'
 import { mailerOf, sendDueMails } from './mail-queue.ts'
 import { createObjectRoom } from './object-room.ts'
@@ -155,13 +155,36 @@ function isShared(config: Config): boolean {
   return config.database?.startsWith('postgres') === true
 }
 
-/** Builds the house on its homes, lets its first people in, and opens the doors on the HTTP app. */
+/**
+ * Builds the house on its homes, lets its first people in, and opens the doors on the HTTP app. When it can not, the
+ * processes of its plugins are ended: nobody would know of them.
+ */
 export async function composeHouse(
   config: Config,
   services: Services,
   homes: Homes,
   doors: readonly Door[],
   outside: Outside = realOutside,
+): Promise<{ house: House; opened: Opened }> {
+  const plugins = await loadPlugins(
+    config.plugin,
+    allLinks.flatMap(({ protocols }) => protocols.map(({ name }) => name)),
+  )
+  try {
+    return await composeWith(plugins, config, services, homes, doors, outside)
+  } catch (error) {
+    await Promise.all(plugins.map((plugin) => plugin.stop()))
+    throw error
+  }
+}
+
+async function composeWith(
+  plugins: readonly PluginLink[],
+  config: Config,
+  services: Services,
+  homes: Homes,
+  doors: readonly Door[],
+  outside: Outside,
 ): Promise<{ house: House; opened: Opened }> {
   const { clock, random } = outside
   const { store, telemetry, bytes } = homes
@@ -207,10 +230,6 @@ export async function composeHouse(
   })
   const presence = createPresence(telemetry, clock)
   const objects = createObjectRoom({ store, bytes, env, moved: traffic.moved })
-  const plugins = await loadPlugins(
-    config.plugin,
-    allLinks.flatMap(({ protocols }) => protocols.map(({ name }) => name)),
-  )
   const exchange = createExchange({
     async keepImage(tenant, { sha, bytes: content, name, by }) {
       const about = { sha, size: content.length, name, mimeType: 'application/octet-stream', by }

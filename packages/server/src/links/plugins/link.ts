@@ -38,7 +38,7 @@ export async function loadPlugins(
   paths: readonly string[],
   taken: readonly string[],
   host: (path: string) => Promise<HostedPlugin> = hostFound,
-): Promise<readonly Link[]> {
+): Promise<readonly PluginLink[]> {
   const hosted: HostedPlugin[] = []
   const names = new Set(taken)
   try {
@@ -64,9 +64,19 @@ async function hostFound(name: string): Promise<HostedPlugin> {
   return hostPlugin(pathToFileURL(found).href)
 }
 
+export interface PluginLink extends Link {
+  /** Ends its process, also when it was never opened. */
+  stop(): Promise<void>
+}
+
 /** A plugin that is running, as a link. */
-export function pluginLink(plugin: HostedPlugin): Link {
-  return { name: plugin.name, protocols: plugin.protocols, open: (house) => openPlugin(house, plugin) }
+export function pluginLink(plugin: HostedPlugin): PluginLink {
+  return {
+    name: plugin.name,
+    protocols: plugin.protocols,
+    open: (house) => openPlugin(house, plugin),
+    stop: () => plugin.close(),
+  }
 }
 
 interface Held {
