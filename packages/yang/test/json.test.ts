@@ -74,12 +74,22 @@ describe('[J3] what is no JSON is refused with its place', () => {
     test(JSON.stringify(text), () => expect(parseJson(text)).toMatchObject({ ok: false, line, column }))
 })
 
-describe('[J4] depth, length and digits are limited', () => {
+describe('[J4] depth, length, values and digits are limited', () => {
   test('depth', () => {
     expect(parseJson(`${'['.repeat(200)}${']'.repeat(200)}`).ok).toBe(true)
     expect(parseJson(`${'['.repeat(201)}${']'.repeat(201)}`).ok).toBe(false)
     expect(parseJson('['.repeat(1_000_000)).ok).toBe(false)
     expect(parseJson(`[${'[],'.repeat(1000)}[]]`).ok).toBe(true)
+  })
+  test('values, members and elements alike', () => {
+    const limits = { length: 99, depth: 9, values: 4 }
+    expect(parseJson('{"a":[1,2]}', limits).ok).toBe(true)
+    expect(parseJson('{"a":[1,2],"b":{}}', limits)).toMatchObject({
+      ok: false,
+      at: 15,
+      found: 'another value',
+      expected: 'at most 4',
+    })
   })
   test('length', () => expect(parseJson('[1,2,3]', { length: 6, depth: 9 }).ok).toBe(false))
   test('digits', () => expect(parseJson('9'.repeat(100_000)).ok).toBe(false))

@@ -62,7 +62,7 @@ describe('the envelope', () => {
       name: 'what is no JSON is a parse error',
       body: '{"method":',
       reply:
-        '{"id":null,"error":{"code":-32700,"message":"parse error","data":"line 1, column 11: the end of the text"},"jsonrpc":"2.0"}',
+        '{"id":null,"error":{"code":-32700,"message":"parse error","data":"line 1, column 11: wanted a JSON value, got the end of the text"},"jsonrpc":"2.0"}',
     },
     {
       name: 'a method that is no text is an invalid request',
@@ -172,6 +172,29 @@ describe('the envelope', () => {
     const batch = Array.from({ length: 3000 }, (_, id) => `{${list},"id":${id}}`)
     const answers = JSON.parse(await raw(`[${batch.join(',')}]`)) as { id: number }[]
     expect(answers.map(({ id }) => id)).toEqual(batch.map((_, id) => id))
+  })
+
+  test('[JR5] others are answered in the midst of a batch, also of one that is not answered at all', async () => {
+    const crowd = await back.account('crowd')
+    const raw = async (body: string) => (await back.post(crowd, body)).text()
+    await back.ask(crowd, 'exodm:create-device-type', { name: 'many', protocol: 'exodm_bert' })
+    for (let i = 0; i < 50; i++)
+      await back.ask(crowd, 'exodm:create-device', { 'device-id': `many-${i}`, 'device-type': 'many' })
+    const lists = '{"method":"exodm:list-devices","params":{"n":50,"previous":"many"}}'
+    const ended: string[] = []
+    const batch = raw(`[${Array(1000).fill(lists).join(',')}]`).then((answer) =>
+      ended.push(`batch ${answer}`),
+    )
+    const one = raw(`{${list},"id":1}`).then(() => ended.push('one'))
+    await Promise.all([batch, one])
+    expect(ended).toEqual(['one', 'batch '])
+  })
+
+  test('[JR6] more values than ten for each request of the longest batch: a clear answer', async () => {
+    const members = Array.from({ length: 100_000 }, (_, i) => `"a${i}":${i}`)
+    expect(await raw(`{"method":"exodm:nothing","id":1,"params":{${members.join(',')}}}`)).toMatch(
+      /-32700.*wanted at most 100000, got another value/,
+    )
   })
 
   test('[JR6] more at once than are taken, a body too long, nesting without end: a clear answer', async () => {

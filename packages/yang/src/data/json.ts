@@ -24,6 +24,8 @@ export type JsonLimits = {
   readonly length: number
   /** Arrays and objects inside each other. */
   readonly depth: number
+  /** Values in all, at every level: what reading costs, whatever the length. Absent: as many as the length allows. */
+  readonly values?: number
 }
 
 export const defaultJsonLimits: JsonLimits = { length: 64 * 1024 * 1024, depth: 200 }
@@ -45,7 +47,7 @@ export function parseJson(
 ): { readonly ok: true; readonly value: JsonValue } | JsonRefusal {
   if (text.length > limits.length)
     return refusalAt(text, 0, `a text of ${text.length} characters`, `at most ${limits.length}`)
-  const reader = new JsonReader(text, limits.depth)
+  const reader = new JsonReader(text, limits)
   try {
     return { ok: true, value: reader.readAll() }
   } catch (error) {
@@ -116,10 +118,14 @@ class JsonReader {
   private readonly text: string
   private at = 0
   private depthLeft: number
+  private valuesLeft: number
+  private readonly limits: JsonLimits
 
-  constructor(text: string, depth: number) {
+  constructor(text: string, limits: JsonLimits) {
     this.text = text
-    this.depthLeft = depth
+    this.limits = limits
+    this.depthLeft = limits.depth
+    this.valuesLeft = limits.values ?? Number.POSITIVE_INFINITY
     if (text.charCodeAt(0) === 0xfeff) this.at = 1
   }
 
@@ -147,6 +153,8 @@ class JsonReader {
 
   private readValue(): JsonValue {
     const code = this.skip()
+    if (--this.valuesLeft < 0)
+      throw new JsonOffence(this.at, 'another value', `at most ${this.limits.values}`)
     switch (code) {
       case quote:
         return this.readString()

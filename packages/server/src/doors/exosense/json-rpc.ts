@@ -5,7 +5,14 @@
  * of any size come back as they were. Unlike 1.x, a request without an id is a notification and is not answered, and
  * parameters in an array are refused as such.
  */
-import { JsonDecimal, type JsonObject, type JsonValue, parseJson, printJson } from '@waymark/yang'
+import {
+  defaultJsonLimits,
+  JsonDecimal,
+  type JsonObject,
+  type JsonValue,
+  parseJson,
+  printJson,
+} from '@waymark/yang'
 
 /** One request of a body, in its place. */
 export interface RpcRequest {
@@ -46,6 +53,8 @@ export function parseErrorBody(data: string): string {
 
 /** Most requests in one body. */
 export const batchMax = 10_000
+/** Values in one body, at every level: ten for each request of the longest batch. Reading more would hold up others. */
+export const valuesMax = 100_000
 
 /**
  * Answers a whole body: one request or a batch, in order. Undefined when there is nothing to answer. `run` is asked one
@@ -56,9 +65,11 @@ export async function answerBody(
   run: (request: RpcRequest) => Promise<RpcOutcome>,
   failed: (error: unknown, request: RpcRequest) => void,
 ): Promise<string | undefined> {
-  const parsed = parseJson(text)
-  if (!parsed.ok)
-    return write(null, rpcError('parse', `line ${parsed.line}, column ${parsed.column}: ${parsed.found}`))
+  const parsed = parseJson(text, { ...defaultJsonLimits, values: valuesMax })
+  if (!parsed.ok) {
+    const { line, column, expected, found } = parsed
+    return write(null, rpcError('parse', `line ${line}, column ${column}: wanted ${expected}, got ${found}`))
+  }
   const { value } = parsed
   if (!Array.isArray(value)) return answerOne(value, run, failed)
   if (value.length === 0) return write(null, rpcError('invalidRequest', 'an empty batch'))
@@ -68,8 +79,8 @@ export async function answerBody(
   for (const element of value) {
     const answer = await answerOne(element, run, failed)
     if (answer !== undefined) answers.push(answer)
-    // Thousands of quick requests are still one turn of the event loop each.
-    if (answers.length % 50 === 49) await new Promise((resolve) => setImmediate(resolve))
+    // Others have their turn after each, answered or not: what is asked may be quick, or a list of a thousand devices.
+    await new Promise((resolve) => setImmediate(resolve))
   }
   return answers.length === 0 ? undefined : `[${answers.join(',')}]`
 }
