@@ -56,6 +56,8 @@ function serve(waymark, socket) {
     wire.write(opened ? 'welcome' : 'no')
     if (!opened) return socket.end()
     socket.once('close', () => void opened.close())
+    // It may have hung up while the server looked for it.
+    if (socket.destroyed) return opened.close()
     orHangUp(carryAll(opened))
     return opened
   }

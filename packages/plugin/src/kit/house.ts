@@ -88,6 +88,8 @@ export function createTrialHouse({ account, password }: { account: string; passw
   let last = 0
   let ends = 0
   let opened = 0
+  /** The last error that its process printed. */
+  let moaned = ''
 
   const wake = (device: string) => {
     for (const one of held.values())
@@ -293,8 +295,12 @@ export function createTrialHouse({ account, password }: { account: string; passw
         throw error
       }
     },
+    said({ stream, line }) {
+      if (stream === 'stderr' && /Error/.test(line)) moaned = line.trim()
+    },
     async gone(why) {
-      gone.push(why)
+      gone.push(moaned === '' ? why : `${why}: ${moaned}`)
+      moaned = ''
       for (const number of [...held.keys()]) release(number)
     },
   }

@@ -96,12 +96,12 @@ export const rules: readonly [Rule, ...Rule[]] = [
   { id: 'KT13', says: 'A kind of work that it does not know is unsupported.', judge: judgeUnknown },
   {
     id: 'KT14',
-    says: 'When wires go, hung up or torn, all their sessions are closed in five seconds.',
+    says: 'When wires go, hung up, torn or gone at once, their sessions are closed in five seconds.',
     judge: judgeClosed,
   },
   {
     id: 'KT15',
-    says: 'Garbage, half lines, lines of 16 MiB, a thousand silent callers and slow ones end neither its process nor the bounds of its memory, and a good device is served meanwhile.',
+    says: 'Garbage, endless lines, spoilt logins, slow and a thousand silent callers end neither it nor its bounds; others are served.',
     judge: judgeHostile,
   },
   {

@@ -1,4 +1,5 @@
 /** Rules of sessions: who gets one, who does not, and when it ends. */
+import { connect } from 'node:net'
 import { Broken, type Ground, pause, workOf } from './ground.ts'
 import type { Wire } from './relay.ts'
 
@@ -93,7 +94,7 @@ export async function judgeEnded(ground: Ground): Promise<void> {
   await closed('a session that was ended', newer.relay.wires.at(-1))
 }
 
-/** When wires go, sessions are closed: hung up or torn, all of many. */
+/** When wires go, sessions are closed: hung up, torn, or gone before their login was answered. */
 export async function judgeClosed(ground: Ground): Promise<void> {
   const { house, samples } = ground
   const names = Array.from({ length: manyDevices }, (_, number) => `${samples.device}-${number}`)
@@ -104,6 +105,12 @@ export async function judgeClosed(ground: Ground): Promise<void> {
     if (number % 2 === 0) caller.relay.cut(true)
     await caller.stop()
   }
+  // What good devices said when they called, by somebody who hangs up at once.
+  for (const { relay } of callers)
+    connect(samples.address)
+      .on('error', () => {})
+      .end(relay.wires[0]?.said ?? '')
+  await pause(quietMs)
   await ground.until(
     `no session ${closeMs / 1000} s after the last of ${manyDevices} wires`,
     () => house.there().length === 0,
