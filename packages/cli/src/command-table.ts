@@ -125,6 +125,11 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./commands/sim.ts'),
   },
   {
+    name: 'plugin',
+    summary: 'try a plugin for devices of a protocol of your own',
+    load: () => import('./commands/plugin.ts'),
+  },
+  {
     name: 'ctl',
     summary: 'see and steer the agent of this machine',
     load: () => import('./commands/ctl.ts'),
