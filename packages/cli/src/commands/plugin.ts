@@ -81,7 +81,7 @@ function lineOf(verdict: Verdict): string {
     case 'failed':
       return `${head} Wanted ${printable(verdict.wanted)}, got ${printable(verdict.got)}.`
     case 'untried':
-      return `${head} ${verdict.why}.`
+      return `${head} (${verdict.why})`
   }
 }
 
