@@ -88,12 +88,44 @@ describe('the way there and back', () => {
     const first = await begin()
     const back = await submit(walk, first, { identity: owner.nick, secret: owner.password })
     const headers = { ...html, cookie: session(back) }
-    for (const path of [wanted, `/api/v1/trails/${device.id}`, '/v1/trails/', `/v1/objects/${sha}`]) {
-      const said = await walk.must('GET', path, { headers })
-      expect(said.setCookie).toEqual([])
-    }
+    for (const path of [wanted, `/api/v1/trails/${device.id}`, '/v1/trails/', `/v1/objects/${sha}`])
+      await walk.must('GET', path, { headers })
     const put = await walk.ask('PUT', `/v1/trails/${device.id}/steps/1`, { headers, body: { abort: true } })
     expect(put.status).toBe(200)
+  })
+
+  test('[WT3][PH-33] each service keeps a session cookie of its own: set by the first call, good there and nowhere else', async () => {
+    const { sha } = await walk.object(owner.token, 'for-both-services')
+    const back = await submit(walk, await begin(), { identity: owner.nick, secret: owner.password })
+    const services = [
+      { path: '/v1/trails', asks: wanted },
+      { path: '/api/v1/trails', asks: `/api/v1/trails/${device.id}` },
+      { path: '/v1/objects', asks: `/v1/objects/${sha}` },
+    ]
+    const own: Record<string, string> = {}
+    for (const { path, asks } of services) {
+      const first = await walk.must('GET', asks, { headers: { ...html, cookie: session(back) } })
+      expect(first.setCookie).toEqual([
+        expect.stringMatching(
+          new RegExp(`^session=[^;]+; Path=${path}; Expires=[^;]+ GMT; HttpOnly; SameSite=Lax$`),
+        ),
+      ])
+      expect(first.cookies.session).not.toBe(back.cookies.session)
+      own[path] = session(first)
+    }
+    const until = (said: Said) => /Expires=([^;]+)/.exec(said.setCookie[0] ?? '')?.[1]
+    const again = await walk.must('GET', wanted, { headers: { cookie: session(back) } })
+    expect(until(again)).toBe(until(back))
+    for (const { path, asks } of services) {
+      // By its own alone, and before the other one, as a browser sends them: nothing is set anew.
+      const mine = own[path] ?? ''
+      for (const cookie of [mine, `${mine}; ${session(back)}`])
+        expect((await walk.must('GET', asks, { headers: { ...html, cookie } })).setCookie).toEqual([])
+      for (const other of services.filter(({ path: at }) => !at.endsWith(path.slice(-6))))
+        expect((await walk.ask('GET', other.asks, { headers: { cookie: mine } })).status).toBe(401)
+    }
+    // A program's login needs no session, and gets none.
+    expect((await walk.must('GET', wanted, { token: owner.token })).setCookie).toEqual([])
   })
 
   test('[WT3][PH-39] callback and scopes are the code’s: what the client sends of them changes nothing', async () => {

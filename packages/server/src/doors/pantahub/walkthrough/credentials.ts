@@ -4,7 +4,8 @@
  * One login gives two tokens, as cookies and in the body. The access token is the house's own and good at every door;
  * the refresh token is signed with a key of its own and good for one thing, a new pair. A browser that was sent to log
  * in holds a session instead: a cookie that is sealed, so that all a session is made of travels with it and every process
- * can open it.
+ * can open it. It brings the session of the auth service back; each service that is shown that one answers with a cookie
+ * of its own, below its own path, good there and nowhere else.
  *
  * A bearer counts before any cookie. Cookies travel by themselves, so they count for changes only when the request comes
  * from a page of ours or from no page at all; that, and `SameSite`, keeps other sites' pages from acting for a browser.
@@ -21,9 +22,19 @@ import { createTokens } from '../../../tokens.ts'
 export const accessCookie = 'X-pantahub-core-access_token'
 export const refreshCookie = 'X-pantahub-core-refresh_token'
 export const sessionCookie = 'session'
+/** Cookies of that name that are looked at: one for each path above what is asked for, and some of others. */
+const sessionsMax = 8
 
 /** The path of the login's cookies, as printed. They are taken below `/v1` as well, from whoever sends them there. */
 const loginPath = '/api/v1'
+
+export type CameBy = 'bearer' | 'cookie' | 'session' | 'own-session'
+
+/** A service that keeps sessions: what its sessions are sealed for, and the path of their cookies. */
+export interface Service {
+  readonly name: string
+  readonly path: string
+}
 
 /** What is known of a caller: who it is, that it showed nothing, or that what it showed is not good. */
 export type Known =
@@ -31,7 +42,8 @@ export type Known =
       readonly kind: 'caller'
       readonly caller: Caller
       readonly token: string
-      readonly by: 'bearer' | 'cookie' | 'session'
+      /** `session`: the auth service's; `own-session`: that of the service which is asked. */
+      readonly by: CameBy
     }
   | { readonly kind: 'nothing' }
   | { readonly kind: 'not-good' }
@@ -93,32 +105,45 @@ export function createCredentials(house: House) {
       return fresh.ok ? fresh.value : undefined
     },
 
-    /** Who asks. `changes`: whether the request would change something. */
-    async knownOf(headers: IncomingHttpHeaders, changes: boolean): Promise<Known> {
+    /** Who asks a service, or the auth service. `changes`: whether the request would change something. */
+    async knownOf(headers: IncomingHttpHeaders, changes: boolean, service?: Service): Promise<Known> {
       const bearer = bearerOf(headers)
       if (bearer !== undefined) return (await callerBy(bearer, 'bearer')) ?? { kind: 'not-good' }
       if (changes && comesFromElsewhere(headers)) return { kind: 'nothing' }
       const shown = cookieOf(headers, accessCookie)
+      const own = service && sessionOf(headers, service)
       const session = sessionOf(headers)
-      const known =
-        (shown === undefined ? undefined : await callerBy(shown, 'cookie')) ??
-        (session?.token === undefined ? undefined : await callerBy(session.token, 'session'))
-      return known ?? { kind: shown === undefined && session?.token === undefined ? 'nothing' : 'not-good' }
+      const tokens: readonly [string | undefined, CameBy][] = [
+        [shown, 'cookie'],
+        [own?.token, 'own-session'],
+        [session?.token, 'session'],
+      ]
+      for (const [token, by] of tokens) {
+        const known = token === undefined ? undefined : await callerBy(token, by)
+        if (known) return known
+      }
+      return { kind: tokens.every(([token]) => token === undefined) ? 'nothing' : 'not-good' }
     },
 
     comesFromElsewhere,
 
-    /** The session a browser shows, logged in or not. */
-    sessionOf,
+    /** The session of the auth service that a browser shows, logged in or not. */
+    sessionOf: (headers: IncomingHttpHeaders) => sessionOf(headers),
 
     /** The cookie of a session, good until then. */
     sessionCookieFor(session: Session, until: Instant): string {
-      const sealed = keys.seal(JSON.stringify(session), 'walkthrough/session')
-      return cookie(sessionCookie, sealed, { path: '/', until })
+      return cookie(sessionCookie, sealedFor(session), { path: '/', until })
+    },
+
+    /** A service's own cookie for whoever showed it the auth service's session: it ends when that one does. */
+    ownSessionCookieFor(service: Service, token: string, claims: Claims): string {
+      const session = { id: Buffer.from(house.env().random(16)).toString('hex'), token }
+      const until = Instant.of(claims.exp * 1000)
+      return cookie(sessionCookie, sealedFor(session, service), { path: service.path, until })
     },
   }
 
-  async function callerBy(token: string, by: 'bearer' | 'cookie' | 'session'): Promise<Known | undefined> {
+  async function callerBy(token: string, by: CameBy): Promise<Known | undefined> {
     const found = token === '' ? undefined : await access.callerOf(token)
     return found?.ok ? { kind: 'caller', caller: found.value, token, by } : undefined
   }
@@ -127,11 +152,17 @@ export function createCredentials(house: House) {
     return cookie(accessCookie, token, { path: loginPath, until: Instant.of(claims.exp * 1000) })
   }
 
-  function sessionOf(headers: IncomingHttpHeaders): Session | undefined {
-    const opened = openSealed(house, cookieOf(headers, sessionCookie), 'walkthrough/session')
-    const { id, token } = opened ?? {}
-    if (typeof id !== 'string') return undefined
-    return typeof token === 'string' ? { id, token } : { id }
+  /** The auth service's session, or a service's own, among those that are shown. */
+  function sessionOf(headers: IncomingHttpHeaders, service?: Service): Session | undefined {
+    for (const shown of cookiesOf(headers, sessionCookie).slice(0, sessionsMax)) {
+      const { id, token } = openSealed(house, shown, placeOf(service)) ?? {}
+      if (typeof id === 'string') return typeof token === 'string' ? { id, token } : { id }
+    }
+    return undefined
+  }
+
+  function sealedFor(session: Session, service?: Service): string {
+    return keys.seal(JSON.stringify(session), placeOf(service))
   }
 
   function cookie(name: string, value: string, { path, until }: { path: string; until: Instant }): string {
@@ -173,13 +204,23 @@ export function bearerOf(headers: IncomingHttpHeaders): string | undefined {
  * the path of the `Set-Cookie` it was made from.
  */
 export function cookieOf(headers: IncomingHttpHeaders, name: string): string | undefined {
+  return cookiesOf(headers, name)[0]
+}
+
+/** The values of all cookies of a name: a browser sends that of the longest path first. */
+function cookiesOf(headers: IncomingHttpHeaders, name: string): readonly string[] {
+  const values: string[] = []
   for (const part of (headers.cookie ?? '').split(';')) {
     const equals = part.indexOf('=')
     if (equals < 0 || part.slice(0, equals).trim() !== name) continue
     const [value = ''] = part.slice(equals + 1).split(',')
-    return value.trim()
+    values.push(value.trim())
   }
-  return undefined
+  return values
+}
+
+function placeOf(service: Service | undefined): string {
+  return service === undefined ? 'walkthrough/session' : `walkthrough/session/${service.name}`
 }
 
 /** The claims of a refresh token: its signature has been checked, so a wrong form is another version's. */

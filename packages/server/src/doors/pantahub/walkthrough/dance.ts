@@ -8,7 +8,8 @@
  * are shown a page; then a 301 leads back. The session gets another id there, so that one which was planted before the
  * login is worth nothing after it.
  *
- * All services are one host here, and so is the cookie they keep their sessions in.
+ * All services are one host here: what is brought back is the auth service's session, and stands for all of it. A service that
+ * is shown it answers with a cookie of its own below its own path (`credentials.ts`).
  */
 
 import type { IncomingHttpHeaders } from 'node:http'

@@ -18,7 +18,7 @@ import type { Asked } from '../answer.ts'
 import { scopeWantedHeader } from '../errors.ts'
 import { createObjectUrls } from '../object-urls.ts'
 import type { WalkAnswer, WalkHandlers, WalkSaid } from './answer.ts'
-import { createCredentials } from './credentials.ts'
+import { createCredentials, type Service } from './credentials.ts'
 import { createDance } from './dance.ts'
 import { walkLoginHandlers } from './login.ts'
 import { walkObjectHandlers } from './objects.ts'
@@ -97,11 +97,18 @@ export const walkthroughDoor: Door = async ({ app, redirects }, house) => {
       let caller: Caller | undefined
       let token = ''
       if (!open) {
-        const known = await credentials.knownOf(headers, request.method !== 'GET')
+        const service = serviceOf(request.routeOptions.url ?? '')
+        const known = await credentials.knownOf(headers, request.method !== 'GET', service)
         if (known.kind !== 'caller') {
           const led = dance.begin({ method: request.method, url: request.url, headers })
           return led?.ok ? send(reply, led.value) : sendRefusal(request, reply, { kind: 'no-login' })
         }
+        // The first call by the auth service's session: from now on this service has one of its own.
+        if (service && known.by === 'session')
+          reply.header(
+            'set-cookie',
+            credentials.ownSessionCookieFor(service, known.token, known.caller.claims),
+          )
         caller = seenFrom(known.caller, peer)
         token = known.token
         if (caller.kind === 'device') house.presence.heard(caller.device.id, peer)
@@ -173,6 +180,12 @@ export const walkthroughDoor: Door = async ({ app, redirects }, house) => {
     house.log.error({ err: error, method: request.method, route: request.routeOptions.url }, 'defect')
     return sendText(reply, 500, 'Internal Server Error')
   }
+}
+
+/** The service that a route belongs to: the first word behind the prefix, `/v1/trails` or `/api/v1/objects`. */
+function serviceOf(route: string): Service | undefined {
+  const [path, name] = /^(?:\/api)?\/v1\/([a-z]+)/.exec(route) ?? []
+  return path === undefined || name === undefined ? undefined : { name, path }
 }
 
 /** Why this caller may not ask that, if it may not. */
