@@ -144,9 +144,17 @@ describe('a fleet that calls in over ExoPort', () => {
     })
 })
 
+test('[SM9] waymark sim weather says what a server lacks that does not know the protocol', async () => {
+  const { code, err } = await (await admin()).run('sim', 'weather', '--devices', '1')
+  expect(code).toBe(1)
+  expect(err.join('\n')).toMatch(
+    /weather_proto_v1: wanted a server with --plugin \.\/examples\/weather, got create-device-type/,
+  )
+})
+
 describe('wrong use', () => {
   for (const { args, says } of [
-    { args: ['boats'], says: /kind: wanted one of devices, exoport.*, got boats/ },
+    { args: ['boats'], says: /kind: wanted one of devices, exoport, weather, got boats/ },
     { args: ['--devices', '0'], says: /--devices: wanted a number from 1 to 100000, got 0/ },
     { args: ['--devices', 'many'], says: /--devices: wanted a number .* got many/ },
     { args: ['--interval', '3 weeks'], says: /--interval: wanted a time from 100ms to 24h, got 3 weeks/ },

@@ -4,6 +4,7 @@
  * keys, and counts. It opens no socket of its own and draws its luck from a seed.
  */
 import { createExoPortDevice, type ExoPortDevice, type ExoPortOutside } from '@waymark/sdk/exoport'
+import { pause } from './pause.ts'
 import { createSeeded } from './seeded.ts'
 
 export interface ExoPortSettings {
@@ -110,17 +111,4 @@ export function createExoPortFleet(settings: ExoPortSettings, outside?: ExoPortO
     },
     counts: () => ({ ...counts, connected: devices.filter(({ connected }) => connected).length }),
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done, { once: true })
-  })
 }

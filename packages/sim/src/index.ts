@@ -14,3 +14,16 @@ export { createLeanDisk, createShared, type Shared } from './lean-disk.ts'
 export { drawProfile, isProfileName, type ProfileName, profileNames, profiles } from './profiles.ts'
 export { createSeeded } from './seeded.ts'
 export { createPooledTransport, type PooledTransport } from './transport.ts'
+export {
+  createWeatherFleet,
+  type WeatherCounts,
+  type WeatherFleet,
+  type WeatherSettings,
+} from './weather-fleet.ts'
+export {
+  type WeatherPackage,
+  weatherModules,
+  weatherPackages,
+  weatherProtocol,
+  weatherTypes,
+} from './weather-world.ts'

@@ -1,8 +1,8 @@
 /**
  * `waymark sim`: a fleet of simulated devices against a real server, for as long as nobody stops it.
  *
- * What a fleet is made of stands in one table, `kinds`: `devices` follow trails as `waymark agent` does, `exoport` calls in.
- * A kind brings its own options' meaning and its own counts; this file has what they share, which is the server, the login and the line
+ * What a fleet is made of stands in one table, `kinds`: `devices` follow trails as `waymark agent` does, `exoport` calls in,
+ * `weather` are stations of the plugin in `examples/weather`. A kind brings its own options' meaning and its own counts; this file has what they share, which is the server, the login and the line
  * that tells how it goes.
  */
 import type { Counts, ProfileName } from '@waymark/sim'
@@ -21,6 +21,8 @@ interface Flags extends FleetFlags {
   readonly claim?: true
   readonly account?: string
   readonly exoport?: string
+  readonly weather?: string
+  readonly cut: string
 }
 
 interface Asked {
@@ -36,6 +38,10 @@ const kinds: Readonly<Record<string, (asked: Asked) => Promise<void>>> = {
   async exoport({ flags, ...asked }) {
     const { simulateExoPort } = await import('./sim-exoport.ts')
     await simulateExoPort({ flags, ...figuresOf(flags), ...asked })
+  },
+  async weather({ flags, ...asked }) {
+    const { simulateWeather } = await import('./sim-weather.ts')
+    await simulateWeather({ flags, ...figuresOf(flags), ...asked })
   },
 }
 
@@ -58,9 +64,11 @@ export function run(
       .option('--profile <name>', 'what they are like: steady, flaky, slow, failing, mixed', 'steady')
       .option(
         '--account <name>',
-        'exoport: the account that devices call in to; else the only one of your login',
+        'exoport, weather: the account that devices call in to; else the only one of your login',
       )
       .option('--exoport <address>', 'exoport: where they dial in, HOST:PORT; else port 9900 of the server')
+      .option('--weather <address>', 'weather: where they dial in, HOST:PORT; else port 9911 of the server')
+      .option('--cut <count>', 'weather: how many lose their line once in mid-transfer', '0')
       .option('--seed <text>', 'the same seed gives the same luck', '1')
       .option('--report <time>', 'how often a line tells how it goes', '5s')
       .action(async (kind: string, flags: Flags) => {
