@@ -1,8 +1,8 @@
 /**
  * `waymark sim weather` against a server that is a process of its own, started with the example's plugin: stations of both types, a
- * package to a group of which one member loses its line in mid-transfer, and a question to all of them. Rules: RULES.md of packages/sim.
+ * package to a group of which one member loses its line in mid-transfer, and a question to all of them, as docs/plugins.md has it. Rules: RULES.md of packages/sim.
  */
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +12,13 @@ import { type Started, startWaymark } from '../../server/test/processes/server.t
 import { admin, type Person, password } from './fleet-support.ts'
 
 const example = fileURLToPath(new URL('../../../examples/weather', import.meta.url))
+const written = readFileSync(fileURLToPath(new URL('../../../docs/plugins.md', import.meta.url)), 'utf8')
+/** What the document has typed: the fleet, and what is asked of it in another terminal. */
+const [, typed = ''] = /^npx waymark (sim weather .*)$/m.exec(written) ?? []
+const fleet = typed.split(' ')
+const [, third = '', told = ''] =
+  /In a third terminal:\n\n```\n([\s\S]*?)\n```\n\nThe fleet [^`]*```text\n(.*)\n```/.exec(written) ?? []
+const asked = third.split('\n').map((line) => line.split(' ').slice(2))
 const quick = ['--interval', '200ms', '--report', '100ms']
 let folder = ''
 let port = 0
@@ -48,17 +55,19 @@ afterAll(async () => {
 test('[SM9] stations of both types install what their group is sent, one of them over a cut, and say how the weather is', async () => {
   const person = await somebody()
   const at = `127.0.0.1:${port}`
-  const running = person.begin('sim', 'weather', '--devices', '6', '--cut', '1', '--weather', at, ...quick)
+  const running = person.begin(...fleet, '--weather', at, ...quick)
   await running.shows(/^6 of 6 stations connected; /)
-  const install = await person.run('package', 'install', 'weather_app-1.1', '-g', 'weather_r1', '-r')
-  expect({ code: install.code, err: install.err }).toEqual({ code: 0, err: [] })
+  const [install, scan, status, ...others] = asked
+  expect(others).toEqual([])
+  expect(await person.run(...(install ?? []))).toMatchObject({ code: 0, err: [] })
   // Three of them, two packages each, the first of which is cut in one.
   await running.shows(/ 6 packages installed, .* 1 cut in mid-transfer, 1 gone on; 0 refused, 1 lines lost/)
-  const status = await person.run('rpc', 'get-package-status', 'package-name=weather_app-1.1')
-  expect(status.out.join('\n').match(/"operation-status":"completed"/g)).toHaveLength(3)
-  const scanned = await person.run('rpc', 'weather-1_1:get-scan', 'device-id=weather_r1', '--watch')
+  const states = await person.run(...(status ?? []))
+  expect(states.out.join('\n').match(/"operation-status":"completed"/g)).toHaveLength(3)
+  const scanned = await person.run(...(scan ?? []))
   expect([scanned.code, scanned.out.at(-1)]).toEqual([0, expect.stringMatching(/ended.*done/)])
-  await running.shows(/; 3 calls answered/)
+  const line = await running.shows(/; 3 calls answered/)
+  expect(line.replace(/[\d.]+ MB/, '1.20 MB')).toBe(told)
   running.stop()
   const { code, out } = await running.ended
   expect(code).toBe(0)
