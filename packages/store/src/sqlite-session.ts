@@ -41,6 +41,7 @@ export class SqliteSession implements Session {
   readonly #append: StatementSync
   readonly #keepSeq: StatementSync
   #unwrittenCount = 0
+  #writtenCount = 0
   #saved = false
   #seqSaved: number
 
@@ -83,6 +84,13 @@ export class SqliteSession implements Session {
     this.#seqSaved = this.seq
   }
 
+  /** How many rows were written since this was last asked. */
+  takeWritten(): number {
+    const written = this.#writtenCount
+    this.#writtenCount = 0
+    return written
+  }
+
   /** Undoes the whole transaction, if there still is one. */
   undo(): void {
     this.#saved = false
@@ -99,6 +107,7 @@ export class SqliteSession implements Session {
 
   append(entries: readonly KeptEntry[]): void {
     this.save()
+    this.#writtenCount += entries.length
     for (const { scope, at, kind, device, byKind, byId, data } of entries)
       this.#append.run(scope, ++this.seq, at, kind, device, byKind, byId, data)
   }
@@ -188,6 +197,7 @@ export class SqliteSession implements Session {
     try {
       this.save()
       const bound = table.scope === 'tenant' ? [scope, ...key] : key
+      this.#writtenCount += 1
       let removed = 0
       for (const statement of this.#writer.of(table).removes)
         removed += Number(statement.run(...bound).changes)
@@ -199,6 +209,7 @@ export class SqliteSession implements Session {
   }
 
   #put(table: Table, { scope, row, before }: Unwritten): void {
+    this.#writtenCount += 1
     const statements = this.#writer.of(table)
     const key =
       table.scope === 'tenant' ? [scope, ...row.slice(0, table.keyWidth)] : row.slice(0, table.keyWidth)

@@ -10,7 +10,7 @@
  *
  * **Reads.** A second connection reads what is committed. It keeps its snapshot open between two commits, which saves
  * the locks of opening one for every row; the snapshot is let go just before the next commit, so it never holds up a
- * checkpoint.
+ * checkpoint (`sqlite-checkpoints.ts`).
  */
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -39,6 +39,7 @@ import {
 } from './body.ts'
 import { StoreError, type StoreLog, silent } from './errors.ts'
 import type { Migration } from './migrate.ts'
+import { Checkpoints, pagesMost } from './sqlite-checkpoints.ts'
 import { Committed, CommittedReader, closedStore } from './sqlite-committed.ts'
 import { arrays, translated } from './sqlite-connection.ts'
 import { type FileLock, lockFile, realFile } from './sqlite-lock.ts'
@@ -92,7 +93,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
       log: options.log ?? silent,
     })
     writer.exec('PRAGMA journal_mode = WAL')
-    writer.exec('PRAGMA wal_autocheckpoint = 4000')
+    writer.exec(`PRAGMA wal_autocheckpoint = ${pagesMost}`)
     writer.exec('PRAGMA journal_size_limit = 67108864')
     if (options.maxPages !== undefined) writer.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPages)}`)
     if (bulk) writer.exec('PRAGMA synchronous = OFF')
@@ -145,6 +146,7 @@ class SqliteStore implements Store {
   readonly #lock: FileLock
   readonly #session: SqliteSession
   readonly #committed: Committed
+  readonly #checkpoints: Checkpoints
   readonly #listeners: Listeners
   readonly #sentinel = new Sentinel()
   readonly #log: StoreLog
@@ -178,6 +180,7 @@ class SqliteStore implements Store {
     this.#session = new SqliteSession(opened.writer, { file: opened.file, seq })
     this.#committed = new Committed(opened.reader, { file: opened.file, seq })
     this.#trim = trimStatements(opened.writer)
+    this.#checkpoints = new Checkpoints({ ...opened, file: realFile(opened.file), log: this.#log })
     this.journal = this.#journal()
   }
 
@@ -216,6 +219,7 @@ class SqliteStore implements Store {
         this.#drained = resolve
       })
     this.#committed.close()
+    await this.#checkpoints.close()
     const { db } = this.#session
     try {
       if (!this.#indexed) makeIndexes(db, this.#tables)
@@ -339,6 +343,7 @@ class SqliteStore implements Store {
       return
     }
     this.#committed.seq = this.#session.seq
+    if (!this.#bulk) this.#checkpoints.committed(this.#session.takeWritten())
     for (const { job, ran } of done)
       if ('error' in ran.verdict) job.reject(ran.verdict.error)
       else job.resolve(ran.verdict.result)

@@ -1,6 +1,6 @@
 /** SQLite: the port's suite, and what only a file can promise (RULES.md, SQ). */
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -270,3 +270,30 @@ test('what was written is there after closing and opening', async () => {
   expect(await follow(store, ann, cursor)).toHaveLength(1)
   await store.close()
 })
+
+test('[SQ10] what was committed moves into the file beside the work', async () => {
+  const file = newFile()
+  const store = await openSqliteStore({ file, collections })
+  // Too little for SQLite itself to move it.
+  for (let from = 0; from < 10_000; from += 1000)
+    await store.transact(ann, async (tx) => {
+      for (let no = from; no < from + 1000; no++) await tx.put(notes, { topic: 't', no })
+      return ok(undefined)
+    })
+  const moved = async () => {
+    // The thread has moved what there was; the next commit moves the rest.
+    await keep(store, ann, { id: 'x' })
+    const copy = newFile()
+    copyFileSync(file, copy)
+    const db = new DatabaseSync(copy, { readOnly: true })
+    const row = db.prepare('SELECT count(*) AS n FROM notes').get()
+    db.close()
+    return Number(row?.n)
+  }
+  await expect.poll(moved, { timeout: 30_000, interval: 50 }).toBe(10_000)
+  await store.close()
+  expect(existsSync(`${file}-wal`)).toBe(false)
+  const again = await openSqliteStore({ file, collections })
+  expect(await again.read(ann).count(notes, {})).toBe(10_000)
+  await again.close()
+}, 60_000)
