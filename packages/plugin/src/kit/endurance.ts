@@ -54,6 +54,9 @@ export async function judgeHostile(ground: Ground): Promise<void> {
       await ground.ended(house.queue(device, workOf(call)), 'a good device served meanwhile')
     await Promise.race([long, pause(ground.patienceMs, stopping.signal)])
     most = Math.max(most, ground.memoryMib() ?? 0)
+    // Whoever serves now is the process that stood it, or the one after it, and then that is known.
+    for (const call of samples.calls)
+      await ground.ended(house.queue(device, workOf(call)), 'a good device served afterwards')
     if (most > memoryMostMib)
       throw new Broken(`at most ${memoryMostMib} MiB of memory`, `${Math.round(most)} MiB`)
     const others = house.there().filter((each) => each !== device).length

@@ -88,7 +88,7 @@ export function createTrialHouse({ account, password }: { account: string; passw
   let last = 0
   let ends = 0
   let opened = 0
-  /** The last error that its process printed. */
+  /** The first error that its process printed. */
   let moaned = ''
 
   const wake = (device: string) => {
@@ -296,7 +296,7 @@ export function createTrialHouse({ account, password }: { account: string; passw
       }
     },
     said({ stream, line }) {
-      if (stream === 'stderr' && /Error/.test(line)) moaned = line.trim()
+      if (stream === 'stderr' && moaned === '' && /(?:Error|ERROR): /.test(line)) moaned = line.trim()
     },
     async gone(why) {
       gone.push(moaned === '' ? why : `${why}: ${moaned}`)

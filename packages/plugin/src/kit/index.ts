@@ -11,7 +11,6 @@ import { pathToFileURL } from 'node:url'
 import { hostPlugin, PluginFailure } from '../host.ts'
 import { Broken, createGround, type Ground } from './ground.ts'
 import { type Rule, rules } from './rules.ts'
-import { TrialFailure } from './trial.ts'
 import { hostTrial } from './trial-host.ts'
 
 export { type Rule, rules } from './rules.ts'
@@ -100,28 +99,21 @@ async function verdictOf(rule: Rule, ground: Ground): Promise<Verdict> {
   const why = rule.untried?.(ground)
   if (why !== undefined) return { ...head(rule), result: 'untried', why }
   const ends = ground.house.gone.length
+  const judgeAlive = () => {
+    const [ended] = ground.house.gone.slice(ends)
+    if (ended !== undefined && !rule.outlives) throw new Broken('a process that lasts', ended)
+  }
   try {
     // One that has ended under an earlier rule is started again.
     await ground.listening()
-    await rule.judge(ground)
-    // The last rule ends it by itself.
-    judgeAlive(ground, ends, rule === rules.at(-1))
+    await rule.judge(ground).finally(judgeAlive)
     return { ...head(rule), result: 'ok' }
   } catch (error) {
-    if (error instanceof TrialFailure || !(error instanceof Error)) throw error
-    const [ended] = ground.house.gone.slice(ends)
-    if (ended !== undefined && rule !== rules.at(-1))
-      return { ...head(rule), result: 'failed', wanted: 'a process that lasts', got: ended }
     if (!(error instanceof Broken)) throw error
     return { ...head(rule), result: 'failed', wanted: error.wanted, got: error.got }
   } finally {
     await ground.clear()
   }
-}
-
-function judgeAlive({ house }: Ground, ends: number, isLast: boolean): void {
-  const [ended] = house.gone.slice(ends)
-  if (ended !== undefined && !isLast) throw new Broken('a process that lasts', ended)
 }
 
 const urlOf = (path: string) => (isAbsolute(path) ? pathToFileURL(path).href : path)

@@ -13,6 +13,8 @@ export interface Rule {
   readonly says: string
   /** Why it can not be tried; undefined: it can. */
   readonly untried?: (ground: Ground) => string | undefined
+  /** Its process may be gone: the rule looks back, or ends it. */
+  readonly outlives?: true
   /** Rejects with `Broken` where the rule is. */
   readonly judge: (ground: Ground) => Promise<void>
 }
@@ -107,11 +109,13 @@ export const rules: readonly [Rule, ...Rule[]] = [
   {
     id: 'KT16',
     says: 'It asks nothing that the server refuses: it settles what it was given, once.',
+    outlives: true,
     judge: judgeAsked,
   },
   {
     id: 'KT17',
     says: 'Asked to close with a device there, it does so in two seconds, and its port is free again.',
+    outlives: true,
     judge: judgeClose,
   },
 ]

@@ -1,6 +1,6 @@
 /** Rules of sessions: who gets one, who does not, and when it ends. */
 import { connect } from 'node:net'
-import { Broken, type Ground, pause, workOf } from './ground.ts'
+import { Broken, type Caller, type Ground, pause, workOf } from './ground.ts'
 import type { Wire } from './relay.ts'
 
 /** How long a device that is not let in is listened to, milliseconds. */
@@ -37,7 +37,7 @@ export async function judgeKeptOut(ground: Ground): Promise<void> {
       () => house.attempts.length > before,
       () => 'no question',
     )
-    await pause(quietMs)
+    await allHeard(ground, caller)
     heard.push(caller.relay.wires[0]?.heard ?? Buffer.alloc(0))
     await caller.stop()
     if (house.opened() > opened) throw new Broken(`no session for a device ${who}`, 'one')
@@ -49,6 +49,14 @@ export async function judgeKeptOut(ground: Ground): Promise<void> {
       'a wrong password and an unknown device to hear the same',
       `${quoted(wrong)} and ${quoted(unknown)}`,
     )
+}
+
+/** Waits until a device has heard what it is told, if that is anything. */
+async function allHeard({ patienceMs }: Ground, { relay }: Caller): Promise<void> {
+  const isTold = () => relay.wires.some(({ down, endedBy }) => down > 0 || endedBy === 'plugin')
+  for (const end = performance.now() + patienceMs / 2; !isTold() && performance.now() < end; )
+    await pause(quietMs / 10)
+  await pause(quietMs)
 }
 
 /** Two calls of one device, the newer of which has the session. */
