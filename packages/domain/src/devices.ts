@@ -21,6 +21,7 @@ import {
   userMetas,
 } from './records.ts'
 import { invariant, ok, type Result, refuse } from './result.ts'
+import { closeTrail } from './trails.ts'
 import { generatedSecret, threeWords, unregisteredNick, unregisteredPrefix } from './words.ts'
 
 export type DeviceRefusal =
@@ -209,7 +210,10 @@ export async function publishDevice(
   return ok(device)
 }
 
-/** Deletes a device: out of every listing, refused at login, its name free again. History stays until swept. */
+/**
+ * Deletes a device: out of every listing, refused at login, its name free again; what was asked of it ends, steps that are open
+ * too. History stays until swept.
+ */
 export async function deleteDevice(
   house: HouseTx,
   env: Env,
@@ -225,6 +229,9 @@ export async function deleteDevice(
     credentialVersion: held.value.credentialVersion + 1,
     modifiedAt: env.now,
   }
+  await forgetDevice(tx, env, device.id, asked.by)
+  // What it has not done it never will; a device without a trail has nothing to close.
+  await closeTrail(tx, env, { device: device.id, by: asked.by })
   await tx.put(devices, device)
   for (const name of await tx.find(deviceNames, { where: { device: device.id } }))
     await tx.remove(deviceNames, name)
@@ -232,7 +239,6 @@ export async function deleteDevice(
     await tx.remove(deviceLabels, label)
   await house.put(deviceHomes, { device: device.id, tenant: asked.tenant, published: false })
   await forgetPublished(house, device.id)
-  await forgetDevice(tx, env, device.id, asked.by)
   actingOn(tx, env, asked.by, device.id).note('device.deleted', { nick: device.nick })
   return ok(device)
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import {
+  announce,
   type Device,
   deleteDevice,
   deviceByNick,
@@ -8,19 +9,24 @@ import {
   homeOf,
   labelDevice,
   livingDevice,
+  ok,
   patchDeviceMeta,
   patchUserMeta,
+  postStep,
   publishDevice,
   registerDevice,
   renameDevice,
   setDeviceMeta,
   settled,
+  steps,
+  submit,
   sweepUnclaimed,
+  transactions,
   unclaimedAgeMaxMs,
   unclaimedTenant,
   userMetas,
 } from '../src/index.ts'
-import { claim, makeDevice, makeUnclaimed, type Stage, stage } from './play.ts'
+import { claim, makeDevice, makeUnclaimed, plainState, type Stage, stage } from './play.ts'
 
 const dayMs = 24 * 3600 * 1000
 
@@ -118,6 +124,35 @@ describe('devices', () => {
     expect(await deviceByNick(on.store.read(on.owner), 'brief')).toBeUndefined()
     expect((await homeOf(on.store.readHouse(), device.id))?.published).toBe(false)
     await makeDevice(on, 'brief')
+  })
+
+  test('[DV4] what was asked of a device that is deleted has ended: calls, and steps it had not done', async () => {
+    const on = await stage()
+    const { id: device } = await makeDevice(on, 'brief')
+    const reader = on.store.read(on.owner)
+    await on.store.transact(on.owner, async (tx) => {
+      const { by } = on
+      await announce(tx, on.env, { device, state: plainState('factory'), by })
+      for (const state of ['one', 'two'])
+        await postStep(tx, on.env, {
+          ...{ device, rev: 'append', state: plainState(state), by },
+          ...{ commitMsg: '', committer: '', meta: {} },
+        })
+      await submit(tx, on.env, { kind: 'rpc', device, payload: {}, by })
+      return ok(undefined)
+    })
+    expect(await reader.count(transactions, { open: true })).toBe(3)
+    await on.store.transactHouse((house) =>
+      deleteDevice(house, on.env, { device, tenant: on.owner, by: on.by }),
+    )
+    const left = await reader.find(transactions, { where: { device }, order: ['id'] })
+    expect(left.map(({ kind, state, reason }) => [kind, state, reason]).sort()).toEqual([
+      ['rpc', 'failed', 'device-unknown'],
+      ['step', 'cancelled', 'the trail was closed'],
+      ['step', 'cancelled', 'the trail was closed'],
+      ['step', 'done', undefined],
+    ])
+    expect(await reader.count(steps, { device, open: true })).toBe(0)
   })
 
   test('[DV5] merging user-meta keeps null, merging device-meta removes by null; dots and odd keys survive', async () => {

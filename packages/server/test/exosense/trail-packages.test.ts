@@ -1,6 +1,16 @@
 /** Packages on devices that follow a trail: each operation is a step of it. Rules: RULES.md, OF6 to OF11. */
 import { createHash } from 'node:crypto'
-import { configurationOf, packagesOf, trailWorks, transactions, versionsOf } from '@waymark/domain'
+import {
+  configurationOf,
+  configurationVersions,
+  devicePackages,
+  packageConfigurations,
+  packagesOf,
+  trailWorks,
+  transactions,
+  transfers,
+  versionsOf,
+} from '@waymark/domain'
 import type { JsonObject } from '@waymark/yang'
 import { expect, test } from 'vitest'
 import { type Back, dialIn, openBack, openSink } from './support.ts'
@@ -192,6 +202,31 @@ test('[OF8] what failed, or was taken back, does not come back with what is aske
   }
   await report(30, 'DONE')
   expect(await has()).toEqual(['app 1', 'base', 'tool'])
+})
+
+test('[OF12] with a device goes what it had of packages, and what was under way: they can be removed, and nothing waits for it', async () => {
+  const back = await openBack()
+  const sink = await openSink()
+  const { install, must, id, reader } = await withApp(back)
+  await must('update-config', { targets: 'trailer', 'package-name': 'app 1', values: { rate: 5 } })
+  await install('app 2', { 'notification-url': sink.url })
+  await must('uninstall-package', { 'package-name': 'app 1', targets: 'trailer' })
+  await back.tend()
+  await must('delete-devices', { 'device-id': ['trailer'] })
+  await back.tend()
+  expect((await sink.until(1)).map(({ params }) => params)).toMatchObject([
+    { 'package-name': 'app 2', 'package-status': 'install-failed', final: true },
+  ])
+  expect(await reader.find(transactions, { where: { open: true, device: id } })).toEqual([])
+  expect(await reader.count(trailWorks, {})).toBe(0)
+  expect(await reader.count(devicePackages, { device: id })).toBe(0)
+  expect(await reader.count(configurationVersions, { device: id })).toBe(0)
+  expect(await reader.count(transfers, { device: id })).toBe(0)
+  expect(await reader.count(packageConfigurations, { subject: id })).toBe(0)
+  for (const name of ['app 2', 'app 1', 'base']) {
+    await must('remove-package-from-device-type', { 'package-name': name, 'device-type': 'pantahub' })
+    await must('delete-package', { 'package-name': name })
+  }
 })
 
 test('[OF9] configuration of a package is a step; done it is history, failed its edits are staged again', async () => {
