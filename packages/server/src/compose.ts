@@ -295,6 +295,7 @@ async function composeWith(
         await telemetry.ping()
       },
       async started() {
+        exchange.started()
         stopChores = startChores(choresOf(house), {
           store,
           env,

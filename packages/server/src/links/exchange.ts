@@ -34,12 +34,13 @@ import type { Presence } from '../presence.ts'
 import { createSchemaRoom } from '../schemas/schema-room.ts'
 import type { Listener } from '../serve.ts'
 import type { KnownDevice } from './carrying.ts'
+import { createDialling } from './dialling.ts'
 import { createImageReader } from './image-reader.ts'
 import type { Described, Link, Protocol } from './link.ts'
 import { createLinkHouse } from './link-house.ts'
 import { mergeTexts } from './merge.ts'
 import { createDeviceModules, type FoundOperation } from './modules.ts'
-import { createSessions } from './sessions.ts'
+import { carriedLanes, createSessions } from './sessions.ts'
 import { initialValues } from './software.ts'
 import { createTrailCarrier } from './trail-carrier.ts'
 import { createUpward } from './upward.ts'
@@ -96,6 +97,8 @@ export function createExchange(needs: ExchangeNeeds) {
     call: (device, up) => upward.call(device, up),
     initialValues: (tenant, of, given) => initialValues(schemas, tenant, of, given),
     bytes: createImageReader(needs.bytes),
+    came: (device) => dialling.came(device),
+    left: ({ tenant, device }) => dialling.left(tenant, device),
   })
   const renderer = createRenderer({ store, schemas })
   const sender = createSender({
@@ -115,6 +118,23 @@ export function createExchange(needs: ExchangeNeeds) {
   })
   const linkHouse = createLinkHouse({ ...needs, sessions })
   const open = needs.links.map((link) => link.open(linkHouse))
+  const dialling = createDialling(
+    {
+      store,
+      log,
+      clock: needs.clock,
+      random: () => (needs.env().random(1)[0] ?? 0) / 256,
+      after(ms, then) {
+        const timer = setTimeout(then, ms)
+        return () => clearTimeout(timer)
+      },
+      isConnected: (device) => sessions.isConnected(device),
+      lanes: carriedLanes,
+    },
+    new Map(
+      open.flatMap(({ dials }) => (dials ? dials.protocols.map((name) => [name, dials.dial] as const) : [])),
+    ),
+  )
   const protocols = new Map<string, Protocol>(
     needs.links.flatMap((link) => link.protocols.map((protocol) => [protocol.name, protocol] as const)),
   )
@@ -122,7 +142,9 @@ export function createExchange(needs: ExchangeNeeds) {
   // A commit that leaves something to send, or members to ask, is followed up at once; the chores find what is left over.
   const pressed = new Set<TenantId>()
   let following = false
-  const unhear = store.onCommit(({ tenants }) => {
+  const unhear = store.onCommit((commit) => {
+    const { tenants } = commit
+    dialling.heard(commit)
     for (const tenant of tenants) if (tenant !== 'house') pressed.add(tenant)
     if (following || pressed.size === 0) return
     following = true
@@ -239,8 +261,13 @@ export function createExchange(needs: ExchangeNeeds) {
         if (!(await news.heard)) return read()
       }
     },
+    /** All listeners are open: devices that something waits for already are called. */
+    started(): void {
+      dialling.lookForAll().catch((err: unknown) => log.error({ err }, 'looking for devices to call failed'))
+    },
     async close(): Promise<void> {
       unhear()
+      dialling.close()
       await Promise.all(open.map((link) => link.close()))
       await sessions.close()
       post.close()

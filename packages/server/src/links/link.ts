@@ -41,8 +41,22 @@ export interface Protocol {
 export interface OpenLink {
   /** The ports it wants, by the names of their flags; the server opens them, says so, and drains them at the end. */
   readonly listeners: readonly Listener[]
+  /** How devices of these of its protocols are called: asked when something waits for one that is not there. */
+  readonly dials?: { readonly protocols: readonly string[]; readonly dial: Dial }
   /** Closes what is left of its sessions, and resolves when all is quiet. */
   close(): Promise<void>
+}
+
+/** Calls a device, or wakes it; whether it comes shows by its session. Rejects with the reason where it can not. */
+export type Dial = (device: ToDial) => Promise<void>
+
+/** A device that something waits for. */
+export interface ToDial {
+  readonly name: ExternalName
+  readonly device: DeviceId
+  readonly protocol: string
+  /** What back ends told of it, where it can be reached among it. */
+  readonly attributes: JsonObject
 }
 
 /** What a link finds in the house. */

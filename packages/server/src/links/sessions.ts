@@ -49,6 +49,9 @@ export interface SessionsNeeds extends CarryingNeeds {
   call(device: KnownDevice, up: UpCall): Promise<UpAnswer>
   /** Bytes of images. */
   readonly bytes: ImageBytes
+  /** A session has opened; it has closed, and what was under way is back in its place. */
+  came(device: DeviceId): void
+  left(device: KnownDevice): void
 }
 
 /** What was marked as sent. */
@@ -73,7 +76,7 @@ export interface HandOver {
 }
 
 /** Lanes that links carry, in the order in which they are looked at. */
-const carriedLanes = [transactionKinds['direct-rpc'].lane, transactionKinds.rpc.lane] as const
+export const carriedLanes = [transactionKinds['direct-rpc'].lane, transactionKinds.rpc.lane] as const
 /** Calls a device may have open at once. */
 const callsMax = 8
 
@@ -152,6 +155,7 @@ export function createSessions(needs: SessionsNeeds) {
     }
     await requeue(known)
     presence.heard(known.device, session.address)
+    needs.came(known.device)
     return {
       next: (waitMs) => nextCall(live, waitMs),
       nextOfAll: (waitMs) => next(live, waitMs),
@@ -190,9 +194,11 @@ export function createSessions(needs: SessionsNeeds) {
     live.open = false
     if (byDevice.get(live.known.device) === live) byDevice.delete(live.known.device)
     rouse(live)
-    if (live.underWay.size === 0) return
-    const { tenant, device } = live.known
-    await store.transact(tenant, async (tx) => ok(await linkLost(tx, needs.env(), device)))
+    if (live.underWay.size > 0) {
+      const { tenant, device } = live.known
+      await store.transact(tenant, async (tx) => ok(await linkLost(tx, needs.env(), device)))
+    }
+    needs.left(live.known)
   }
 
   /** For links that carry calls alone: what they can not carry is answered for them. */

@@ -45,7 +45,7 @@ export function createRunner(house: House, remembered: Remembered) {
         : await accountOf(directory, caller, typeof account === 'string' ? account : undefined, undefined)
     // What is not there and what is not yours look alike.
     if (!found.ok) return rpcError('methodNotFound', method)
-    const context = contextOf(caller, found, began)
+    const context = contextOf(caller, peer, found, began)
     return (await callCustom(context, method, params)) ?? rpcError('methodNotFound', method)
   }
 
@@ -82,7 +82,7 @@ export function createRunner(house: House, remembered: Remembered) {
     const masterOnly = command.roles.length === 1 && command.roles[0] === 'master'
     if (masterOnly && house.config.masterFrom === 'local' && !isLoopback(peer))
       return refused('permission-denied')
-    const answer = await command.run(contextOf(caller, found, began), params)
+    const answer = await command.run(contextOf(caller, peer, found, began), params)
     return { result: typeof answer === 'string' ? { result: answer } : answer }
   }
 
@@ -95,13 +95,15 @@ export function createRunner(house: House, remembered: Remembered) {
 
   function contextOf(
     caller: Caller,
+    peer: string,
     found: Extract<AccountAnswer, { ok: true }>,
     began: Began | undefined,
   ): Context {
     return {
       house,
       caller,
-      actor: caller.actor,
+      // What is done is journaled with where it came from.
+      actor: { ...caller.actor, address: peer },
       tenant: found.tenant,
       roles: found.roles,
       reader: house.store.read(found.tenant.id),

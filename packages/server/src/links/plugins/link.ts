@@ -20,6 +20,7 @@ import type {
   OpenSession,
 } from '../link.ts'
 import { readIdentity, readObject, readOutcome } from './read.ts'
+import { createTickets } from './tickets.ts'
 
 /** Most sessions of one plugin at once. */
 const sessionsLimit = 100_000
@@ -27,6 +28,8 @@ const sessionsLimit = 100_000
 const nextMostMs = 60_000
 /** Bytes of an image that a plugin is given at once. */
 const partMost = 1024 * 1024
+/** What a plugin has to call a device, milliseconds. */
+const dialMs = 30_000
 /** A plugin that ends so often with the same thing under way does not get it again. */
 const crashesMost = 3
 
@@ -87,6 +90,7 @@ interface Held {
 function openPlugin(house: LinkHouse, plugin: HostedPlugin): OpenLink {
   const protocols = plugin.protocols.map(({ name }) => name)
   const held = new Map<number, Held>()
+  const tickets = createTickets(house)
   let last = 0
   let life = 0
 
@@ -94,14 +98,20 @@ function openPlugin(house: LinkHouse, plugin: HostedPlugin): OpenLink {
     const identity = readIdentity(raw)
     if (identity === undefined) throw new Error('open: wanted account, device, password, address')
     if (held.size >= sessionsLimit) throw new Error(`open: wanted at most ${sessionsLimit} sessions`)
-    const { name, password, address } = identity
-    if (house.waitMs(name, address) > 0) return undefined
+    const { name, address } = identity
+    const isDialled = 'dialled' in identity
+    if (!isDialled && house.waitMs(name, address) > 0) return undefined
     const mine = life
     const known = await house.identify(name, protocols)
-    // A plugin's wire is its own: nobody here can tell whether it is safe enough for an account that wants TLS.
-    const isRight = known?.passwordIs(password) === true && !known.tlsOnly
-    house.attempted(name, address, isRight)
+    const isProved = isDialled
+      ? known !== undefined && tickets.isGood(identity.dialled, known.device)
+      : known?.passwordIs(identity.password) === true
+    // A plugin's wire is its own: an account that wants TLS lets its devices in where the plugin says that it is safe.
+    const isRight = isProved && (known?.tlsOnly !== true || identity.secure)
+    if (!isDialled) house.attempted(name, address, isRight)
     if (known === undefined || !isRight) return undefined
+    if (known.tlsOnly)
+      house.log.info({ plugin: plugin.name, device: known.device }, 'let in over TLS, as the plugin says')
     last += 1
     const number = last
     const opened = await house.open(known, {
@@ -229,6 +239,13 @@ function openPlugin(house: LinkHouse, plugin: HostedPlugin): OpenLink {
   })
   return {
     listeners: [],
+    dials: {
+      protocols: plugin.protocols.filter(({ dials }) => dials).map(({ name }) => name),
+      async dial({ name, device, protocol, attributes }) {
+        const ticket = tickets.give(device)
+        await plugin.do('dial', { ...name, protocol, ticket, attributes }, dialMs)
+      },
+    },
     async close() {
       await plugin.close()
       await endAll(false)

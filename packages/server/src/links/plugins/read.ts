@@ -5,16 +5,23 @@ import type { ExternalName, Outcome } from '../link.ts'
 const depthLimit = 64
 const reasonLimit = 1000
 
+/** Who a device says it is, and by what it is believed. */
+export type ReadIdentity = {
+  readonly name: ExternalName
+  readonly address: string
+  readonly secure: boolean
+} & ({ readonly password: string } | { readonly dialled: string })
+
 /** An identity; undefined: it is none. */
-export function readIdentity(
-  raw: unknown,
-): { name: ExternalName; password: string; address: string } | undefined {
+export function readIdentity(raw: unknown): ReadIdentity | undefined {
   if (!isRecord(raw)) return undefined
-  const { account, device, password, address } = raw
-  if (typeof account !== 'string' || typeof device !== 'string') return undefined
-  if (typeof password !== 'string' || typeof address !== 'string') return undefined
-  if (account.length > 256 || device.length > 256 || password.length > 1024) return undefined
-  return { name: { account, device }, password, address: address.slice(0, 256) }
+  const { account, device, password, dialled, address } = raw
+  if (typeof account !== 'string' || typeof device !== 'string' || typeof address !== 'string')
+    return undefined
+  if (account.length > 256 || device.length > 256) return undefined
+  const said = { name: { account, device }, address: address.slice(0, 256), secure: raw.secure === true }
+  if (typeof dialled === 'string' && password === undefined) return { ...said, dialled }
+  return typeof password === 'string' && password.length <= 1024 ? { ...said, password } : undefined
 }
 
 /** An outcome; undefined: it is none. */

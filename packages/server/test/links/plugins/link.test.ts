@@ -77,6 +77,9 @@ describe('what a plugin may not say', () => {
       name: 'fake',
       protocols: [{ name: 'lines_v1', delivery: 'queued' }],
       packages: false,
+      modules: [],
+      can: () => [],
+      do: async () => undefined,
       open: (to) => {
         inner = to
       },
@@ -125,6 +128,9 @@ describe('what a plugin may not say', () => {
       name: 'thief',
       protocols: [{ name: 'exoport', delivery: 'queued' }],
       packages: false,
+      modules: [],
+      can: () => [],
+      do: async () => undefined,
       open: () => {},
       close: async () => {
         closed += 1

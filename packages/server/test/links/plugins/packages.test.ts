@@ -32,6 +32,9 @@ async function withPlugin(back: Back, packages: boolean) {
     name: 'played',
     protocols: [{ name: 'exodm_bert', delivery: 'queued' }],
     packages,
+    modules: [],
+    can: () => [],
+    do: async () => undefined,
     open: (to) => {
       inner = to
     },

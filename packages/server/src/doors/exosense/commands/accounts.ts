@@ -2,6 +2,7 @@
 import {
   type AccountRefusal,
   accountByName,
+  actingOn,
   closeAccount,
   factsOfUser,
   type HouseTx,
@@ -191,7 +192,7 @@ export const accountCommands = {
       const value = { ...textsOf(open), secret: house.keys.seal(String(secret), gatewayPlace(tenant.id)) }
       await house.store.transactHouse(async (tx) => {
         await tx.put(settings, { name: gatewayName(tenant.id), value })
-        tx.journal({ kind: 'setting.changed', at: house.env().now, by: actor, data: { setting: 'gateway' } })
+        actingOn(tx, house.env(), actor).note('setting.changed', { setting: 'gateway' })
         return ok(undefined)
       })
       return 'ok'
@@ -211,13 +212,7 @@ export const accountCommands = {
     async run({ house, tenant, actor }) {
       const gone = await house.store.transactHouse(async (tx) => {
         const removed = await tx.remove(settings, { name: gatewayName(tenant.id) })
-        if (removed)
-          tx.journal({
-            kind: 'setting.changed',
-            at: house.env().now,
-            by: actor,
-            data: { setting: 'gateway' },
-          })
+        if (removed) actingOn(tx, house.env(), actor).note('setting.changed', { setting: 'gateway' })
         return ok(removed)
       })
       return gone.ok && gone.value ? 'ok' : 'object-not-found'
