@@ -1,6 +1,7 @@
 /** A plugin for Waymark: weather stations that speak `weather_proto_v1` (wire.js). */
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { linesOf } from './wire.js'
 
 const partBytes = 64 * 1024
@@ -12,20 +13,29 @@ const json = (value) => JSON.stringify(value, (_, one) => (typeof one === 'bigin
 export default {
   apiVersion: 1,
   name: 'weather-proto-v1',
-  protocols: [{ name: 'weather_proto_v1', delivery: 'queued' }],
+  protocols: [{ name: 'weather_proto_v1', delivery: 'queued', dials: true }],
   packages: true,
   async open(waymark) {
     const sockets = new Set()
-    const server = createServer((socket) => {
+    const keep = (socket) => {
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
-      serve(waymark, socket)
-    })
+      return socket
+    }
+    const server = createServer((socket) => serve(waymark, keep(socket)))
     await new Promise((resolve, reject) => {
       server.once('error', reject)
       server.listen(settings.port, settings.host, resolve)
     })
     return {
+      /** A station that listens has its address among its attributes. */
+      async dial({ account, device, ticket, attributes }) {
+        const [, host, port] = /^(.+):(\d+)$/.exec(attributes.address ?? '') ?? []
+        if (!host) throw new Error(`${device} has no address to be called at`)
+        const socket = keep(connect(Number(port), host))
+        await once(socket, 'connect')
+        serve(waymark, socket, { account, device, dialled: ticket, address: attributes.address })
+      },
       async close() {
         server.close()
         for (const socket of sockets) socket.destroy()
@@ -34,14 +44,15 @@ export default {
   },
 }
 
-function serve(waymark, socket) {
-  let session
+/** One line to a station: it has called in, or it was dialled and is who it was called as. */
+function serve(waymark, socket, dialled) {
   const wire = linesOf(socket, ['reply', 'ok', 'got', 'wrong', 'failed'], (word, rest) => {
     if (word === 'hello' && session === undefined) session = orHangUp(greet(rest))
     else if (word === 'ping') wire.write('pong')
     else if (word === 'say') orHangUp(say(rest))
     else socket.destroy()
   })
+  let session = dialled && orHangUp(open(dialled))
 
   /** What a caller says wrong ends his line, and nothing else. */
   function orHangUp(doing) {
@@ -51,7 +62,10 @@ function serve(waymark, socket) {
 
   async function greet(rest) {
     const [account = '', device = '', password = ''] = rest.split(' ')
-    const identity = { account, device, password, address: socket.remoteAddress ?? '' }
+    return open({ account, device, password, address: socket.remoteAddress ?? '' })
+  }
+
+  async function open(identity) {
     const opened = await waymark.open(identity, () => socket.destroy())
     wire.write(opened ? 'welcome' : 'no')
     if (!opened) return socket.end()

@@ -1,7 +1,8 @@
 /** The manual's figures 6 to 8 as YANG: attributes of two types, and what three packages can be asked and configured by. */
 const attributes = (name, more = '') => `module ${name} {
   namespace "urn:${name}"; prefix a;
-  container attributes { leaf msisdn { type string; } leaf location { type string; } ${more} }
+  container attributes { leaf msisdn { type string; } leaf location { type string; }
+    leaf address { type string; } ${more} }
 }`
 const weather = (version, more = '') => `module weather-${version} {
   namespace "urn:weather:${version}"; prefix w;

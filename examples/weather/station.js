@@ -1,14 +1,15 @@
 /**
- * The device's side: `node station.js ACCOUNT DEVICE PASSWORD [HOST:PORT]` is a weather station that calls in, or `station()`
- * for programs. It installs what it is sent into memory and says what it does.
+ * The device's side: `node station.js ACCOUNT DEVICE PASSWORD [HOST:PORT]` is a weather station that calls in, `station()` for
+ * programs; one with `listens` waits to be called instead, on that port. It installs what it is sent into memory and says what it does.
  */
 import { createHash } from 'node:crypto'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { linesOf } from './wire.js'
 
 /**
  * A station. `kept` outlives its lines: images in transfer, packages, configuration. `told(line)` hears what it does;
- * `cutAfter`: its line is cut once, when so many bytes of an image have come.
+ * `cutAfter`: its line is cut once, when so many bytes of an image have come; `hangUpMs`: one that listens hangs up when
+ * nothing was said for so long.
  */
 export function station({
   account,
@@ -18,6 +19,8 @@ export function station({
   port = 9911,
   told = () => {},
   cutAfter,
+  listens,
+  hangUpMs = 1000,
 }) {
   const kept = { images: new Map(), packages: new Map(), configured: new Map(), lines: 0 }
   let cutAt = cutAfter
@@ -87,22 +90,33 @@ export function station({
     wire.write('ok')
   }
 
+  function talk(line) {
+    socket = line
+    kept.lines += 1
+    const wire = linesOf(line, [], (word, rest) => (handlers[word] ?? (() => line.destroy()))(rest, wire))
+    return wire
+  }
   function dial() {
     if (isStopped) return
-    socket = connect(port, host)
-    const wire = linesOf(socket, [], (word, rest) => (handlers[word] ?? (() => socket.destroy()))(rest, wire))
+    const wire = talk(connect(port, host))
     socket.once('connect', () => wire.write(`hello ${account} ${device} ${password}`))
     socket.once('close', () => setTimeout(dial, 100))
-    kept.lines += 1
   }
-  dial()
+  const server = createServer((line) => {
+    told('is called')
+    talk(line)
+    line.setTimeout(hangUpMs, () => line.end())
+  })
+  if (listens === undefined) dial()
+  else server.listen(listens, host)
 
   return {
     kept,
     say: (module, method, params) => socket.write(`say ${module} ${method} ${JSON.stringify(params)}\n`),
     stop() {
       isStopped = true
-      socket.destroy()
+      server.close()
+      socket?.destroy()
     },
   }
 }

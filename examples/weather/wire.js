@@ -10,6 +10,8 @@
  *     down  install|upgrade|uninstall PACKAGE FROM JSON   up    ok, or: failed TEXT
  *     up    say MODULE METHOD JSON                 down  heard, or: refused TEXT
  *     up    ping                                   down  pong
+ *
+ * A station that was dialled says no hello: it is who it was dialled as.
  */
 /** Longest line, characters: a part of an image with room to spare. */
 export const lineMost = 256 * 1024

@@ -27,6 +27,8 @@ type MakeStation = (asked: {
   port: number
   told: (what: string) => void
   cutAfter?: number
+  listens?: number
+  hangUpMs?: number
 }) => Station
 
 const example = fileURLToPath(new URL('../../../examples/weather', import.meta.url))
@@ -44,13 +46,18 @@ let folder = ''
 let station: MakeStation
 let modules: Record<string, string>
 
+async function freePort(): Promise<number> {
+  const taken = createServer()
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+  const { port: free } = taken.address() as AddressInfo
+  await new Promise((resolve) => taken.close(resolve))
+  return free
+}
+
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'waymark-weather-'))
   cpSync(example, folder, { recursive: true })
-  const taken = createServer()
-  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
-  port = (taken.address() as AddressInfo).port
-  await new Promise((resolve) => taken.close(resolve))
+  port = await freePort()
   writeFileSync(join(folder, 'settings.json'), JSON.stringify({ host: '127.0.0.1', port }))
   const at = (file: string) => pathToFileURL(join(folder, file)).href
   ;({ station } = (await import(at('station.js'))) as { station: MakeStation })
@@ -170,4 +177,43 @@ test('[PL13] figures 6 to 8: types of one plugin, three packages, three stations
   expect(status.match(/"operation-status":"completed"/g)).toHaveLength(2)
   const shown = (await person.run('device', 'show', 'device3')).out.join('\n')
   expect(shown).toMatch(/link +weather_proto_v1, connected, 0 in its queue/)
+})
+
+test('[PL18] a station with an address is called when something waits for it, hangs up, and is called again for the next', async () => {
+  person = await admin(server)
+  const listens = await freePort()
+  const made = station({
+    account: 'main',
+    device: 'device4',
+    password: 'it-is-not-asked',
+    port: 0,
+    told: (what) => told.push(`device4 ${what}`),
+    listens,
+    hangUpMs: 300,
+  })
+  stations.push(made)
+  await rpc(
+    'create-device',
+    'device-id=device4',
+    'device-type=weather_r1',
+    'attributes.msisdn=+46',
+    'attributes.location=here',
+    `attributes.address=127.0.0.1:${listens}`,
+  )
+  expect(made.kept.lines).toBe(0)
+  await rpc(
+    'install-package',
+    'package-name=weather_app-1.1',
+    'targets=device4',
+    'recursive-dependency-resolve=true',
+  )
+  await until('it has its package', () => made.kept.packages.has('weather_app-1.1'))
+  expect(made.kept.packages.get('weather_app-1.1')?.equals(images['weather_app-1.1'])).toBe(true)
+  const before = made.kept.lines
+  const isThere = async () =>
+    /weather_proto_v1, connected/.test((await person.run('device', 'show', 'device4')).out.join())
+  while (await isThere()) await new Promise((resolve) => setTimeout(resolve, 50))
+  const scanned = await person.run('rpc', 'weather-1_1:get-scan', 'device-id=device4', '--watch')
+  expect([scanned.code, scanned.out.at(-1)]).toEqual([0, expect.stringMatching(/ended.*done/)])
+  expect(made.kept.lines).toBeGreaterThan(before)
 })

@@ -6,7 +6,7 @@
  */
 import { Socket } from 'node:net'
 import { frameMostDown, frameMostUp, openChannel } from './channel.ts'
-import type { FromChild, ToChild } from './messages.ts'
+import { doings, type FromChild, type ToChild } from './messages.ts'
 import type { OpenPlugin, Plugin, Session, Waymark } from './plugin.ts'
 
 /** How long a plugin may take to close, milliseconds. */
@@ -76,6 +76,18 @@ function sessionOf(session: number): Session {
   }
 }
 
+async function carryOut({ id, what, value }: Extract<ToChild, { kind: 'do' }>): Promise<void> {
+  try {
+    const open = await opened
+    // The server gives each what the interface says: this side trusts it.
+    const done = open?.[what]?.bind(open)
+    if (done === undefined) throw new Error(`it has no ${what}`)
+    send({ kind: 'did', id, value: await (done as (given: unknown) => Promise<unknown>)(value) })
+  } catch (error) {
+    send({ kind: 'did', id, error: error instanceof Error ? error.message : String(error) })
+  }
+}
+
 async function load(path: string): Promise<Plugin> {
   const loaded: { readonly default?: Plugin } = await import(path)
   if (loaded.default === undefined) throw new Error('wanted a default export, got none')
@@ -93,7 +105,12 @@ try {
     switch (message.kind) {
       case 'open':
         opened = plugin.open(waymark)
-        break
+        // A rejection ends this process: that is what is promised.
+        return void opened.then((open) =>
+          send({ kind: 'opened', can: doings.filter((doing) => open[doing] !== undefined) }),
+        )
+      case 'do':
+        return void carryOut(message)
       case 'beat':
         return send({ kind: 'alive' })
       case 'answer': {
@@ -109,11 +126,11 @@ try {
         return tell?.()
       }
       case 'close':
-        void close(opened).finally(() => process.exit(0))
+        return void close(opened).finally(() => process.exit(0))
     }
   }
-  const { apiVersion, name, protocols, packages = false } = plugin
-  send({ kind: 'hello', apiVersion, name, protocols, packages })
+  const { apiVersion, name, protocols, packages = false, modules = [] } = plugin
+  send({ kind: 'hello', apiVersion, name, protocols, packages, modules })
 } catch (error) {
   const refused: FromChild = {
     kind: 'refused',

@@ -6,8 +6,8 @@
  * bounded by leaving further ones unread. What it was carrying then ends with it, and the house hears of it through
  * `gone`, before the plugin is started again after a pause that doubles.
  */
-import type { FromChild, ToChild } from './messages.ts'
-import type { PluginProtocol } from './plugin.ts'
+import type { Doing, FromChild, ToChild } from './messages.ts'
+import type { PluginModule, PluginProtocol } from './plugin.ts'
 import { type PluginProcess, type PluginWord, startPlugin } from './process.ts'
 
 export { PluginFailure } from './process.ts'
@@ -66,6 +66,12 @@ export interface HostedPlugin {
   readonly packages: boolean
   /** Its process now; undefined: it has none. */
   readonly pid?: number | undefined
+  /** YANG modules that come with it. */
+  readonly modules: readonly PluginModule[]
+  /** What it can be told to do now; undefined: it is not open (just started, ended, or about to be started again). */
+  can(): readonly Doing[] | undefined
+  /** Tells it to do something; rejects where it is not open, can not, fails, ends meanwhile, or takes too long. */
+  do(what: Doing, value: unknown, withinMs: number): Promise<unknown>
   /** Opens the plugin for this house, and keeps it running until `close`. */
   open(house: PluginHouse): void
   /** Asks it to close, and ends it if it does not. */
@@ -83,6 +89,7 @@ export async function hostPlugin(path: string, limits: Partial<PluginLimits> = {
   let isClosing = false
   let pauseMs = bounds.restartMs
   let timer: NodeJS.Timeout | undefined
+  let works: Works | undefined
 
   /** A plugin that ends again and again is started less and less often. */
   function nextPause(): number {
@@ -93,7 +100,7 @@ export async function hostPlugin(path: string, limits: Partial<PluginLimits> = {
 
   function keep(running: PluginProcess, house: PluginHouse): void {
     current = running
-    watch(running, house, bounds, {
+    works = watch(running, house, bounds, {
       lasted() {
         pauseMs = bounds.restartMs
       },
@@ -125,6 +132,12 @@ export async function hostPlugin(path: string, limits: Partial<PluginLimits> = {
     name: first.hello.name,
     protocols: first.hello.protocols,
     packages: first.hello.packages,
+    modules: first.hello.modules,
+    can: () => works?.can(),
+    async do(what, value, withinMs) {
+      if (works === undefined) throw new Error('it is not open')
+      return works.do(what, value, withinMs)
+    },
     get pid() {
       return current.pid
     },
@@ -140,17 +153,24 @@ export async function hostPlugin(path: string, limits: Partial<PluginLimits> = {
   }
 }
 
+/** What a process can be told to do. */
+type Works = Pick<HostedPlugin, 'can' | 'do'>
+
 /** Hears one process from its opening to its end. */
 function watch(
   running: PluginProcess,
   house: PluginHouse,
   bounds: PluginLimits,
   heard: { lasted(): void; exited(why: string): void },
-): void {
+): Works {
   let why = ''
   let asks = 0
   let waits = 0
   let isPaused = false
+  let isOver = false
+  let can: readonly Doing[] | undefined
+  const doing = new Map<number, PromiseWithResolvers<unknown>>()
+  let lastDoing = 0
   const images: (() => void)[] = []
   let imagesOpen = 0
   const beganAt = performance.now()
@@ -189,6 +209,13 @@ function watch(
       .asked(method, args, ended)
       .then((value) => tell({ kind: 'answer', id, value }, flushed))
       .catch((error: unknown) => tell({ kind: 'answer', id, error: failed(error) }, flushed))
+  }
+
+  /** An answer that comes too late finds nobody. */
+  function did({ id, value, error }: Extract<FromChild, { kind: 'did' }>): void {
+    const done = doing.get(id)
+    if (error === undefined) done?.resolve(value)
+    else done?.reject(new Error(error))
   }
 
   function imageEnded(): void {
@@ -238,6 +265,8 @@ function watch(
     message(message) {
       heardAt = performance.now()
       if (message.kind === 'ask') ask(message)
+      else if (message.kind === 'opened') can = message.can
+      else if (message.kind === 'did') did(message)
       else if (message.kind !== 'alive') kill(`it said ${message.kind} once more`)
       else if (heardAt - beganAt >= bounds.stableMs) heard.lasted()
     },
@@ -245,8 +274,30 @@ function watch(
     broken: kill,
     exited(how) {
       clearInterval(beat)
+      can = undefined
+      isOver = true
+      for (const id of doing.keys()) did({ kind: 'did', id, error: 'its process ended' })
       heard.exited(why || how)
     },
   })
   tell({ kind: 'open' })
+
+  return {
+    can: () => can,
+    async do(what, value, withinMs) {
+      if (isOver) throw new Error('it is not open')
+      const done = Promise.withResolvers<unknown>()
+      lastDoing += 1
+      const id = lastDoing
+      tell({ kind: 'do', id, what, value })
+      doing.set(id, done)
+      const late = setTimeout(() => done.reject(new Error(`no ${what} in ${withinMs} ms`)), withinMs)
+      try {
+        return await done.promise
+      } finally {
+        clearTimeout(late)
+        doing.delete(id)
+      }
+    },
+  }
 }

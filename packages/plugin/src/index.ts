@@ -1,10 +1,14 @@
 export { type HostedPlugin, hostPlugin, type PluginHouse } from './host.ts'
 export type {
   Carried,
+  Dialled,
+  HttpAnswer,
+  HttpRequest,
   Identity,
   OpenPlugin,
   Outcome,
   Plugin,
+  PluginModule,
   PluginProtocol,
   Session,
   Step,

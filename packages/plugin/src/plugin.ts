@@ -36,17 +36,39 @@ export interface Plugin {
   readonly protocols: readonly PluginProtocol[]
   /** It carries packages and their configuration. Without it, they are answered as unsupported for it. */
   readonly packages?: true
+  /** YANG modules that come with it: attributes of its device types, operations of its devices. Every account sees them. */
+  readonly modules?: readonly PluginModule[]
   /** Opens what it listens on. A rejection ends the process; the server starts it again after a pause. */
   open(waymark: Waymark): Promise<OpenPlugin>
+}
+
+/** A YANG module. Its name is no module's of the system, and no other plugin's. */
+export interface PluginModule {
+  readonly name: string
+  readonly source: string
 }
 
 export interface PluginProtocol {
   readonly name: string
   /** How calls reach its devices: kept in the queue, or made at once and refused while the device is away. */
   readonly delivery: 'queued' | 'immediate'
+  /** Its devices can be called, or woken: `dial` is asked for one that something waits for and that is not there. */
+  readonly dials?: true
 }
 
 export interface OpenPlugin {
+  /**
+   * Something waits for a device of a protocol that `dials`, and no session of it is open. The plugin calls the device and
+   * opens a session with the ticket (`waymark.open`), or makes the device call in (a message to its phone number); or it
+   * rejects. While something waits and no session has opened it is asked again, after a second, two, four, up to five
+   * minutes. Half a minute is all that it has.
+   */
+  dial?(device: Dialled): Promise<void>
+  /**
+   * Answers what comes to `/plugins/NAME/…` of the server's own HTTP listener, `NAME` being the plugin's; half a minute is
+   * all that it has. Who asks is for the plugin to find out: nobody has been let in.
+   */
+  http?(request: HttpRequest): Promise<HttpAnswer>
   /** Closes listeners and connections. The process ends soon afterwards, whether this resolves or not. */
   close(): Promise<void>
 }
@@ -61,12 +83,53 @@ export interface Waymark {
   open(identity: Identity, ended: () => void): Promise<Session | undefined>
 }
 
-export interface Identity {
+export type Identity = {
   readonly account: string
   readonly device: string
-  readonly password: string
-  /** Where it called from, as it shall be shown: `10.0.0.7:4711`. */
+  /** Where it called from, or was called at, as it shall be shown: `10.0.0.7:4711`. */
   readonly address: string
+  /** The wire was encrypted: an account that lets its devices in by TLS alone takes the plugin's word for it. */
+  readonly secure?: boolean
+} & (
+  | { readonly password: string }
+  /** The ticket of a dial: the server had this device called. Good once, for a minute. */
+  | { readonly dialled: string }
+)
+
+/** What somebody asks over HTTP. */
+export interface HttpRequest {
+  readonly method: string
+  /** What follows the plugin's name, as it was sent: `/readings/d1`, never empty. */
+  readonly path: string
+  /** Without its question mark; empty where there is none. */
+  readonly query: string
+  /** By lower-case names, without cookies. `authorization` is there: devices may prove themselves by it. */
+  readonly headers: { readonly [name: string]: string }
+  /** At most 1 MiB. */
+  readonly body: Uint8Array
+  /** Who asks: an address, as seen through trusted proxies. */
+  readonly address: string
+  /** It came over TLS. */
+  readonly secure: boolean
+}
+
+export interface HttpAnswer {
+  /** 200 to 599. */
+  readonly status: number
+  /** Those of the connection and of the house (cookies, security policies, CORS) are dropped. */
+  readonly headers?: { readonly [name: string]: string }
+  /** At most 1 MiB. A text is UTF-8. */
+  readonly body?: Uint8Array | string
+}
+
+/** A device to call. */
+export interface Dialled {
+  readonly account: string
+  readonly device: string
+  readonly protocol: string
+  readonly ticket: string
+  /** What back ends told of it: `msisdn`, `latitude` and so on, and what its type's attribute module describes. */
+  readonly attributes: { readonly [name: string]: Value }
 }
 
 export interface Session {
