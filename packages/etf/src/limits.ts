@@ -29,12 +29,14 @@ export const defaultLimits: Limits = {
 }
 
 const deepest = 1024
+const names = Object.keys(defaultLimits) as readonly (keyof Limits)[]
 
 /** The defaults with the caller's own limits in place. Refuses (`RangeError`) what is not a positive integer. */
 export function resolveLimits(given: Partial<Limits> | undefined): Limits {
   if (given === undefined) return defaultLimits
   const limits = { ...defaultLimits, ...given }
-  for (const [name, value] of Object.entries(limits)) {
+  for (const name of names) {
+    const value = limits[name]
     if (!Number.isSafeInteger(value) || value < 1)
       throw new RangeError(`limit ${name}: wanted a positive integer, got ${value}`)
   }
