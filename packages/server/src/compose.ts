@@ -43,6 +43,7 @@ import { createExchange } from './links/exchange.ts'
 import { exoportLink } from './links/exoport/link.ts'
 import { exoportHttpLink } from './links/exoport-http/link.ts'
 import type { Link } from './links/link.ts'
+import { openPluginHttp } from './links/plugins/http.ts'
 import { loadPlugins, type PluginLink } from './links/plugins/link.ts'
 import { dropLogs, trimLogs } from './log-room.ts'
 import { mailerOf, sendDueMails } from './mail-queue.ts'
@@ -284,6 +285,7 @@ async function composeWith(
 
   await firstStart(house, services)
   for (const door of doors) await door(services.http, house)
+  openPluginHttp(services.http, plugins, services.log)
 
   let stopChores = async (): Promise<void> => {}
   return {

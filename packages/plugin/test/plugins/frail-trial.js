@@ -1,7 +1,10 @@
 /** A device of frail.js, and what it can be asked: `frail-trial.js?port=PORT`. */
 import { createHash } from 'node:crypto'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
+
+/** What has come of an image; one device at a time is sent any. */
+let parts = []
 
 export default {
   account: 'acme',
@@ -16,33 +19,12 @@ export default {
   configuration: { name: 'main', values: { pace: 3 } },
   package: { name: 'app-1.0', size: 100_000 },
   start({ account, device, password, host, port }) {
-    let parts = []
     let socket
     let isOver = false
-    const does = {
-      double: ({ of }) => ({ output: { is: of * 2 } }),
-      fly: () => ({ failed: 'no wings' }),
-      configure: () => ({ did: 'it' }),
-      sum({ sha256 }) {
-        const sum = createHash('sha256').update(Buffer.concat(parts)).digest('hex')
-        return { did: sum === sha256 ? 'right' : 'wrong' }
-      },
-    }
     function dial() {
       if (isOver) return
       socket = connect(port, host)
-      socket.on('error', () => {})
-      const lines = createInterface({ input: socket })
-      lines.on('error', () => {})
-      lines.on('line', (line) => {
-        const { do: method, input, at, bytes } = JSON.parse(line)
-        if (method === undefined) return
-        if (method === 'part') {
-          if (at === 0) parts = []
-          parts.push(Buffer.from(bytes, 'base64'))
-        }
-        socket.write(`${JSON.stringify(does[method]?.(input) ?? { did: method })}\n`)
-      })
+      answerOn(socket)
       socket.once('close', () => setTimeout(dial, 50))
       socket.write(`${JSON.stringify({ hello: [account, device, password] })}\n`)
     }
@@ -54,4 +36,43 @@ export default {
       },
     }
   },
+  async wait() {
+    const sockets = []
+    const server = createServer((socket) => {
+      sockets.push(socket)
+      answerOn(socket)
+    })
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+    return {
+      attributes: { port: server.address().port },
+      stop() {
+        server.close()
+        for (const socket of sockets) socket.destroy()
+      },
+    }
+  },
+}
+
+function answerOn(socket) {
+  const does = {
+    double: ({ of }) => ({ output: { is: of * 2 } }),
+    fly: () => ({ failed: 'no wings' }),
+    configure: () => ({ did: 'it' }),
+    sum({ sha256 }) {
+      const sum = createHash('sha256').update(Buffer.concat(parts)).digest('hex')
+      return { did: sum === sha256 ? 'right' : 'wrong' }
+    },
+  }
+  socket.on('error', () => {})
+  const lines = createInterface({ input: socket })
+  lines.on('error', () => {})
+  lines.on('line', (line) => {
+    const { do: method, input, at, bytes } = JSON.parse(line)
+    if (method === undefined) return
+    if (method === 'part') {
+      if (at === 0) parts = []
+      parts.push(Buffer.from(bytes, 'base64'))
+    }
+    socket.write(`${JSON.stringify(does[method]?.(input) ?? { did: method })}\n`)
+  })
 }

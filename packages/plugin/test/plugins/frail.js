@@ -2,7 +2,8 @@
  * A plugin that keeps every rule, unless its address names a fault: `frail.js?port=PORT&fault=FAULT`. A JSON document a line:
  * `{ hello }` up, `{ let: true }` or `{ let: false }` down, then `{ do }` down and `{ did }` up, and parts of images between.
  */
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
 
 const address = new URL(import.meta.url)
 const port = Number(address.searchParams.get('port'))
@@ -16,7 +17,7 @@ if (fault === 'throws') throw new Error('no such luck')
 export default {
   apiVersion: 1,
   name: 'frail',
-  protocols: [{ name: 'frail_v1', delivery: 'queued' }],
+  protocols: [{ name: 'frail_v1', delivery: 'queued', dials: true }],
   packages: true,
   async open(waymark) {
     if (fault === 'does not listen') return { close: async () => {} }
@@ -29,6 +30,15 @@ export default {
     })
     await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve))
     return {
+      async dial({ account, device, ticket, attributes }) {
+        if (fault === 'does not dial') return
+        const socket = connect(attributes.port, '127.0.0.1')
+        if (fault === 'falls over calls in vain')
+          await new Promise((resolve) => socket.once('connect', resolve))
+        else await once(socket, 'connect')
+        socket.on('error', () => {})
+        serve(waymark, socket, { account, device, dialled: ticket, address: 'called' })
+      },
       async close() {
         if (fault === 'never closes') await new Promise(() => {})
         server.close()
@@ -40,7 +50,7 @@ export default {
 
 const byDevice = new Map()
 
-function serve(waymark, socket) {
+function serve(waymark, socket, dialled) {
   let begun = ''
   let session
   const answers = []
@@ -64,6 +74,7 @@ function serve(waymark, socket) {
     if (begun.length > lineMost) return socket.destroy()
     for (const line of lines) heard(line)
   })
+  if (dialled) session = greet(dialled).catch(() => socket.destroy())
   socket.once('close', () => {
     for (const wait of waiting.splice(0)) wait(undefined)
   })
@@ -77,18 +88,23 @@ function serve(waymark, socket) {
       return socket.destroy()
     }
     if (session === undefined && message?.hello) {
-      session = greet(message.hello).catch(() => socket.destroy())
+      session = greet(identityOf(message.hello)).catch(() => socket.destroy())
     } else if (waiting.length > 0) waiting.shift()(message)
     else answers.push(message)
   }
 
-  async function greet([account, device, password]) {
-    const from = fault === 'hides addresses' ? '' : (socket.remoteAddress ?? '')
+  function identityOf([account, device, password]) {
+    const address = fault === 'hides addresses' ? '' : (socket.remoteAddress ?? '')
+    return { account, device, password, address }
+  }
+
+  async function greet(identity) {
+    const { device } = identity
     const ended = () => {
       if (fault === 'closes by name') setTimeout(() => byDevice.get(device)?.destroy(), 50)
       if (fault !== 'ignores an end') socket.destroy()
     }
-    const opened = await waymark.open({ account, device, password, address: from }, ended)
+    const opened = await waymark.open(identity, ended)
     if (!opened)
       return socket.end(JSON.stringify({ let: false, ...(fault === 'tells names' ? { device } : {}) }))
     byDevice.set(device, socket)

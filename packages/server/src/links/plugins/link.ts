@@ -47,7 +47,12 @@ export async function loadPlugins(
   try {
     for (const path of paths) {
       const plugin = await host(path)
+      const isNamed = hosted.some(({ name }) => name === plugin.name)
       hosted.push(plugin)
+      if (isNamed)
+        throw new Error(
+          `plugin ${path}: wanted a name of its own, got ${plugin.name}, which another plugin has`,
+        )
       for (const { name } of plugin.protocols) {
         if (names.has(name))
           throw new Error(`plugin ${path}: wanted a protocol of its own, got ${name}, which exists`)
@@ -68,6 +73,7 @@ async function hostFound(name: string): Promise<HostedPlugin> {
 }
 
 export interface PluginLink extends Link {
+  readonly plugin: HostedPlugin
   /** Ends its process, also when it was never opened. */
   stop(): Promise<void>
 }
@@ -76,6 +82,7 @@ export interface PluginLink extends Link {
 export function pluginLink(plugin: HostedPlugin): PluginLink {
   return {
     name: plugin.name,
+    plugin,
     protocols: plugin.protocols,
     open: (house) => openPlugin(house, plugin),
     stop: () => plugin.close(),
