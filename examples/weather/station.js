@@ -112,6 +112,8 @@ export function station({
 
   return {
     kept,
+    /** The port of one that listens, once it does. */
+    listening: new Promise((resolve) => server.once('listening', () => resolve(server.address().port))),
     say: (module, method, params) => socket.write(`say ${module} ${method} ${JSON.stringify(params)}\n`),
     stop() {
       isStopped = true

@@ -17,4 +17,8 @@ export default {
   configuration: { name: 'weather_app-1.1', values: { sample_rate: 60 } },
   package: { name: 'weather_app-1.1', values: { sample_rate: 128 } },
   start: station,
+  async wait(identity) {
+    const { listening, stop } = station({ ...identity, listens: 0 })
+    return { attributes: { address: `127.0.0.1:${await listening}` }, stop }
+  },
 }

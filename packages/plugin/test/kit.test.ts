@@ -18,7 +18,7 @@ async function freePort(): Promise<number> {
 const failures = (verdicts: readonly Verdict[]) => verdicts.filter(({ result }) => result === 'failed')
 
 describe('the kit', () => {
-  test('[KT1] to [KT17] the example of weather stations keeps every rule', async () => {
+  test('[KT1] to [KT18] the example of weather stations keeps every rule', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'waymark-kit-'))
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
     cpSync(fileURLToPath(new URL('../../../examples/weather', import.meta.url)), folder, { recursive: true })

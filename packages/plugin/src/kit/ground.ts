@@ -9,7 +9,7 @@ import type { HostedPlugin } from '../host.ts'
 import type { Outcome } from '../plugin.ts'
 import { createTrialHouse, type Task, type TrialHouse, type Work } from './house.ts'
 import { openRelay, type Relay } from './relay.ts'
-import type { TrialCall, TrialSamples } from './trial.ts'
+import type { TrialCall, TrialSamples, Values } from './trial.ts'
 import type { HostedTrial } from './trial-host.ts'
 
 /** A rule is broken: what it wanted, and what came. */
@@ -42,6 +42,8 @@ export interface Ground {
   caller(device?: string): Promise<Caller>
   /** Starts a device that dials, whoever knows it. */
   stranger(device: string, password: string): Promise<Caller>
+  /** Starts a device that waits to be called; what the plugin finds it by, and what stops it. */
+  waiting(device: string): Promise<{ readonly attributes: Values; readonly stop: () => Promise<void> }>
   /** Waits until something holds; `Broken` with what `got` says when it does not in time. */
   until(wanted: string, holds: () => boolean, got: () => string, ms?: number): Promise<void>
   /** Waits until some work is settled. */
@@ -60,6 +62,7 @@ export function createGround(plugin: HostedPlugin, trial: HostedTrial, patienceM
   const { samples } = trial
   const house = createTrialHouse(samples)
   const callers = new Set<Caller>()
+  const others: (() => Promise<void>)[] = []
 
   async function stranger(device: string, password: string): Promise<Caller> {
     const relay = await openRelay(samples.address)
@@ -91,6 +94,7 @@ export function createGround(plugin: HostedPlugin, trial: HostedTrial, patienceM
     async caller(device = samples.device) {
       house.add(device)
       const before = house.opened()
+      const attempts = house.attempts.length
       const caller = await stranger(device, samples.password)
       await ground.until(
         `a session for ${device}`,
@@ -98,11 +102,24 @@ export function createGround(plugin: HostedPlugin, trial: HostedTrial, patienceM
         () => {
           const { wires } = caller.relay
           if (wires.length === 0) return 'no call of the device'
-          const asked = house.attempts.some((each) => each.device === device)
+          const asked = house.attempts.slice(attempts).some((each) => each.device === device)
           return asked ? 'a session asked for with what is not right, or closed at once' : 'none asked for'
         },
       )
       return caller
+    },
+    async waiting(device) {
+      const { account, password } = samples
+      house.add(device)
+      const { attributes, stop } = await trial.wait({ account, device, password })
+      let isStopped = false
+      const once = async () => {
+        if (isStopped) return
+        isStopped = true
+        await stop()
+      }
+      others.push(once)
+      return { attributes, stop: once }
     },
     async until(wanted, holds, got, ms = patienceMs) {
       for (const end = performance.now() + ms; !holds(); ) {
@@ -128,6 +145,7 @@ export function createGround(plugin: HostedPlugin, trial: HostedTrial, patienceM
         await caller.stop().catch(() => {})
         caller.relay.close()
       }
+      for (const stop of others.splice(0)) await stop().catch(() => {})
       house.clear()
     },
     memoryMib() {

@@ -80,6 +80,8 @@ export type TrialHouse = ReturnType<typeof createTrialHouse>
 export function createTrialHouse({ account, password }: { account: string; password: string }) {
   const devices = new Map<string, LiveTask[]>()
   const held = new Map<number, Held>()
+  /** Devices that were to be called, by ticket. */
+  const tickets = new Map<string, string>()
   /** Why its process ended, each time. */
   const gone: string[] = []
   /** Questions that were refused. */
@@ -114,7 +116,13 @@ export function createTrialHouse({ account, password }: { account: string; passw
     const identity = readIdentity(raw)
     if (identity === undefined) throw new Error('open: wanted account, device, password, address')
     const { device, address } = identity
-    const isRight = identity.account === account && devices.has(device) && identity.password === password
+    const isProved =
+      identity.dialled === undefined
+        ? identity.password === password
+        : tickets.get(identity.dialled) === device
+    const isRight = identity.account === account && devices.has(device) && isProved
+    // A ticket is good once.
+    if (identity.dialled !== undefined) tickets.delete(identity.dialled)
     attempts.push({ device, isRight, address })
     if (!isRight) return undefined
     for (const [number, older] of held) {
@@ -334,6 +342,13 @@ export function createTrialHouse({ account, password }: { account: string; passw
       wake(device)
       return task
     },
+    /** A ticket for one call of a device. */
+    ticket(device: string): string {
+      last += 1
+      const ticket = `ticket-${last}`
+      tickets.set(ticket, device)
+      return ticket
+    },
     /** Ends a device's session from this side, as when the device is deleted. */
     end(device: string) {
       for (const [number, session] of held) {
@@ -350,15 +365,23 @@ export function createTrialHouse({ account, password }: { account: string; passw
   }
 }
 
-function readIdentity(
-  raw: unknown,
-): { account: string; device: string; password: string; address: string } | undefined {
+interface Identity {
+  readonly account: string
+  readonly device: string
+  readonly address: string
+  readonly password?: string
+  readonly dialled?: string
+}
+
+function readIdentity(raw: unknown): Identity | undefined {
   if (!isRecord(raw)) return undefined
-  const { account, device, password, address } = raw
-  if (typeof account !== 'string' || typeof device !== 'string') return undefined
-  if (typeof password !== 'string' || typeof address !== 'string') return undefined
-  if (account.length > 256 || device.length > 256 || password.length > 1024) return undefined
-  return { account, device, password, address }
+  const { account, device, password, dialled, address } = raw
+  if (typeof account !== 'string' || typeof device !== 'string' || typeof address !== 'string')
+    return undefined
+  if (account.length > 256 || device.length > 256) return undefined
+  if (typeof dialled === 'string' && password === undefined) return { account, device, address, dialled }
+  if (typeof password !== 'string' || password.length > 1024) return undefined
+  return { account, device, address, password }
 }
 
 function readOutcome(raw: unknown): Outcome | undefined {

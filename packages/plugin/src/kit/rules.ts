@@ -5,7 +5,7 @@
 import { judgeAsked, judgeClose, judgeHostile } from './endurance.ts'
 import type { Ground } from './ground.ts'
 import { judgeChecksum, judgeResumed, judgeWhole } from './packages.ts'
-import { judgeClosed, judgeEnded, judgeKeptOut, judgeLetIn, judgeReplaced } from './sessions.ts'
+import { judgeClosed, judgeDialled, judgeEnded, judgeKeptOut, judgeLetIn, judgeReplaced } from './sessions.ts'
 import { judgeCalls, judgeConfiguration, judgeCut, judgeRefused, judgeUnknown } from './work.ts'
 
 export interface Rule {
@@ -103,17 +103,28 @@ export const rules: readonly [Rule, ...Rule[]] = [
   },
   {
     id: 'KT15',
+    says: 'A device that waits to be called has its session then; a call in vain ends nothing.',
+    untried: ({ plugin, samples }) =>
+      !plugin.protocols.some(({ dials }) => dials)
+        ? 'no protocol of the plugin dials'
+        : samples.waits
+          ? undefined
+          : 'the trial has no device that waits',
+    judge: judgeDialled,
+  },
+  {
+    id: 'KT16',
     says: 'Garbage, endless lines, spoilt logins, slow and a thousand silent callers end neither it nor its bounds; others are served.',
     judge: judgeHostile,
   },
   {
-    id: 'KT16',
+    id: 'KT17',
     says: 'It asks nothing that the server refuses: it settles what it was given, once.',
     outlives: true,
     judge: judgeAsked,
   },
   {
-    id: 'KT17',
+    id: 'KT18',
     says: 'Asked to close with a device there, it does so in two seconds, and its port is free again.',
     outlives: true,
     judge: judgeClose,

@@ -127,4 +127,34 @@ export async function judgeClosed(ground: Ground): Promise<void> {
   )
 }
 
+/** A device that waits is called, has its session, and is served; a call in vain ends nothing. */
+export async function judgeDialled(ground: Ground): Promise<void> {
+  const { house, plugin, samples, patienceMs } = ground
+  const { device, account } = samples
+  const { attributes, stop } = await ground.waiting(device)
+  const asked = house.attempts.length
+  const protocol = plugin.protocols.find(({ dials }) => dials)?.name ?? ''
+  const dial = () =>
+    plugin
+      .do('dial', { account, device, protocol, ticket: house.ticket(device), attributes }, patienceMs)
+      .then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error.message : 'failed'),
+      )
+  const reason = await dial()
+  if (reason !== undefined) throw new Broken('a device that waits called', `a refusal: ${reason}`)
+  await ground.until(
+    'a session for a device that was called',
+    () => house.there().includes(device),
+    () => (house.attempts.length > asked ? 'one asked for with what is not right' : 'none asked for'),
+  )
+  for (const call of samples.calls)
+    await ground.ended(house.queue(device, workOf(call)), 'a call settled by a device that was called')
+  await stop()
+  const opened = house.opened()
+  // A refusal, or nothing: a plugin that sends messages to phones can not know.
+  await dial()
+  if (house.opened() > opened) throw new Broken('no session of who is not there', 'one')
+}
+
 const quoted = (bytes: Buffer) => JSON.stringify(bytes.subarray(0, 60).toString('latin1'))

@@ -1,7 +1,14 @@
 /** Holds the author's devices in a process of their own: whatever they do, the judge keeps its own time. */
 import { fork } from 'node:child_process'
 import { isRecord } from '../messages.ts'
-import { readSamples, TrialFailure, type TrialIdentity, type TrialSamples } from './trial.ts'
+import {
+  readSamples,
+  TrialFailure,
+  type TrialIdentity,
+  type TrialSamples,
+  type Values,
+  values,
+} from './trial.ts'
 import type { ToTrial } from './trial-child.ts'
 
 const helloMs = 10_000
@@ -13,6 +20,10 @@ export interface HostedTrial {
   readonly samples: TrialSamples
   /** Starts a device; what is returned stops it. Rejects with a `TrialFailure` if the program can not. */
   start(identity: TrialIdentity): Promise<() => Promise<void>>
+  /** Starts a device that waits to be called; its attributes, and what stops it. */
+  wait(
+    identity: Omit<TrialIdentity, 'host' | 'port'>,
+  ): Promise<{ attributes: Values; stop: () => Promise<void> }>
   /** Ends the process, and all devices with it. */
   close(): Promise<void>
 }
@@ -30,7 +41,7 @@ export async function hostTrial(url: string): Promise<HostedTrial> {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  const waiting = new Map<number, PromiseWithResolvers<void>>()
+  const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   const hello = Promise.withResolvers<unknown>()
   let last = 0
   let moaned = ''
@@ -49,7 +60,7 @@ export async function hostTrial(url: string): Promise<HostedTrial> {
     if (raw.kind === 'refused')
       return hello.reject(new TrialFailure(`trial ${url}: does not load: ${raw.reason}`))
     const answer = typeof raw.id === 'number' ? waiting.get(raw.id) : undefined
-    if (raw.kind === 'done') answer?.resolve()
+    if (raw.kind === 'done') answer?.resolve(raw.value)
     else answer?.reject(new TrialFailure(`trial: its device: ${raw.reason}`))
   })
   void exited.then(() => {
@@ -57,8 +68,8 @@ export async function hostTrial(url: string): Promise<HostedTrial> {
     for (const answer of waiting.values()) answer.reject(new TrialFailure(`trial: ${endedWhy()}`))
   })
 
-  async function ask(message: ToTrial): Promise<void> {
-    const answer = Promise.withResolvers<void>()
+  async function ask(message: ToTrial): Promise<unknown> {
+    const answer = Promise.withResolvers<unknown>()
     waiting.set(message.id, answer)
     const late = setTimeout(
       () => answer.reject(new TrialFailure(`trial: ${message.kind} took more than ${answerMs} ms`)),
@@ -67,7 +78,7 @@ export async function hostTrial(url: string): Promise<HostedTrial> {
     try {
       if (child.connected) child.send(message, () => {})
       else answer.reject(new TrialFailure(`trial: ${endedWhy()}`))
-      await answer.promise
+      return await answer.promise
     } finally {
       clearTimeout(late)
       waiting.delete(message.id)
@@ -83,6 +94,11 @@ export async function hostTrial(url: string): Promise<HostedTrial> {
     () => hello.reject(new TrialFailure(`trial ${url}: said nothing in ${helloMs} ms`)),
     helloMs,
   )
+  async function stop(device: number): Promise<void> {
+    last += 1
+    await ask({ kind: 'stop', id: last, device })
+  }
+
   try {
     const samples = readSamples(await hello.promise)
     return {
@@ -91,10 +107,13 @@ export async function hostTrial(url: string): Promise<HostedTrial> {
         last += 1
         const device = last
         await ask({ kind: 'start', id: device, identity })
-        return async () => {
-          last += 1
-          await ask({ kind: 'stop', id: last, device })
-        }
+        return () => stop(device)
+      },
+      async wait(identity) {
+        last += 1
+        const device = last
+        const attributes = await ask({ kind: 'wait', id: device, identity })
+        return { attributes: values('wait: attributes', attributes), stop: () => stop(device) }
       },
       close,
     }

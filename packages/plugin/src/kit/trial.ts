@@ -15,15 +15,23 @@
 import { isRecord } from '../messages.ts'
 import type { Value } from '../plugin.ts'
 
-type Values = { readonly [name: string]: Value }
+export type Values = { readonly [name: string]: Value }
 
 /** The default export of a trial's file. */
-export interface Trial extends TrialSamples {
+export interface Trial extends Omit<TrialSamples, 'waits'> {
   /**
    * Starts a device that dials `host` and `port` (a wire of the kit's, which leads to `address`), and dials again by itself,
    * soon, whenever its line ends. What it was sent before it was cut it still has then.
    */
   start(identity: TrialIdentity): TrialDevice | Promise<TrialDevice>
+  /** Starts a device that waits to be called, where the protocol dials. */
+  wait?(identity: Omit<TrialIdentity, 'host' | 'port'>): TrialWaiting | Promise<TrialWaiting>
+}
+
+/** A device that waits to be called. */
+export interface TrialWaiting extends TrialDevice {
+  /** What a back end would have told of it, so that the plugin can find it. */
+  readonly attributes: Values
 }
 
 export interface TrialIdentity {
@@ -54,6 +62,8 @@ export interface TrialSamples {
   readonly configuration?: { readonly name: string; readonly values: Values }
   /** A package that it installs and removes. `size` of its image, bytes; 300,000 where it does not matter. */
   readonly package?: { readonly name: string; readonly values?: Values; readonly size?: number }
+  /** It has devices that wait to be called. */
+  readonly waits: boolean
 }
 
 export interface TrialCall {
@@ -89,6 +99,7 @@ export function readSamples(raw: unknown): TrialSamples {
     password: word('password', raw.password),
     address: { host, port },
     varies: raw.varies === true,
+    waits: raw.waits === true,
     calls: raw.calls.map(readCall),
     ...(raw.configuration === undefined ? {} : { configuration: readConfiguration(raw.configuration) }),
     ...(raw.package === undefined ? {} : { package: readPackage(raw.package) }),
@@ -127,7 +138,8 @@ function word(what: string, raw: unknown): string {
   return raw
 }
 
-function values(what: string, raw: unknown): Values {
+/** An object of values, such as a trial's own literals. */
+export function values(what: string, raw: unknown): Values {
   // They came as structured clones of an author's own literals; what a plugin can not carry shows in its verdict.
   if (!isRecord(raw)) throw wanted(`${what}: an object`, raw)
   return raw as Values
