@@ -37,6 +37,7 @@ const attributes = (type: string, more = '') => `module ${type}_attributes {
   container attributes {
     leaf msisdn { type string; }
     leaf location { type string; }
+    leaf address { type string; }
     ${more}
   }
 }`
