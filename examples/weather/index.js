@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
+import { attributeModules } from './modules.js'
 import { linesOf } from './wire.js'
 
 const partBytes = 64 * 1024
@@ -15,6 +16,7 @@ export default {
   name: 'weather-proto-v1',
   protocols: [{ name: 'weather_proto_v1', delivery: 'queued', dials: true }],
   packages: true,
+  modules: attributeModules,
   async open(waymark) {
     const sockets = new Set()
     const keep = (socket) => {

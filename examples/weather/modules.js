@@ -1,4 +1,4 @@
-/** The manual's figures 6 to 8 as YANG: attributes of two types, and what three packages can be asked and configured by. */
+/** The manual's figures 6 to 8 as YANG. */
 const attributes = (name, more = '') => `module ${name} {
   namespace "urn:${name}"; prefix a;
   container attributes { leaf msisdn { type string; } leaf location { type string; }
@@ -10,9 +10,17 @@ const weather = (version, more = '') => `module weather-${version} {
   rpc get-scan { input { leaf device-id { type string; } leaf notification-url { type string; } } output { leaf scan { type string; } } }
 }`
 
+/** Attributes of two types: they come with the plugin. */
+export const attributeModules = [
+  { name: 'weather_r1_attributes', source: attributes('weather_r1_attributes') },
+  {
+    name: 'weather_r2_attributes',
+    source: attributes('weather_r2_attributes', 'leaf altitude { type int16; }'),
+  },
+]
+
+/** What three packages can be asked and configured by: they come with the packages. */
 export const modules = {
-  'weather_r1_attributes.yang': attributes('weather_r1_attributes'),
-  'weather_r2_attributes.yang': attributes('weather_r2_attributes', 'leaf altitude { type int16; }'),
   'exodev-1_0.yang': `module exodev-1_0 {
   namespace "urn:exodev"; prefix e;
   container exodev { leaf ip_addr { type string; default "192.168.0.1"; } }

@@ -257,6 +257,11 @@ async function composeWith(
     draining: services.draining,
     links: [...allLinks, ...plugins],
   })
+  for (const { plugin } of plugins) {
+    const taken = await exchange.schemas.takeUp(plugin.modules)
+    if (!taken.ok)
+      throw new StartFailure(`plugin ${plugin.name}: module ${taken.refusal.module}: ${taken.refusal.why}`)
+  }
   const house: House = {
     config,
     log: services.log,

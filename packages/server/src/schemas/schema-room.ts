@@ -74,6 +74,13 @@ export interface BadSchema {
   readonly first: string
 }
 
+/** Why a module that came with a plugin can not be taken up. */
+export interface BadModule {
+  readonly kind: 'bad-module'
+  readonly module: string
+  readonly why: string
+}
+
 /** Most compiled modules remembered. */
 const rememberedMax = 500
 /** Longest module text, in bytes (Exosense's own limit is a tenth of it). */
@@ -83,7 +90,7 @@ export type SchemaRoom = ReturnType<typeof createSchemaRoom>
 
 export function createSchemaRoom({ store }: { readonly store: Store }) {
   const remembered = new Map<string, Promise<OpenSchema | undefined>>()
-  const shipped = readShipped()
+  const shipped = new Map(readShipped())
 
   /** A module as a tenant sees it: the system's before its own; undefined when there is none. */
   async function open(tenant: TenantId | 'house', asked: SchemaName): Promise<OpenSchema | undefined> {
@@ -119,10 +126,11 @@ export function createSchemaRoom({ store }: { readonly store: Store }) {
   async function tryOut(
     tenant: TenantId | 'house',
     text: string,
+    file = 'upload.yang',
   ): Promise<Result<OpenSchema & { readonly warnings: readonly Problem[] }, BadSchema>> {
     if (Buffer.byteLength(text) > schemaBytesMax)
       return refuse({ kind: 'bad-schema', problems: [], first: `longer than ${schemaBytesMax} bytes` })
-    return compileText(tenant, { file: 'upload.yang', text })
+    return compileText(tenant, { file, text })
   }
 
   async function compileText(
@@ -158,11 +166,43 @@ export function createSchemaRoom({ store }: { readonly store: Store }) {
     return uploaded && { file: `${uploaded.name}.yang`, text: uploaded.text }
   }
 
+  /**
+   * Takes up modules that come with a plugin, all of them or none: they are the system's from then on, to be read by every
+   * account and changed by none. They may lean on each other and on the system's. The refusal says which, and where.
+   */
+  async function takeUp(
+    modules: readonly { readonly name: string; readonly source: string }[],
+  ): Promise<Result<void, BadModule>> {
+    const added: string[] = []
+    const refused = (module: string, why: string) => {
+      for (const name of added) shipped.delete(name)
+      return refuse({ kind: 'bad-module', module, why } as const)
+    }
+    for (const { name, source } of modules) {
+      if (shipped.has(name))
+        return refused(name, 'wanted a name of its own, got one that the system or a plugin has')
+      if (await schemaByName(store.readHouse(), 'system', { name }))
+        return refused(name, 'wanted a name of its own, got one that was uploaded to the system repository')
+      const revision = /\brevision\s+"?(\d{4}-\d\d-\d\d)/.exec(source)?.[1] ?? ''
+      shipped.set(name, { name, revision, text: source })
+      added.push(name)
+    }
+    for (const { name, source } of modules) {
+      const tried = await tryOut('house', source, `${name}.yang`)
+      if (!tried.ok) return refused(name, tried.refusal.first)
+      if (tried.value.name !== name) return refused(name, `wanted module ${name}, got ${tried.value.name}`)
+    }
+    return ok(undefined)
+  }
+
   return {
     open,
     tryOut,
-    /** The modules that come with the product, in the order of their names. */
-    shipped: [...shipped.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) as readonly ShippedSchema[],
+    takeUp,
+    /** The modules that come with the product and its plugins, in the order of their names. */
+    get shipped(): readonly ShippedSchema[] {
+      return [...shipped.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    },
     /** Whether a name is one of the system's: an account may not take it. */
     async isSystem(name: string, reader: Reader = store.readHouse()): Promise<boolean> {
       return shipped.has(name) || (await schemaByName(reader, 'system', { name })) !== undefined

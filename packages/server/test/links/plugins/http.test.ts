@@ -99,13 +99,13 @@ describe('HTTP on the server for a plugin', () => {
     const { get, url } = await openWeb('--plugin', at('reads.js'))
     const stop = new AbortController()
     const { port } = new URL(url)
-    const asked = Array.from({ length: 100 }, () => {
+    const asked = Array.from({ length: 130 }, () => {
       const one = request({ port, path: '/plugins/web/never', signal: stop.signal, agent: false })
       one.on('error', () => {})
       one.end()
       return one
     })
-    expect(asked).toHaveLength(100)
+    expect(asked).toHaveLength(130)
     await until(async () => (await get('/bytes')).status === 503)
     expect((await get('/bytes')).headers.get('retry-after')).toBe('1')
     expect((await fetch(`${url}/plugins/no-environment`)).status).toBe(404)
