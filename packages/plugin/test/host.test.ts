@@ -87,6 +87,45 @@ describe('a plugin in its process', () => {
     })
 })
 
+describe('what it is told to do', () => {
+  async function openDoer() {
+    const plugin = await hostPlugin(at('does.js'), { restartMs: 60_000 })
+    onTestFinished(() => plugin.close())
+    expect(plugin.can()).toBe(undefined)
+    await expect(plugin.do('dial', 'early', 1000)).rejects.toThrow('it is not open')
+    const gone = Promise.withResolvers<string>()
+    plugin.open({ asked: async () => undefined, gone: async (why) => gone.resolve(why) })
+    return { plugin, gone: gone.promise }
+  }
+
+  test('[PL18] it does, and says what came of it', async () => {
+    const { plugin } = await openDoer()
+    await plugin.do('dial', { deed: 'well' }, 5000)
+    expect(plugin.can()).toEqual(['dial'])
+  })
+
+  const failures: [string, string][] = [
+    ['throws', 'no line'],
+    ['never', 'no dial in 200 ms'],
+    ['dies', 'its process ended'],
+    ['class', 'wanted plain values, got an object of a class'],
+  ]
+  for (const [deed, says] of failures)
+    test(`[PL18] one that ${deed} fails: ${says}`, async () => {
+      const { plugin } = await openDoer()
+      await expect(plugin.do('dial', { deed }, deed === 'never' ? 200 : 5000)).rejects.toThrow(says)
+    })
+
+  test('[PL18] what it has no function for fails, and after its end nothing can be done', async () => {
+    const { plugin, gone } = await openDoer()
+    await expect(plugin.do('http', {}, 5000)).rejects.toThrow('it has no http')
+    await expect(plugin.do('dial', { deed: 'dies' }, 5000)).rejects.toThrow('its process ended')
+    await gone
+    expect(plugin.can()).toBe(undefined)
+    await expect(plugin.do('dial', { deed: 'well' }, 5000)).rejects.toThrow('it is not open')
+  })
+})
+
 describe('what is refused at the start', () => {
   const refused = [
     { rule: 'PL2', plugin: 'throws.js', says: /does not load: no such luck/ },

@@ -17,6 +17,11 @@ export default {
     { module: 'm', method: 'fly', refused: true },
   ],
   configuration: { name: 'main', values: { pace: 3 } },
+  http: [
+    { method: 'POST', path: '/reading', body: '{"celsius":21}', status: 200 },
+    { method: 'GET', path: '/reading', status: 405 },
+    { method: 'GET', path: '/none', query: 'a=b', headers: { accept: 'text/plain' }, status: 404 },
+  ],
   package: { name: 'app-1.0', size: 100_000 },
   start({ account, device, password, host, port }) {
     let socket

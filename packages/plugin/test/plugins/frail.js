@@ -39,6 +39,19 @@ export default {
         socket.on('error', () => {})
         serve(waymark, socket, { account, device, dialled: ticket, address: 'called' })
       },
+      async http({ method, path, body }) {
+        if (path !== '/reading') return { status: 404 }
+        if (method !== 'POST') return { status: fault === 'allows all methods' ? 200 : 405 }
+        try {
+          return { status: typeof JSON.parse(Buffer.from(body).toString())?.celsius === 'number' ? 200 : 400 }
+        } catch (error) {
+          if (fault === 'falls over a body')
+            setTimeout(() => {
+              throw error
+            })
+          return { status: 400 }
+        }
+      },
       async close() {
         if (fault === 'never closes') await new Promise(() => {})
         server.close()

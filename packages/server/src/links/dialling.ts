@@ -33,6 +33,8 @@ import type { Dial, ToDial } from './link.ts'
 const callsMax = 64
 const firstPauseMs = 1000
 const longestPauseMs = 5 * 60_000
+/** Between two looks at all devices, where it is not known which of them was asked something. */
+const allPauseMs = 2000
 /** A session that lasted so long was a good one. */
 const goodSessionMs = 10_000
 /** Under this name the attributes of a type's own schema are kept together, as JSON text. */
@@ -80,6 +82,8 @@ export function createDialling(needs: DiallingNeeds, dials: ReadonlyMap<string, 
   const line: (() => void)[] = []
   let calls = 0
   let isClosed = false
+  let allSoon: (() => void) | undefined
+  let looking = Promise.resolve()
 
   function look(tenant: TenantId, device: DeviceId): void {
     if (isClosed || byDevice.has(device) || needs.isConnected(device)) return
@@ -169,6 +173,20 @@ export function createDialling(needs: DiallingNeeds, dials: ReadonlyMap<string, 
     return false
   }
 
+  /** Commits of unknown content may come one after the other, and a look at everything is dear: one at a time, with pauses. */
+  function lookForAllSoon(): void {
+    if (allSoon !== undefined || isClosed) return
+    allSoon = needs.after(allPauseMs, () => {
+      looking = looking
+        .then(() => {
+          // What is heard from here on may be about one that was looked at already: it is looked at once more.
+          allSoon = undefined
+          return lookForAll()
+        })
+        .catch(failed)
+    })
+  }
+
   async function lookForAll(): Promise<void> {
     let after: TenantId | undefined
     for (;;) {
@@ -202,7 +220,7 @@ export function createDialling(needs: DiallingNeeds, dials: ReadonlyMap<string, 
   }
 
   async function lookAt(commit: Commit): Promise<void> {
-    if (commit.byOthers === 'any') return lookForAll()
+    if (commit.byOthers === 'any') return lookForAllSoon()
     const inTenants = [...commit.tenants].filter((tenant): tenant is TenantId => tenant !== 'house')
     for (const device of commit.byOthers) {
       const called = byDevice.get(device)
@@ -241,6 +259,7 @@ export function createDialling(needs: DiallingNeeds, dials: ReadonlyMap<string, 
     lookForAll: async () => (dials.size === 0 ? undefined : lookForAll()),
     close() {
       isClosed = true
+      allSoon?.()
       for (const called of byDevice.values()) called.stop()
       byDevice.clear()
       line.length = 0

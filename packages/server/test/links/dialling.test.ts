@@ -1,5 +1,5 @@
 /** Rules: RULES.md of packages/plugin. The queues are the real house's; time is the test's. */
-import { cancel, type DeviceId, ok, system, tenants, transactions } from '@waymark/domain'
+import { cancel, type DeviceId, ok, system, type TenantId, tenants, transactions } from '@waymark/domain'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createDialling, type DiallingNeeds } from '../../src/links/dialling.ts'
 import type { ToDial } from '../../src/links/link.ts'
@@ -186,6 +186,26 @@ describe('a device that something waits for and that is not there', () => {
     played.fire()
     await played.quiet()
     expect(played.calls).toHaveLength(2)
+  })
+})
+
+test('[PL18] where it is not known whom a commit was about, all are looked at, once for many commits', async () => {
+  const played = await openDialling()
+  await played.device('d1')
+  await played.queue('d1')
+  await until(() => played.calls.length === 1)
+  const other = played.begin()
+  const before = played.timers.length
+  const unknown = { tenants: new Set<TenantId>(), devices: 'any', byOthers: 'any', kinds: 'any' } as const
+  for (let each = 0; each < 100; each += 1) other.heard(unknown)
+  await played.quiet()
+  expect(played.timers.length - before).toBe(1)
+  played.fire()
+  await until(() => played.calls.length === 2)
+  // What was heard meanwhile is looked at in its turn.
+  await until(() => {
+    other.heard(unknown)
+    return played.timers.some(({ ms, stopped }, at) => at > before && ms === 2000 && !stopped)
   })
 })
 

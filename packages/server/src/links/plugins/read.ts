@@ -20,7 +20,8 @@ export function readIdentity(raw: unknown): ReadIdentity | undefined {
     return undefined
   if (account.length > 256 || device.length > 256) return undefined
   const said = { name: { account, device }, address: address.slice(0, 256), secure: raw.secure === true }
-  if (typeof dialled === 'string' && password === undefined) return { ...said, dialled }
+  if (dialled !== undefined)
+    return typeof dialled === 'string' && password === undefined ? { ...said, dialled } : undefined
   return typeof password === 'string' && password.length <= 1024 ? { ...said, password } : undefined
 }
 

@@ -70,6 +70,86 @@ describe('a plugin as a link', () => {
   })
 })
 
+describe('a device that was called', () => {
+  /** A plugin whose process is played here: it keeps the tickets that it is given. */
+  async function openDialler() {
+    let inner: PluginHouse | undefined
+    const tickets: string[] = []
+    const plugin: HostedPlugin = {
+      name: 'fake',
+      protocols: [
+        { name: 'lines_v1', delivery: 'queued', dials: true },
+        { name: 'other_v1', delivery: 'queued' },
+      ],
+      packages: false,
+      modules: [],
+      can: () => ['dial'],
+      async do(_what, value) {
+        if (typeof value === 'object' && value !== null && 'ticket' in value)
+          tickets.push(String(value.ticket))
+      },
+      open: (to) => {
+        inner = to
+      },
+      close: async () => {},
+    }
+    const house = createMemoryHouse()
+    for (const device of ['w1', 'w2'])
+      house.add({ name: { account: 'acme', device }, password: 'right', protocol: 'lines_v1' })
+    house.add({
+      name: { account: 'acme', device: 's1' },
+      password: 'right',
+      protocol: 'lines_v1',
+      tlsOnly: true,
+    })
+    const { dials } = pluginLink(plugin).open(house)
+    const dial = async (device: string) => {
+      const name = { account: 'acme', device }
+      const id = (await house.identify(name, ['lines_v1']))?.device
+      if (id) await dials?.dial({ name, device: id, protocol: 'lines_v1', attributes: {} })
+      return tickets.at(-1)
+    }
+    const open = (identity: object) =>
+      inner?.asked('open', [{ account: 'acme', address: 'here', ...identity }], () => {})
+    return { house, dials, dial, open }
+  }
+
+  test('[PL19] is let in by its ticket, once; another device is not, and neither is a ticket that nobody gave', async () => {
+    const { dials, dial, open } = await openDialler()
+    expect(dials?.protocols).toEqual(['lines_v1'])
+    const dialled = await dial('w1')
+    expect(await open({ device: 'w2', dialled })).toBe(undefined)
+    expect(await open({ device: 'w1', dialled: 'guessed' })).toBe(undefined)
+    expect(await open({ device: 'w1', dialled })).toBeTypeOf('number')
+    expect(await open({ device: 'w1', dialled })).toBe(undefined)
+  })
+
+  test('[PL19] wrong tickets do not keep the device itself out', async () => {
+    const { house, dial, open } = await openDialler()
+    await dial('w1')
+    for (let each = 0; each < 20; each += 1) await open({ device: 'w1', dialled: `guess ${each}` })
+    expect(house.attempts).toEqual([])
+    expect(await open({ device: 'w1', password: 'right' })).toBeTypeOf('number')
+  })
+
+  test('[PL6] an account that wants TLS lets a device in where the plugin says that its wire was safe', async () => {
+    const { house, dial, open } = await openDialler()
+    expect(await open({ device: 's1', password: 'right' })).toBe(undefined)
+    expect(await open({ device: 's1', password: 'right', secure: 'yes' })).toBe(undefined)
+    expect(await open({ device: 's1', password: 'wrong', secure: true })).toBe(undefined)
+    expect(await open({ device: 's1', password: 'right', secure: true })).toBeTypeOf('number')
+    expect(await open({ device: 's1', dialled: await dial('s1') })).toBe(undefined)
+    expect(await open({ device: 's1', dialled: await dial('s1'), secure: true })).toBeTypeOf('number')
+    expect(house.attempts.map(({ right }) => right)).toEqual([false, false, false, true])
+  })
+
+  test('[PL7] both a password and a ticket, or neither, is no identity', async () => {
+    const { open } = await openDialler()
+    for (const identity of [{}, { password: 'right', dialled: 'x' }, { dialled: 7 }])
+      await expect(open({ device: 'w1', ...identity })).rejects.toThrow(/wanted account, device/)
+  })
+})
+
 describe('what a plugin may not say', () => {
   async function asks(method: string, ...args: unknown[]) {
     let inner: PluginHouse | undefined
