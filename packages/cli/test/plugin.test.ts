@@ -40,7 +40,7 @@ function waymark(cwd: string, ...args: string[]): Promise<{ code: number; out: s
 }
 
 describe('waymark plugin test', () => {
-  test('[KT1] to [KT18] the document’s plugin and trial come to what the document shows', async () => {
+  test('[KT1] to [KT19] the document’s plugin and trial come to what the document shows', async () => {
     const { code, out, err } = await waymark(await folderOf(), ...command.split(' '))
     expect({ code, out, err }).toEqual({ code: 0, out: output, err: '' })
   })

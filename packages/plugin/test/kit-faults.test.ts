@@ -25,17 +25,19 @@ const faults: readonly [fault: string, breaks: readonly string[], says: RegExp][
   ],
   ['does what it does not know', ['KT13'], /wanted an unknown kind unsupported, got done/],
   ['leaks sessions', ['KT14'], /wanted no session \d s after the last of 20 wires, got 20 sessions/],
-  ['hears no errors', ['KT14', 'KT16'], /wanted a process that lasts, got its process ended \(1\): .*Error/],
+  ['hears no errors', ['KT14', 'KT17'], /wanted a process that lasts, got its process ended \(1\): .*Error/],
   ['does not dial', ['KT15'], /wanted a session for a device that was called, got none asked for/],
   [
     'falls over calls in vain',
     ['KT15'],
     /wanted a process that lasts, got its process ended \(1\): .*ECONNREFUSED/,
   ],
-  ['falls over garbage', ['KT16'], /wanted a process that lasts, got its process ended \(1\): .*Error/],
-  ['keeps all it hears', ['KT16'], /wanted (at most 384 MiB of memory|a process that lasts), got /],
-  ['settles twice', ['KT17'], /wanted no question that the server refuses, got settle: nothing of that key/],
-  ['never closes', ['KT18'], /wanted closed in 2000 ms, got it had to be ended/],
+  ['allows all methods', ['KT16'], /wanted GET \/reading answered 405, got 200/],
+  ['falls over a body', ['KT16'], /wanted a process that lasts, got its process ended \(1\): SyntaxError/],
+  ['falls over garbage', ['KT17'], /wanted a process that lasts, got its process ended \(1\): .*Error/],
+  ['keeps all it hears', ['KT17'], /wanted (at most 384 MiB of memory|a process that lasts), got /],
+  ['settles twice', ['KT18'], /wanted no question that the server refuses, got settle: nothing of that key/],
+  ['never closes', ['KT19'], /wanted closed in 2000 ms, got it had to be ended/],
 ]
 
 describe('a plugin that', () => {

@@ -20,7 +20,9 @@ export {
   type TrialDevice,
   TrialFailure,
   type TrialIdentity,
+  type TrialRequest,
   type TrialSamples,
+  type TrialWaiting,
 } from './trial.ts'
 
 export interface TestOptions {
@@ -96,8 +98,6 @@ export async function testPlugin(
 const head = ({ id, says }: Rule) => ({ rule: id, says })
 
 async function verdictOf(rule: Rule, ground: Ground): Promise<Verdict> {
-  const why = rule.untried?.(ground)
-  if (why !== undefined) return { ...head(rule), result: 'untried', why }
   const ends = ground.house.gone.length
   const judgeAlive = () => {
     const [ended] = ground.house.gone.slice(ends)
@@ -106,6 +106,8 @@ async function verdictOf(rule: Rule, ground: Ground): Promise<Verdict> {
   try {
     // One that has ended under an earlier rule is started again.
     await ground.listening()
+    const why = rule.untried?.(ground)
+    if (why !== undefined) return { ...head(rule), result: 'untried', why }
     await rule.judge(ground).finally(judgeAlive)
     return { ...head(rule), result: 'ok' }
   } catch (error) {

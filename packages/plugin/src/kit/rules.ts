@@ -4,6 +4,7 @@
  */
 import { judgeAsked, judgeClose, judgeHostile } from './endurance.ts'
 import type { Ground } from './ground.ts'
+import { judgeHttp } from './http.ts'
 import { judgeChecksum, judgeResumed, judgeWhole } from './packages.ts'
 import { judgeClosed, judgeDialled, judgeEnded, judgeKeptOut, judgeLetIn, judgeReplaced } from './sessions.ts'
 import { judgeCalls, judgeConfiguration, judgeCut, judgeRefused, judgeUnknown } from './work.ts'
@@ -114,17 +115,28 @@ export const rules: readonly [Rule, ...Rule[]] = [
   },
   {
     id: 'KT16',
+    says: 'Over HTTP it answers what the trial asks with the status that it names, and strange requests end nothing.',
+    untried: ({ plugin, samples }) =>
+      !plugin.can()?.includes('http')
+        ? 'the plugin answers no HTTP'
+        : samples.http.length === 0
+          ? 'the trial asks nothing over HTTP'
+          : undefined,
+    judge: judgeHttp,
+  },
+  {
+    id: 'KT17',
     says: 'Garbage, endless lines, spoilt logins, slow and a thousand silent callers end neither it nor its bounds; others are served.',
     judge: judgeHostile,
   },
   {
-    id: 'KT17',
+    id: 'KT18',
     says: 'It asks nothing that the server refuses: it settles what it was given, once.',
     outlives: true,
     judge: judgeAsked,
   },
   {
-    id: 'KT18',
+    id: 'KT19',
     says: 'Asked to close with a device there, it does so in two seconds, and its port is free again.',
     outlives: true,
     judge: judgeClose,

@@ -18,7 +18,7 @@ import type { Value } from '../plugin.ts'
 export type Values = { readonly [name: string]: Value }
 
 /** The default export of a trial's file. */
-export interface Trial extends Omit<TrialSamples, 'waits'> {
+export interface Trial extends Omit<TrialSamples, 'waits' | 'http'>, Partial<Pick<TrialSamples, 'http'>> {
   /**
    * Starts a device that dials `host` and `port` (a wire of the kit's, which leads to `address`), and dials again by itself,
    * soon, whenever its line ends. What it was sent before it was cut it still has then.
@@ -62,8 +62,20 @@ export interface TrialSamples {
   readonly configuration?: { readonly name: string; readonly values: Values }
   /** A package that it installs and removes. `size` of its image, bytes; 300,000 where it does not matter. */
   readonly package?: { readonly name: string; readonly values?: Values; readonly size?: number }
+  /** What the plugin answers on the server's own HTTP, and with which status. */
+  readonly http: readonly TrialRequest[]
   /** It has devices that wait to be called. */
   readonly waits: boolean
+}
+
+export interface TrialRequest {
+  readonly method: string
+  /** What follows the plugin's name: `/readings/d1`. */
+  readonly path: string
+  readonly query?: string
+  readonly headers?: { readonly [name: string]: string }
+  readonly body?: string
+  readonly status: number
 }
 
 export interface TrialCall {
@@ -100,6 +112,7 @@ export function readSamples(raw: unknown): TrialSamples {
     address: { host, port },
     varies: raw.varies === true,
     waits: raw.waits === true,
+    http: readRequests(raw.http),
     calls: raw.calls.map(readCall),
     ...(raw.configuration === undefined ? {} : { configuration: readConfiguration(raw.configuration) }),
     ...(raw.package === undefined ? {} : { package: readPackage(raw.package) }),
@@ -115,6 +128,29 @@ function readCall(raw: unknown): TrialCall {
     ...(raw.output === undefined ? {} : { output: values('calls: output', raw.output) }),
     refused: raw.refused === true,
   }
+}
+
+function readRequests(raw: unknown = []): readonly TrialRequest[] {
+  if (!Array.isArray(raw) || raw.length > callsMost) throw wanted(`http: at most ${callsMost} requests`, raw)
+  return raw.map((each: unknown) => {
+    if (!isRecord(each) || !isCount(each.status, 599))
+      throw wanted('http: { method, path, status } each', each)
+    const { status, query, headers, body } = each
+    return {
+      status,
+      method: word('http: method', each.method),
+      path: word('http: path', each.path),
+      ...(query === undefined ? {} : { query: word('http: query', query) }),
+      ...(headers === undefined ? {} : { headers: texts('http: headers', headers) }),
+      ...(body === undefined ? {} : { body: word('http: body', body) }),
+    }
+  })
+}
+
+function texts(what: string, raw: unknown): { readonly [name: string]: string } {
+  const read: Record<string, string> = {}
+  for (const [name, value] of Object.entries(values(what, raw))) read[name] = word(`${what}: ${name}`, value)
+  return read
 }
 
 function readConfiguration(raw: unknown): { name: string; values: Values } {
