@@ -14,7 +14,7 @@ export interface WeatherPackage {
 }
 
 export const weatherProtocol = 'weather_proto_v1'
-/** Types of stations, each with the module of its attributes. */
+/** Types of stations; the modules of their attributes come with the plugin. */
 export const weatherTypes = ['weather_r1', 'weather_r2'] as const
 
 export const weatherPackages: readonly WeatherPackage[] = [
@@ -32,16 +32,6 @@ export const weatherPackages: readonly WeatherPackage[] = [
   },
 ]
 
-const attributes = (type: string, more = '') => `module ${type}_attributes {
-  namespace "urn:${type}_attributes"; prefix a;
-  container attributes {
-    leaf msisdn { type string; }
-    leaf location { type string; }
-    leaf address { type string; }
-    ${more}
-  }
-}`
-
 const weather = (version: string, more = '') => `module weather-${version} {
   namespace "urn:weather:${version}"; prefix w;
   container weather_app {
@@ -54,10 +44,8 @@ const weather = (version: string, more = '') => `module weather-${version} {
   }
 }`
 
-/** The modules of types and packages, by file. The same as those of `examples/weather/modules.js`. */
+/** The modules of packages, by file. The same as those of `examples/weather/modules.js`; attributes of types come with the plugin. */
 export const weatherModules: Readonly<Record<string, string>> = {
-  'weather_r1_attributes.yang': attributes('weather_r1'),
-  'weather_r2_attributes.yang': attributes('weather_r2', 'leaf altitude { type int16; }'),
   'exodev-1_0.yang': `module exodev-1_0 {
   namespace "urn:exodev"; prefix e;
   container exodev { leaf ip_addr { type string; default "192.168.0.1"; } }
