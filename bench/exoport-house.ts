@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { startChild, startWaymark } from './child.ts'
 import type { ClientsAsked } from './exoport-clients.ts'
 import { asker, makeFleet, slices } from './exoport-fleet.ts'
-import type { Figure } from './figure.ts'
+import { type Figure, paired } from './figure.ts'
 
 const demo = `module demo {
   namespace "http://example.com/demo"; prefix d;
@@ -16,19 +16,26 @@ const demo = `module demo {
   rpc blink { input { uses exo:std-request; leaf times { type uint8; default 3; } } output { uses exo:std-response; } }
 }`
 
-/** `echoRate`: frames a second that a bare server gets back from as many sockets. */
+/** Rounds before it counts: a server that has just started compiles what it runs often. */
+const warmRounds = 3
+
 export async function measureHouse({
   count,
   idleBytes,
-  echoRate,
+  rounds,
 }: {
   count: number
   idleBytes: number
-  echoRate: number
+  rounds: number
 }): Promise<Figure[]> {
   const folder = mkdtempSync(join(tmpdir(), 'waymark-bench-'))
   let server = await startWaymark(folder)
-  let clients: Awaited<ReturnType<typeof startChild<object>>> | undefined
+  const started: Awaited<ReturnType<typeof startChild<object>>>[] = []
+  const start = async <T>(script: string, args: readonly string[]) => {
+    const child = await startChild<T>(script, args)
+    started.push(child as (typeof started)[number])
+    return child
+  }
   try {
     let ask = asker(server.port)
     const names = await makeFleet(server.port, count)
@@ -48,10 +55,9 @@ export async function measureHouse({
     await server.stop()
     server = await startWaymark(folder)
     ask = asker(server.port)
-    const devices = await startChild<object>('exoport-clients.ts', [
+    const devices = await start<object>('exoport-clients.ts', [
       JSON.stringify({ port: server.exoport, mode: 'device', account: 'acme' }),
     ])
-    clients = devices
     const tell = <T>(asked: ClientsAsked) => devices.ask<T>(asked)
     const before = server.memory()
     for (let at = 0; at < count; at += 1000) await tell({ kind: 'connect', count: 1000 })
@@ -61,14 +67,23 @@ export async function measureHouse({
       await ask('acme-admin', 'demo:blink', { 'device-id': 'all' })
       return count / ((await served).ms / 1000)
     }
-    await round()
-    const rate = await round()
+    const echo = await start<{ port: number }>('exoport-child.ts', ['echo'])
+    const echoing = await start<object>('exoport-clients.ts', [
+      JSON.stringify({ port: echo.first.port, mode: 'echo', account: '' }),
+    ])
+    for (let at = 0; at < count; at += 1000) await echoing.ask({ kind: 'connect', count: 1000 })
+    const echoRound = async () => count / ((await echo.ask<{ ms: number }>({ kind: 'round' })).ms / 1000)
+    for (let at = 0; at < warmRounds; at++) {
+      await round()
+      await echoRound()
+    }
+    const calls = await paired(rounds, round, echoRound)
     const figures: Figure[] = [
       {
         name: `a whole server: a group's call to each of ${count} devices, on disk / framed echo over as many sockets`,
-        ratio: rate / echoRate,
+        ratio: calls.ratio,
         goal: { atLeast: 0.25 },
-        detail: `${Math.round(rate)} against ${Math.round(echoRate)} a second`,
+        detail: `${Math.round(calls.ours)} against ${Math.round(calls.theirs)} a second`,
       },
     ]
     if (before !== undefined && after !== undefined)
@@ -80,7 +95,7 @@ export async function measureHouse({
       })
     return figures
   } finally {
-    await clients?.stop()
+    for (const child of started) await child.stop()
     await server.stop()
     rmSync(folder, { recursive: true, force: true })
   }

@@ -174,11 +174,11 @@ export class Conversation {
     while (!this.#onWire) {
       const [call] = this.#calls
       if (call === undefined) return
-      const { module, function: name, args, payload } = call
+      const { module, function: name, args, payload, token } = call
       if (payload !== undefined && payload.length + tokenBytes <= this.#limits.frameBytes) {
         this.#onWire = true
         this.#deadline = now + (call.timeoutMs ?? Number.POSITIVE_INFINITY)
-        out.push({ kind: 'send', bytes: this.#ours.head(payload) }, { kind: 'send', bytes: payload })
+        out.push({ kind: 'send', bytes: this.#ours.head(payload, token) }, { kind: 'send', bytes: payload })
         return
       }
       const frame = this.#frame({ kind: 'call', module, function: name, args }, call.names)

@@ -41,6 +41,8 @@ export interface OutgoingCall extends IncomingCall {
   readonly names?: NameForm
   /** The payload, written out before by `encodedCall`: for a call that many connections make. It is sent as it is. */
   readonly payload?: Uint8Array
+  /** The payload's token under the salt of this connection (`ServerEnd.salt`), where it was made elsewhere. */
+  readonly token?: Uint8Array
   /** From when it is sent; without it, it waits as long as the connection lives. */
   readonly timeoutMs?: number
 }

@@ -29,7 +29,7 @@ export {
   readImageAnswer,
   readImageCall,
 } from './images.ts'
-export { challengeBytes, keyBytes, keyOf, Seal } from './keys.ts'
+export { challengeBytes, keyBytes, keyOf, Seal, tokenBytes } from './keys.ts'
 export { type Bert, decodeMessage, encodeMessage, type Message, textOf } from './messages.ts'
 export { type Keys, ServerEnd, serverName } from './server-end.ts'
 export {

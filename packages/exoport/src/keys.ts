@@ -57,11 +57,19 @@ export class Seal {
     return bytes.subarray(start)
   }
 
-  /** What stands before a payload in its frame: length and token. The payload itself is left where it is. */
-  head(payload: Uint8Array): Uint8Array {
+  /** Key and challenge: what stands before a payload when its token is made. As secret as the key. */
+  get salt(): Uint8Array {
+    return this.#salt
+  }
+
+  /**
+   * What stands before a payload in its frame: length and token. The payload itself is left where it is; its token may
+   * have been made elsewhere.
+   */
+  head(payload: Uint8Array, token = this.token(payload)): Uint8Array {
     const head = new Uint8Array(lengthBytes + tokenBytes)
     new DataView(head.buffer).setUint32(0, tokenBytes + payload.length)
-    head.set(this.token(payload), lengthBytes)
+    head.set(token, lengthBytes)
     return head
   }
 

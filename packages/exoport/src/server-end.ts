@@ -52,6 +52,7 @@ export class ServerEnd {
   #hello: Uint8Array | undefined
   #deadline: number
   #talk: Conversation | undefined
+  #salt: Uint8Array | undefined
 
   /** `now` and every later time in milliseconds of one clock that does not jump. */
   constructor(now: number, limits: EndLimits = defaultEndLimits) {
@@ -71,6 +72,11 @@ export class ServerEnd {
   /** Bytes of unfinished frames. */
   get heldBytes(): number {
     return this.#cutter.held
+  }
+
+  /** What payloads to the device are sealed with; undefined before the handshake is through. As secret as the keys. */
+  get salt(): Uint8Array | undefined {
+    return this.#salt
   }
 
   /** Whether a call is under way in either direction. */
@@ -107,6 +113,7 @@ export class ServerEnd {
         out,
       )
     out.push({ kind: 'send', bytes: ours.hello(ascii(serverName)) })
+    this.#salt = ours.salt
     this.#talk = new Conversation(ours, theirs, this.#limits)
     this.#phase = 'confirmation'
     this.#deadline = now + this.#limits.handshakeMs

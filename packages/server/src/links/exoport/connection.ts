@@ -28,6 +28,7 @@ import type { Known, LinkHouse, OpenSession } from '../link.ts'
 import { answerOf, callOf, outcomeOf } from './carry.ts'
 import type { PortLimits } from './limits.ts'
 import { carrySoftware } from './packages.ts'
+import { type Sealer, sealedAside } from './sealer.ts'
 
 /** What connections share. */
 export interface Port {
@@ -36,6 +37,7 @@ export interface Port {
   readonly protocols: readonly string[]
   /** There when the port speaks TLS as well. */
   readonly secure: SecureContext | undefined
+  readonly sealer: Sealer
   /** Milliseconds that only go forward. */
   now(): number
   /** Whether this device said this challenge before; from now on it has. Told to the operator, if so. */
@@ -328,13 +330,17 @@ export class Connection {
   /** Makes a call; undefined: the connection has ended, or ends because nothing was answered. */
   async #ask(call: Omit<OutgoingCall, 'id'>, expiresAt: number | undefined): Promise<Answer | undefined> {
     if (this.#isOver) return undefined
-    const { limits, house } = this.#port
+    const { limits, house, sealer } = this.#port
+    const { salt } = this.#end
+    const isLong = call.payload !== undefined && call.payload.length >= sealedAside
+    const token = isLong && salt ? await sealer.token(salt, call.payload) : undefined
+    if (this.#isOver) return undefined
     const leftMs = expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - house.clock.now()
     const timeoutMs = Math.max(0, Math.min(limits.answerMs, leftMs))
     const answered = new Promise<Answer | undefined>((resolve) => {
       this.#awaiting = resolve
     })
-    this.#carryOut(this.#end.call({ id: 0, ...call, timeoutMs }, this.#port.now()))
+    this.#carryOut(this.#end.call({ id: 0, ...call, ...(token && { token }), timeoutMs }, this.#port.now()))
     const answer = await answered
     if (answer?.kind !== 'timed-out' || timeoutMs < limits.answerMs) return answer
     // It may have been heard or not. A new connection is the way to find out: it is carried again there.

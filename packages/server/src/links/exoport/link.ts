@@ -13,6 +13,7 @@ import { type Listener, StartFailure } from '../../serve.ts'
 import type { Link, LinkHouse, OpenLink } from '../link.ts'
 import { Connection, type Port } from './connection.ts'
 import { defaultPortLimits, type PortLimits } from './limits.ts'
+import { createSealer } from './sealer.ts'
 
 /** A device type names one of these. */
 const protocols = [
@@ -36,6 +37,7 @@ function openPort(house: LinkHouse, limits: PortLimits): OpenLink {
   const connections = new Set<Connection>()
   const hellos = createRecent<true>(limits.rememberedHellos)
   const quiet: (() => void)[] = []
+  const sealer = createSealer()
   let strangers = 0
   let heldBytes = 0
   let isClosed = false
@@ -77,6 +79,7 @@ function openPort(house: LinkHouse, limits: PortLimits): OpenLink {
     limits,
     protocols: protocols.map(({ name }) => name),
     secure: secureContext(house),
+    sealer,
     now: () => performance.now(),
     isReplayed(device, challenge) {
       const key = `${device} ${Buffer.from(challenge).toString('base64')}`
@@ -172,6 +175,7 @@ function openPort(house: LinkHouse, limits: PortLimits): OpenLink {
       server.close()
       for (const connection of [...connections]) connection.cut()
       await allGone(5000)
+      await sealer.close()
     },
   }
 }

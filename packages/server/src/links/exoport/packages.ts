@@ -30,6 +30,7 @@ import type {
   CarriedStep,
   OpenSession,
 } from '../link.ts'
+import { shared } from './sealer.ts'
 
 export interface TransferLimits {
   /** Bytes of a part: what an image in transfer costs the server, about twice. */
@@ -137,7 +138,8 @@ function partCall(id: string, index: number, data: Uint8Array): ReturnType<typeo
   const known = written.get(data)
   const call = imageCall({ kind: 'chunk', id, index, data })
   if (known?.id === id && known.index === index) return { ...call, payload: known.payload }
-  const payload = encodedCall(call)
+  // In memory that the threads share which seal it (sealer.ts).
+  const payload = shared(encodedCall(call))
   written.set(data, { id, index, payload })
   return { ...call, payload }
 }
