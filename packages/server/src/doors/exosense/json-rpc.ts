@@ -55,6 +55,7 @@ export function parseErrorBody(data: string): string {
 export const batchMax = 10_000
 /** Values in one body, at every level: ten for each request of the longest batch. Reading more would hold up others. */
 export const valuesMax = 100_000
+const limits = { ...defaultJsonLimits, values: valuesMax }
 
 /**
  * Answers a whole body: one request or a batch, in order. Undefined when there is nothing to answer. `run` is asked one
@@ -65,7 +66,7 @@ export async function answerBody(
   run: (request: RpcRequest) => Promise<RpcOutcome>,
   failed: (error: unknown, request: RpcRequest) => void,
 ): Promise<string | undefined> {
-  const parsed = parseJson(text, { ...defaultJsonLimits, values: valuesMax })
+  const parsed = parseJson(text, limits)
   if (!parsed.ok) {
     const { line, column, expected, found } = parsed
     return write(null, rpcError('parse', `line ${line}, column ${column}: wanted ${expected}, got ${found}`))
