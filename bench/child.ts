@@ -48,6 +48,8 @@ export async function startWaymark(
   pid: number
   /** Resident memory now, bytes; undefined where the system does not tell. */
   memory(): number | undefined
+  /** The same without what is mapped from files. */
+  ownMemory(): number | undefined
   /** Largest resident memory so far, bytes; undefined where the system does not tell. */
   peakMemory(): number | undefined
   stop(): Promise<void>
@@ -88,6 +90,7 @@ export async function startWaymark(
     exoport,
     pid: child.pid ?? 0,
     memory: () => told('VmRSS'),
+    ownMemory: () => told('RssAnon'),
     peakMemory: () => told('VmHWM'),
     async stop() {
       child.kill('SIGKILL')

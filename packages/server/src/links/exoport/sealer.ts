@@ -3,8 +3,8 @@
  *
  * Every byte that goes to a device is hashed with that device's key, and a part of an image goes to a thousand devices: that is
  * a thousand times the hashing, which one thread does at little more than a gigabyte a second. Here other threads do it
- * while the server's own writes to its sockets. What is asked for in one turn goes to them together, each payload once, in
- * memory that they share. The threads are started when there is something to do, and end when there is nothing for a while.
+ * while the server's own writes to its sockets. What is asked for while they are busy goes to them together, each payload once,
+ * in memory that they share. The threads are started when there is something to do, and end when there is nothing for a while.
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
@@ -25,6 +25,8 @@ export interface Sealer {
 export const sealedAside = 32 * 1024
 
 const threadsMax = 4
+/** Orders that wait at a thread while it works: it is never without, and the next ones grow meanwhile. */
+const ordersMost = 2
 const idleMs = 10_000
 
 interface Asked {
@@ -43,9 +45,8 @@ export function createSealer(
   threads = Math.min(threadsMax, Math.max(1, availableParallelism() - 1)),
 ): Sealer {
   const workers: { readonly worker: Worker; readonly underWay: Map<number, readonly Asked[]> }[] = []
-  let asked = new Map<Uint8Array, Asked[]>()
+  const asked = new Map<Uint8Array, Asked[]>()
   let lastId = 0
-  let turn = 0
   let idle: NodeJS.Timeout | undefined
 
   function start() {
@@ -60,12 +61,14 @@ export function createSealer(
       started.underWay.delete(id)
       for (const [at, one] of all.entries())
         one.resolve(tokens.subarray(at * tokenBytes, (at + 1) * tokenBytes))
+      send()
     })
     const gone = () => {
       const at = workers.indexOf(started)
       if (at >= 0) workers.splice(at, 1)
       for (const all of started.underWay.values()) for (const one of all) one.resolve(undefined)
       started.underWay.clear()
+      if (asked.size > 0) setImmediate(send)
     }
     worker.on('error', gone)
     worker.on('exit', gone)
@@ -73,13 +76,12 @@ export function createSealer(
     return started
   }
 
-  /** Hands what was asked for in this turn to the threads, in turn. */
+  /** Hands to the threads what they have room for: what is asked for meanwhile goes to them together. */
   function send(): void {
-    const all = asked
-    asked = new Map()
-    for (const [payload, some] of all) {
-      const free = workers.length < threads ? undefined : workers[turn++ % threads]
-      const to = free ?? start()
+    for (const [payload, some] of asked) {
+      const to = free()
+      if (to === undefined) break
+      asked.delete(payload)
       lastId += 1
       to.underWay.set(lastId, some)
       const salts = new Uint8Array(some.length * (some[0]?.salt.length ?? 0))
@@ -89,6 +91,12 @@ export function createSealer(
     }
     clearTimeout(idle)
     idle = setTimeout(() => void end(), idleMs).unref()
+  }
+
+  function free() {
+    const found = workers.find(({ underWay }) => underWay.size === 0)
+    if (found) return found
+    return workers.length < threads ? start() : workers.find(({ underWay }) => underWay.size < ordersMost)
   }
 
   async function end(): Promise<void> {
