@@ -129,8 +129,8 @@ function ownMemory(): number {
 let made = 0
 function nextId(): string {
   made += 1
-  const random = new Uint8Array(8)
-  new DataView(random.buffer).setUint32(4, made)
+  const random = new Uint8Array(6)
+  new DataView(random.buffer).setUint32(2, made)
   return Id24.make(Instant.of(Date.now()), random)
 }
 

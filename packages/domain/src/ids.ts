@@ -31,14 +31,16 @@ function parseId24(raw: unknown): string | undefined {
 
 /**
  * 24 lower-case hex digits: four bytes of time (seconds), two of the second's part, then six random ones. Pantahub's form,
- * kept everywhere. What is made together stands together in a store, which then has fewer pages to write.
+ * kept everywhere. What is made together stands together in a store, which then has fewer pages to write. Refuses
+ * (`RangeError`) other than six random bytes.
  */
 export const Id24 = {
   make(at: Instant, random: Uint8Array): string {
+    if (random.length !== 6) throw new RangeError(`random: wanted 6 bytes, got ${random.length}`)
     const seconds = Math.floor(at / 1000)
     const part = Math.floor(((at - seconds * 1000) * 0x10000) / 1000)
     let text = (seconds >>> 0).toString(16).padStart(8, '0') + part.toString(16).padStart(4, '0')
-    for (let i = 0; i < 6; i++) text += (random[i] ?? 0).toString(16).padStart(2, '0')
+    for (const byte of random) text += byte.toString(16).padStart(2, '0')
     return text
   },
 } as const

@@ -53,7 +53,7 @@ const devices = Array.from({ length: 20_000 }, (_, i) =>
 )
 
 function noise(i: number): Uint8Array {
-  return createHash('sha256').update(String(i)).digest().subarray(0, 8)
+  return createHash('sha256').update(String(i)).digest().subarray(0, 6)
 }
 
 function stepOf(device: string, i: number): Step {

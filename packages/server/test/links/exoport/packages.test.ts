@@ -18,7 +18,7 @@ const app = `module app {
   rpc scan { input { leaf device-id { type string; } } }
   notification alarm { leaf device-id { type string; } leaf level { type uint8; } }
 }`
-const part = 128 * 1024
+const part = 256 * 1024
 
 /** Two packages, one of which needs the other, and a device that may have both. */
 async function openFleet(size = 3 * part + 5) {
