@@ -14,7 +14,7 @@ import type { PackagesAsked } from './packages-clients.ts'
 const isFull = process.argv.includes('--full')
 const mib = 1024 * 1024
 const count = isFull ? 1000 : 250
-const size = (isFull ? 100 : 16) * mib
+const size = 100 * mib
 const rounds = isFull ? 1 : 3
 const transferBytes = 256 * 1024
 

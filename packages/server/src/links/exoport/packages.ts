@@ -33,7 +33,7 @@ import type {
 import { shared } from './sealer.ts'
 
 export interface TransferLimits {
-  /** Bytes of a part: what an image in transfer costs the server, about twice. */
+  /** Bytes of a part at most (`partBytes`). */
   readonly chunkBytes: number
   /** How often an image is sent before a checksum that is wrong again ends it. */
   readonly transferTries: number
@@ -128,6 +128,21 @@ function valuesOf({ packages }: CarriedPackageConfiguration): JsonObject {
   return Object.fromEntries(packages.map((each) => [each.package, each.values]))
 }
 
+/** Parts of small images are so large, and an image is made of about so many parts. */
+const partLeast = 64 * 1024
+const partsAbout = 256
+
+/**
+ * Bytes of a part of an image of this size: small images, which small devices have, go in small parts; large ones in parts
+ * that are worth a confirmation each, which is written down. The same for every transfer of the image, as what was
+ * confirmed is counted in parts.
+ */
+export function partBytes(size: number, most: number): number {
+  let bytes = partLeast
+  while (bytes * partsAbout < size && bytes < most) bytes *= 2
+  return Math.min(bytes, most)
+}
+
 /** Parts that were written out as calls: devices that are sent the same bytes are sent the same call. */
 const written = new WeakMap<
   Uint8Array,
@@ -176,7 +191,8 @@ class ImageWire {
   async transfer(carried: CarriedPackages, index: number, id: string, image: Image): Promise<Carriage> {
     if (image.size > mostImageBytes)
       return failed(`illegal-size: wanted at most ${mostImageBytes} bytes, got ${image.size}`)
-    const { chunkBytes, transferTries } = this.#limits
+    const { transferTries } = this.#limits
+    const chunkBytes = partBytes(image.size, this.#limits.chunkBytes)
     // Parts are counted: what was confirmed in parts of another size can not be gone on with.
     const isWhole = image.confirmed === image.size || image.confirmed % chunkBytes === 0
     let from = isWhole ? image.confirmed : 0
@@ -208,7 +224,7 @@ class ImageWire {
     from: number,
   ): Promise<Said> {
     const { size } = image
-    const { chunkBytes } = this.#limits
+    const chunkBytes = partBytes(size, this.#limits.chunkBytes)
     if (from === 0) {
       const started = await this.tell({ kind: 'start', id, type: 'other', size, chunkSize: chunkBytes })
       if (started.kind !== 'ok') return started

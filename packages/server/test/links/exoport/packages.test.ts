@@ -10,6 +10,7 @@ import {
 } from '@waymark/sdk/exoport'
 import type { JsonObject } from '@waymark/yang'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { partBytes } from '../../../src/links/exoport/packages.ts'
 import { dialIn, openBack, openSink } from '../../exosense/support.ts'
 
 const app = `module app {
@@ -18,7 +19,7 @@ const app = `module app {
   rpc scan { input { leaf device-id { type string; } } }
   notification alarm { leaf device-id { type string; } leaf level { type uint8; } }
 }`
-const part = 256 * 1024
+const part = 64 * 1024
 
 /** Two packages, one of which needs the other, and a device that may have both. */
 async function openFleet(size = 3 * part + 5) {
@@ -435,4 +436,15 @@ describe('packages over ExoPort', () => {
     expect(await installed()).toEqual([])
     await session.close()
   })
+})
+
+test.each([
+  [1, 65_536],
+  [16 * 2 ** 20, 65_536],
+  [16 * 2 ** 20 + 1, 131_072],
+  [64 * 2 ** 20, 262_144],
+  [100 * 2 ** 20, 524_288],
+  [2 ** 31 - 1, 524_288],
+])('[XL15] an image of %d bytes goes in parts of %d', (size, bytes) => {
+  expect(partBytes(size, 524_288)).toBe(bytes)
 })
