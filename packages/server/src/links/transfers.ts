@@ -17,6 +17,7 @@ import { printJson } from '@waymark/yang'
 import type { KnownDevice } from './carrying.ts'
 import type { ImageBytes } from './image-reader.ts'
 import type { CarriedPackages, CarriedStep } from './link.ts'
+import { createPace } from './pace.ts'
 import type { ShareCommit } from './shared-commits.ts'
 
 export interface TransfersNeeds {
@@ -35,6 +36,7 @@ export function createTransfers({ store, share, bytes: images, env: now }: Trans
     return found
   }
 
+  const pace = createPace()
   /** How far an image was handed out on this session, or had come on those before. */
   const handed = new WeakMap<object, number>()
   const handedOf = (of: NonNullable<CarriedStep['image']>) => handed.get(of) ?? of.confirmed
@@ -59,11 +61,12 @@ export function createTransfers({ store, share, bytes: images, env: now }: Trans
     bytes: number,
   ): Promise<boolean> {
     const { image: of, package: name, operation } = stepOf(carried, step)
+    const size = of && handedOf(of)
+    await pace()
     return share(known.tenant, async (tx) => {
       const transaction = await tx.get(transactions, { id: carried.transaction })
       if (!transaction?.open) return false
-      if (!of) return true
-      const size = handedOf(of)
+      if (size === undefined) return true
       const taken = await confirmTransfer(tx, { transaction, package: name, size, bytes })
       if (taken.ok) return true
       const { wanted, got } = taken.refusal
