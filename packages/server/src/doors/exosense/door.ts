@@ -9,6 +9,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { House } from '../../house.ts'
 import type { HttpApp } from '../../http.ts'
+import { endOfTurn } from '../../turn.ts'
 import { createBackEndCalls } from './back-end-calls.ts'
 import { answerBody, parseErrorBody, type RpcRequest } from './json-rpc.ts'
 import { type Caller, readings } from './login.ts'
@@ -64,6 +65,7 @@ export async function exosenseDoor(http: HttpApp, house: House): Promise<void> {
         (asked) => run(caller, peer, asked, noFiles),
         failed,
       )
+      await endOfTurn()
       end(response, 200, text ?? '', { 'content-type': 'application/json' })
     } catch (error) {
       // The caller went away in the middle; or a defect, which is told.
