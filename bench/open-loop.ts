@@ -34,7 +34,8 @@ export async function onSchedule(schedule: Schedule): Promise<readonly number[]>
   const send = () => {
     for (;;) {
       const at = due[0]
-      const line = at === undefined ? undefined : free.pop()
+      // In turn: a server ends connections on which nothing is asked.
+      const line = at === undefined ? undefined : free.shift()
       if (at === undefined || line === undefined) return
       due.shift()
       line.ask(schedule.next(), () => {
