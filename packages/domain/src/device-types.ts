@@ -159,6 +159,9 @@ export async function describeDevice(
   return ok(facts)
 }
 
+/** Among a device's attributes: those of its type's own schema, together, as JSON text. No attribute has such a name. */
+export const typedAttributes = '{}'
+
 /** What is known of a device; of one that nobody has told anything about: nothing. */
 export async function factsOf(reader: Reader, device: DeviceId): Promise<DeviceFacts> {
   return (await reader.get(deviceFacts, { device })) ?? { device, sessionTimeout: 0, attributes: {} }

@@ -24,6 +24,7 @@ import {
   type TenantId,
   tenants,
   transactions,
+  typedAttributes,
 } from '@waymark/domain'
 import { type JsonObject, type JsonValue, parseJson } from '@waymark/yang'
 import type { Log } from '../log.ts'
@@ -37,8 +38,6 @@ const longestPauseMs = 5 * 60_000
 const allPauseMs = 2000
 /** A session that lasted so long was a good one. */
 const goodSessionMs = 10_000
-/** Under this name the attributes of a type's own schema are kept together, as JSON text. */
-const typed = '{}'
 
 export interface DiallingNeeds {
   readonly store: Store
@@ -269,7 +268,7 @@ export function createDialling(needs: DiallingNeeds, dials: ReadonlyMap<string, 
 
 /** Attributes as a link is told them: plain ones by name, and those of the type's own schema beside them. */
 function attributesOf(kept: Readonly<Record<string, unknown>>): JsonObject {
-  const { [typed]: own, ...plain } = kept
+  const { [typedAttributes]: own, ...plain } = kept
   const parsed = typeof own === 'string' ? parseJson(own) : undefined
   const ownOnes = parsed?.ok && isObject(parsed.value) ? parsed.value : {}
   return { ...ownOnes, ...(plain as JsonObject) }

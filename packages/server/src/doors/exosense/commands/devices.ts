@@ -9,6 +9,7 @@ import {
   provisionDevice,
   removeDevice,
   type ToldFacts,
+  typedAttributes,
 } from '@waymark/domain'
 import { type JsonObject, type JsonValue, parseJson, printJson } from '@waymark/yang'
 import { devicePlace } from '../../../house.ts'
@@ -155,7 +156,7 @@ async function factsIn(
   if (own !== undefined) {
     const judged = await judgeAttributes(house, tenant.id, type, own)
     if (!judged) return { code: 'validation-failed' }
-    attributes[typed] = printJson(judged)
+    attributes[typedAttributes] = printJson(judged)
   }
   const url = params.maybeText('notification-url')
   const target = url === undefined ? undefined : house.exchange.keepTarget(tenant.id, url)
@@ -180,9 +181,6 @@ async function factsIn(
     }),
   }
 }
-
-/** The name under which attributes of a type's own schema are kept together, as JSON text. */
-const typed = '{}'
 
 async function judgeAttributes(
   house: Context['house'],
@@ -228,7 +226,7 @@ function plain({ attributes }: DeviceFacts): JsonObject {
 }
 
 function ownAttributes({ attributes }: DeviceFacts): JsonObject | undefined {
-  const text = attributes[typed]
+  const text = attributes[typedAttributes]
   if (typeof text !== 'string') return undefined
   const parsed = parseJson(text)
   return parsed.ok && isJsonObject(parsed.value) ? parsed.value : undefined
