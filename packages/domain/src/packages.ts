@@ -107,8 +107,11 @@ export async function removePackage(
   if (!held) return refuse({ kind: 'no-such-package', got: asked.name })
   const holds = await holderOf(tx, held.name)
   if (holds !== undefined) return refuse({ kind: 'not-empty', got: held.name, holds })
-  for (const row of await tx.find(devicePackages, { where: { package: held.name } }))
-    await tx.remove(devicePackages, row)
+  for (let more = true; more; ) {
+    const rows = await tx.find(devicePackages, { where: { package: held.name }, limit: pageSize })
+    for (const row of rows) await tx.remove(devicePackages, row)
+    more = rows.length === pageSize
+  }
   await removeGroup(tx, env, { id: held.members, by: asked.by })
   await tx.remove(packages, { name: held.name })
   actingOn(tx, env, asked.by).note('package.removed', { package: held.name })
