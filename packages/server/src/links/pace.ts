@@ -7,7 +7,7 @@
  */
 
 /** Longest wait, milliseconds. */
-const waitMost = 50
+const waitMost = 100
 
 /** Resolves when it is this caller's turn to go on. */
 export type Pace = () => Promise<void>
