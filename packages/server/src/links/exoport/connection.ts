@@ -336,13 +336,15 @@ export class Connection {
     const token = isLong && salt ? await sealer.token(salt, call.payload) : undefined
     if (this.#isOver) return undefined
     const leftMs = expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - house.clock.now()
-    const timeoutMs = Math.max(0, Math.min(limits.answerMs, leftMs))
+    // A long one takes its time on a slow line: a kilobyte a second.
+    const answerMs = limits.answerMs + (call.payload?.length ?? 0)
+    const timeoutMs = Math.max(0, Math.min(answerMs, leftMs))
     const answered = new Promise<Answer | undefined>((resolve) => {
       this.#awaiting = resolve
     })
     this.#carryOut(this.#end.call({ id: 0, ...call, ...(token && { token }), timeoutMs }, this.#port.now()))
     const answer = await answered
-    if (answer?.kind !== 'timed-out' || timeoutMs < limits.answerMs) return answer
+    if (answer?.kind !== 'timed-out' || timeoutMs < answerMs) return answer
     // It may have been heard or not. A new connection is the way to find out: it is carried again there.
     this.#leave('no-answer')
     return undefined

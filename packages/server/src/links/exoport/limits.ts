@@ -36,6 +36,6 @@ export const defaultPortLimits: PortLimits = {
   keepAliveMs: 60_000,
   tickMs: 1000,
   rememberedHellos: 100_000,
-  chunkBytes: 512 * 1024,
+  chunkBytes: 960 * 1024,
   transferTries: 3,
 }

@@ -130,7 +130,7 @@ function valuesOf({ packages }: CarriedPackageConfiguration): JsonObject {
 
 /** Parts of small images are so large, and an image is made of about so many parts. */
 const partLeast = 64 * 1024
-const partsAbout = 256
+const partsAbout = 128
 
 /**
  * Bytes of a part of an image of this size: small images, which small devices have, go in small parts; large ones in parts

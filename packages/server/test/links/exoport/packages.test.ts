@@ -440,11 +440,11 @@ describe('packages over ExoPort', () => {
 
 test.each([
   [1, 65_536],
-  [16 * 2 ** 20, 65_536],
-  [16 * 2 ** 20 + 1, 131_072],
-  [64 * 2 ** 20, 262_144],
-  [100 * 2 ** 20, 524_288],
-  [2 ** 31 - 1, 524_288],
+  [8 * 2 ** 20, 65_536],
+  [8 * 2 ** 20 + 1, 131_072],
+  [32 * 2 ** 20, 262_144],
+  [100 * 2 ** 20, 983_040],
+  [2 ** 31 - 1, 983_040],
 ])('[XL15] an image of %d bytes goes in parts of %d', (size, bytes) => {
-  expect(partBytes(size, 524_288)).toBe(bytes)
+  expect(partBytes(size, 983_040)).toBe(bytes)
 })
