@@ -1,6 +1,7 @@
 /**
  * Rows as the one who writes them last saw them. Two halves take turns: what is kept goes into the young one; when that is
- * full it becomes the old one, and what only the old one held is forgotten. Nothing is moved, and what is in use stays.
+ * full it becomes the old one, and what only the old one held is forgotten. What is asked for goes back into the young
+ * one, so that what is in use stays.
  */
 import type { Scope } from './body.ts'
 import { keyText, type Row, type Table } from './table.ts'
@@ -20,11 +21,19 @@ export class KnownRows {
 
   /** The row of a key (with its scope in front), if it is remembered. */
   get(table: Table, key: string): Row | undefined {
-    return this.#young.get(table)?.get(key) ?? this.#old.get(table)?.get(key)
+    const young = this.#young.get(table)?.get(key)
+    if (young !== undefined) return young
+    const old = this.#old.get(table)?.get(key)
+    if (old !== undefined) this.#set(table, key, old)
+    return old
   }
 
   /** Remembers a whole row. */
   keep(table: Table, scope: Scope, row: Row): void {
+    this.#set(table, scope + keyText(row, table.keyWidth), row)
+  }
+
+  #set(table: Table, key: string, row: Row): void {
     if (this.#count >= halfMax || this.#length >= halfLengthMax) {
       this.#old = this.#young
       this.#young = new Map()
@@ -36,7 +45,7 @@ export class KnownRows {
       rows = new Map()
       this.#young.set(table, rows)
     }
-    rows.set(scope + keyText(row, table.keyWidth), row)
+    rows.set(key, row)
     this.#count += 1
     this.#length += lengthOf(row, table)
   }

@@ -36,6 +36,7 @@ export const defaultPortLimits: PortLimits = {
   keepAliveMs: 60_000,
   tickMs: 1000,
   rememberedHellos: 100_000,
+  // Less than may lie unread: a part on a slow line is no device that does not read.
   chunkBytes: 960 * 1024,
   transferTries: 3,
 }
