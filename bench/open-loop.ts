@@ -16,9 +16,15 @@ export interface Schedule {
   ended(): boolean
 }
 
-/** Runs a schedule; answers how long each request took, in milliseconds. */
-export async function onSchedule(schedule: Schedule): Promise<readonly number[]> {
-  const took: number[] = []
+/** When a request was due (`performance.now()`), and when it was answered. */
+export interface Answered {
+  readonly due: number
+  readonly answered: number
+}
+
+/** Runs a schedule; answers when each request was due and answered, in milliseconds. */
+export async function onSchedule(schedule: Schedule): Promise<readonly Answered[]> {
+  const took: Answered[] = []
   const due: number[] = []
   let failed: unknown
   const lines = await Promise.all(
@@ -39,7 +45,7 @@ export async function onSchedule(schedule: Schedule): Promise<readonly number[]>
       if (at === undefined || line === undefined) return
       due.shift()
       line.ask(schedule.next(), () => {
-        took.push(performance.now() - at)
+        took.push({ due: at, answered: performance.now() })
         free.push(line)
         send()
       })

@@ -7,8 +7,9 @@
  * until no parent needs it. The first slice is submitted with the parent, so that a small group is asked in one commit.
  */
 import { type Env, newId } from './env.ts'
-import { Instant, TransactionId } from './ids.ts'
+import { type DeviceId, Instant, TransactionId } from './ids.ts'
 import { actingOn, lastingly } from './journal.ts'
+import type { Json } from './json.ts'
 import { beginPackage } from './package-begin.ts'
 import type { AskedPackage } from './package-plan.ts'
 import type { Reader, Tx } from './port.ts'
@@ -44,8 +45,13 @@ export type GroupSubmission = Omit<Submission, 'device' | 'parent' | 'seq' | 'on
   readonly group: Transaction['group'] & string
 }
 
-/** Told of a child within the commit that submits it. */
-export type Submitted = (tx: Tx, child: Transaction) => Promise<void>
+/** Whoever hands children to devices within the commit that submits them. */
+export interface Taker {
+  /** Whether a child at this place in its lane begins as sent: it is the head, and somebody waits for it. */
+  takes(device: DeviceId, lane: string, seq: number): boolean
+  /** It is submitted, as sent where it was taken; `payload` is what it asks. */
+  submitted(tx: Tx, child: Transaction, payload: Json): Promise<void>
+}
 
 /** Asks something of every member a group has now. */
 export async function submitToGroup(
@@ -91,7 +97,7 @@ export async function submitToGroup(
     group: asked.group,
     members: group.size,
   })
-  await submitSlice(tx, env, parent, work, async () => {})
+  await submitSlice(tx, env, parent, work)
   return ok((await tx.get(transactions, { id })) ?? parent)
 }
 
@@ -102,19 +108,14 @@ export async function worksToDo(reader: Reader, limit: number): Promise<readonly
 
 /**
  * Submits a parent's next slice, all of it in this commit or none; answers whether there is more. When the parent has
- * ended before (called off, timed out) its open children end as it did instead, a slice at a time. `submitted` is told of
+ * ended before (called off, timed out) its open children end as it did instead, a slice at a time. `taker` may hand out
  * each child within the same commit.
  */
-export async function workOn(
-  tx: Tx,
-  env: Env,
-  parentId: TransactionId,
-  submitted: Submitted = async () => {},
-): Promise<boolean> {
+export async function workOn(tx: Tx, env: Env, parentId: TransactionId, taker?: Taker): Promise<boolean> {
   const work = await tx.get(groupWorks, { parent: parentId })
   const parent = await tx.get(transactions, { id: parentId })
   if (!work || !parent || work.submitted) return false
-  return parent.open ? submitSlice(tx, env, parent, work, submitted) : dropRest(tx, env, parent, work)
+  return parent.open ? submitSlice(tx, env, parent, work, taker) : dropRest(tx, env, parent, work)
 }
 
 async function submitSlice(
@@ -122,7 +123,7 @@ async function submitSlice(
   env: Env,
   parent: Transaction,
   work: GroupWork,
-  submitted: Submitted,
+  taker?: Taker,
 ): Promise<boolean> {
   const page = await membersAt(tx, work, sliceSize)
   const number = work.slices
@@ -138,9 +139,11 @@ async function submitSlice(
   if (page.length > 0)
     await tx.put(groupSlices, { parent: parent.id, slice: number, waiting: page.length, failed: 0 })
   const ttlMs = work.expiresAt === undefined ? undefined : Math.max(0, work.expiresAt - env.now)
+  const kind = kindName(parent.kind)
+  const { lane } = transactionKinds[kind]
   for (const { device } of page) {
     const child = await submit(tx, env, {
-      kind: kindName(parent.kind),
+      kind,
       device,
       // The parent has it.
       payload: null,
@@ -148,12 +151,13 @@ async function submitSlice(
       online: true,
       parent: { id: parent.id, slice: number, group: work.group },
       ...(ttlMs === undefined ? {} : { ttlMs }),
+      ...(taker && { takes: (seq) => taker.takes(device, lane, seq) }),
     })
     invariant(child.ok, 'a child is never refused')
     await leaveToTrail(tx, env, child.value)
     if (parent.kind === 'package')
       await beginPackage(tx, env, child.value, parent.payload as unknown as AskedPackage)
-    await submitted(tx, child.value)
+    await taker?.submitted(tx, child.value, parent.payload)
   }
   if (!more && moved.slicesEnded === moved.slices) await endParent(tx, env, parent.id, moved)
   return more

@@ -188,8 +188,8 @@ export interface Commit {
   readonly tenants: ReadonlySet<TenantId | 'house'>
   /** The devices that entries are about. */
   readonly devices: ReadonlySet<DeviceId> | 'any'
-  /** Those of them that somebody else than the device itself did something about. */
-  readonly byOthers: ReadonlySet<DeviceId> | 'any'
+  /** Those of them that somebody else than the device itself did something about, and how many entries say so. */
+  readonly byOthers: ReadonlyMap<DeviceId, number> | 'any'
   /** The kinds of the entries. */
   readonly kinds: ReadonlySet<string> | 'any'
 }

@@ -95,6 +95,8 @@ export interface Submission {
   readonly behalf?: TransactionId
   /** For kinds whose order is given elsewhere (a step's revision): its place in the lane. */
   readonly seq?: number
+  /** Whether whoever carries it takes it with the commit that asks it, as the last in its lane: then it begins as sent. */
+  takes?(seq: number): boolean
 }
 
 /** Asks something of a device. What is refused leaves nothing behind. */
@@ -106,12 +108,13 @@ export async function submit(
   const { delivery, lane } = transactionKinds[asked.kind]
   if (delivery === 'immediate' && asked.online !== true)
     return refuse({ kind: 'device-offline', device: asked.device })
-  const transaction: Transaction = {
+  const seq = asked.seq ?? (await nextSeq(tx, asked.device, lane))
+  const queued: Transaction = {
     id: newId(env, TransactionId.parse),
     kind: asked.kind,
     device: asked.device,
     lane,
-    seq: asked.seq ?? (await nextSeq(tx, asked.device, lane)),
+    seq,
     state: 'queued',
     open: true,
     percent: 0,
@@ -126,14 +129,25 @@ export async function submit(
       ? {}
       : { parent: asked.parent.id, slice: asked.parent.slice, group: asked.parent.group }),
   }
+  const isTaken = asked.takes?.(seq) === true
+  const transaction = isTaken ? asSent(env, queued) : queued
   await tx.put(transactions, transaction)
   actingOn(tx, env, asked.by, asked.device).note('transaction.submitted', {
     transaction: transaction.id,
     kind: asked.kind,
     lane,
-    seq: transaction.seq,
+    seq,
   })
+  if (isTaken) noteSent(tx, env, transaction)
   return ok(transaction)
+}
+
+function asSent(env: Env, queued: Transaction): Transaction {
+  return { ...queued, state: 'sent', sentAt: env.now, attempts: queued.attempts + 1 }
+}
+
+function noteSent(tx: Tx, env: Env, { id, device, attempts }: Transaction): void {
+  actingOn(tx, env, system, device).note('transaction.sent', { transaction: id, attempt: attempts })
 }
 
 /**
@@ -170,10 +184,9 @@ export async function takeAfter(
 
 /** Marks what waits at the head of its lane as sent, for callers that know that it is the head. */
 export async function send(tx: Tx, env: Env, head: Transaction): Promise<Transaction> {
-  const sent: Transaction = { ...head, state: 'sent', sentAt: env.now, attempts: head.attempts + 1 }
+  const sent = asSent(env, head)
   await tx.put(transactions, sent)
-  const { id: transaction, attempts: attempt } = sent
-  actingOn(tx, env, system, head.device).note('transaction.sent', { transaction, attempt })
+  noteSent(tx, env, sent)
   return sent
 }
 
@@ -204,13 +217,39 @@ export interface Ending {
   readonly proof?: Proof
 }
 
-/** Ends a transaction, once: an end is never changed. Moves its group's parent along. */
+/** Children that have ended in one commit, by their slices: what their parents are told of together. */
+export class ChildEndings {
+  readonly #slices = new Map<
+    string,
+    { parent: TransactionId; slice: number; ended: number; failed: number }
+  >()
+
+  add(parent: TransactionId, slice: number, state: EndState): void {
+    const name = `${parent} ${slice}`
+    const held = this.#slices.get(name) ?? { parent, slice, ended: 0, failed: 0 }
+    held.ended += 1
+    if (state !== 'done') held.failed += 1
+    this.#slices.set(name, held)
+  }
+
+  /** Moves the parents along; to be called within the commit in which the children end. */
+  async tell(tx: Tx, env: Env): Promise<void> {
+    for (const slice of this.#slices.values()) await childrenEnded(tx, env, slice)
+    this.#slices.clear()
+  }
+}
+
+/**
+ * Ends a transaction, once: an end is never changed. Moves its group's parent along, unless whoever ends many gathers
+ * that in `endings`, to tell it of all of them.
+ */
 export async function finish(
   tx: Tx,
   env: Env,
   id: TransactionId,
   ending: Ending,
   by: Actor,
+  endings?: ChildEndings,
 ): Promise<Result<Transaction, TransactionRefusal>> {
   const held = await tx.get(transactions, { id })
   if (!held) return refuse({ kind: 'no-such-transaction', got: id })
@@ -243,8 +282,11 @@ export async function finish(
     await finish(tx, env, ended.behalf, ending, by)
   }
   if (ended.kind === 'package' || ended.kind === 'configuration') await wakeTrailWork(tx, env, ended.id)
-  if (ended.parent !== undefined && ended.slice !== undefined)
-    await childEnded(tx, env, ended.parent, ended.slice, state)
+  if (ended.parent !== undefined && ended.slice !== undefined) {
+    const all = endings ?? new ChildEndings()
+    all.add(ended.parent, ended.slice, state)
+    if (all !== endings) await all.tell(tx, env)
+  }
   return ok(ended)
 }
 
@@ -335,25 +377,58 @@ export async function endAllOf(tx: Tx, env: Env, device: DeviceId, limit: number
 /** What is asked: a child of a group's has it from its parent. */
 export async function payloadOf(tx: Pick<Tx, 'get'>, transaction: Transaction): Promise<Json> {
   if (transaction.parent === undefined) return transaction.payload
-  return (await tx.get(transactions, { id: transaction.parent }))?.payload ?? null
+  return (await askedOf(tx, transaction.parent))?.payload ?? null
 }
+
+/** What a parent asks and who wants to know: never changed, so that many children of one commit look at it once. */
+async function askedOf(
+  tx: Pick<Tx, 'get'>,
+  id: TransactionId,
+): Promise<Pick<Transaction, 'payload' | 'notify'> | undefined> {
+  let parents = parentsSeen.get(tx)
+  if (parents === undefined) {
+    parents = new Map()
+    parentsSeen.set(tx, parents)
+  }
+  const seen = parents.get(id)
+  if (seen !== undefined) return seen
+  const parent = await tx.get(transactions, { id })
+  if (parent !== undefined) parents.set(id, parent)
+  return parent
+}
+
+/** By the handle of a body, with which they go. */
+const parentsSeen = new WeakMap<object, Map<TransactionId, Pick<Transaction, 'payload' | 'notify'>>>()
 
 // ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export const system: Actor = { kind: 'system', id: 'transactions' }
 
-async function childEnded(tx: Tx, env: Env, parentId: TransactionId, number: number, state: EndState) {
-  const slice = await tx.get(groupSlices, { parent: parentId, slice: number })
-  invariant(slice && slice.waiting > 0, `slice ${number} of ${parentId} waits for the child that ended`)
-  const waiting = slice.waiting - 1
-  const failed = slice.failed + (state === 'done' ? 0 : 1)
+async function childrenEnded(
+  tx: Tx,
+  env: Env,
+  told: {
+    readonly parent: TransactionId
+    readonly slice: number
+    readonly ended: number
+    readonly failed: number
+  },
+): Promise<void> {
+  const { parent } = told
+  const slice = await tx.get(groupSlices, { parent, slice: told.slice })
+  invariant(
+    slice && slice.waiting >= told.ended,
+    `slice ${told.slice} of ${parent} waits for the children that ended`,
+  )
+  const waiting = slice.waiting - told.ended
+  const failed = slice.failed + told.failed
   await tx.put(groupSlices, { ...slice, waiting, failed })
   if (waiting > 0) return
-  const work = await tx.get(groupWorks, { parent: parentId })
-  invariant(work, `the parent ${parentId} of a child has its work`)
+  const work = await tx.get(groupWorks, { parent })
+  invariant(work, `the parent ${parent} of a child has its work`)
   const moved = { ...work, slicesEnded: work.slicesEnded + 1, failed: work.failed + failed }
   await tx.put(groupWorks, moved)
-  if (moved.submitted && moved.slicesEnded === moved.slices) await endParent(tx, env, parentId, moved)
+  if (moved.submitted && moved.slicesEnded === moved.slices) await endParent(tx, env, parent, moved)
 }
 
 /** Ends a parent whose children have all ended: done if all are. One that ended before them stays as it is. */
@@ -390,13 +465,13 @@ async function keepConfirmed(tx: Tx, env: Env, ended: Transaction, by: Actor): P
 /** Who wanted to know is told of the end. */
 async function tellOfEnd(tx: Tx, env: Env, ended: Transaction): Promise<void> {
   if (ended.parent !== undefined) {
-    const parent = await tx.get(transactions, { id: ended.parent })
-    if (parent?.notify && ended.device !== undefined)
-      await enqueueAbout(tx, env, parent.notify, ended.device, {
+    const notify = (await askedOf(tx, ended.parent))?.notify
+    if (notify && ended.device !== undefined)
+      await enqueueAbout(tx, env, notify, ended.device, {
         kind: 'transaction',
-        transaction: parent.id,
+        transaction: ended.parent,
         member: ended.id,
-        final: parent.notify.each ?? false,
+        final: notify.each ?? false,
       })
     return
   }

@@ -327,7 +327,7 @@ export class Listeners {
   tellOf(entries: Iterable<KeptEntry>): void {
     const tenants = new Set<Scope>()
     const devices = new Set<DeviceId>()
-    const byOthers = new Set<DeviceId>()
+    const byOthers = new Map<DeviceId, number>()
     const kinds = new Set<string>()
     for (const { scope, kind, device, byKind, byId } of entries) {
       tenants.add(scope)
@@ -335,7 +335,7 @@ export class Listeners {
       const named = DeviceId.parse(device)
       if (named === undefined) continue
       devices.add(named)
-      if (byKind !== 'device' || byId !== named) byOthers.add(named)
+      if (byKind !== 'device' || byId !== named) byOthers.set(named, (byOthers.get(named) ?? 0) + 1)
     }
     this.#tell({ tenants, devices, byOthers, kinds })
   }

@@ -1,9 +1,9 @@
 /**
  * The reading side of a SQLite store: what is committed, seen through a connection of its own.
  *
- * The connection keeps one snapshot open from the first read after a commit until the next commit (`letGo`), so a
- * point read does not pay for taking and giving back the file's locks. Nobody else writes the file, so an open
- * snapshot is never out of date.
+ * The connection keeps one snapshot open from the first read after a commit until the next one is on disk (`letGo`), so a
+ * point read does not pay for taking and giving back the file's locks, and what is on its way to the disk is not seen.
+ * Nobody else writes the file, so an open snapshot is never out of date.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import {
@@ -38,6 +38,7 @@ export class Committed {
   readonly #entries: StatementSync
   readonly #entriesOf: StatementSync
   readonly #newestOf: StatementSync
+  readonly #oldest: StatementSync
   #snapshot = false
   #closed = false
 
@@ -55,6 +56,7 @@ export class Committed {
       db,
       `${entry} WHERE _tenant = ? AND device = ? AND seq > ? ORDER BY seq LIMIT ? + 0`,
     )
+    this.#oldest = arrays(db, 'SELECT seq, at FROM _journal WHERE _tenant = ? ORDER BY seq LIMIT ? + 0')
     this.#newestOf = arrays(db, `${entry} WHERE _tenant = ? AND device = ? ORDER BY seq DESC LIMIT ? + 0`)
   }
 
@@ -132,7 +134,22 @@ export class Committed {
     }
   }
 
-  /** Lets the snapshot go: called before each commit, so that a checkpoint finds no reader. */
+  /** The oldest entries of a journal: their numbers, and when they happened. */
+  oldest(scope: Scope, limit: number): readonly (readonly [number, number])[] {
+    this.#open()
+    try {
+      return this.#oldest.all(scope, Math.max(0, Math.trunc(limit))) as unknown as [number, number][]
+    } catch (error) {
+      throw this.#failed(error)
+    }
+  }
+
+  /** From now on what is read is as it is now, until `letGo`. */
+  hold(): void {
+    if (!this.#snapshot) this.ping()
+  }
+
+  /** Lets the snapshot go: what is read next is as it is then. */
   letGo(): void {
     if (!this.#snapshot) return
     this.#snapshot = false

@@ -1,5 +1,5 @@
 /**
- * One connection to a SQLite file: its prepared statements by table and shape, and SQLite's result codes in the
+ * One connection that reads a SQLite file: its prepared statements by table and shape, and SQLite's result codes in the
  * store's words. Rows come as arrays, which is what they are.
  */
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
@@ -7,7 +7,7 @@ import type { Ask } from './ask.ts'
 import type { Scope } from './body.ts'
 import { messageOf, StoreError } from './errors.ts'
 import { countPlan, filled, findPlan, getText, type Plan } from './sql.ts'
-import { putText, putTextsText, removeTexts, sqliteDialect, updateText } from './sqlite-schema.ts'
+import { sqliteDialect } from './sqlite-schema.ts'
 import type { Kept, Row, Table } from './table.ts'
 
 /** The prepared statements of one table on one connection, by shape. */
@@ -17,10 +17,6 @@ class Statements {
   readonly #table: Table
   readonly #finds = new Map<string, { plan: Plan; statement: StatementSync }>()
   readonly #counts = new Map<string, { plan: Plan; statement: StatementSync }>()
-  readonly #updates = new Map<string, { statement: StatementSync; columns: readonly number[] }>()
-  #put: StatementSync | undefined
-  #putTexts: StatementSync | undefined
-  #removes: StatementSync[] | undefined
 
   constructor(db: DatabaseSync, table: Table) {
     this.#db = db
@@ -44,32 +40,6 @@ class Statements {
       const plan = countPlan(this.#table, sqliteDialect, shape)
       found = { plan, statement: arrays(this.#db, plan.text) }
       bounded(this.#counts).set(shape, found)
-    }
-    return found
-  }
-
-  get put(): StatementSync {
-    this.#put ??= this.#db.prepare(putText(this.#table))
-    return this.#put
-  }
-
-  get putTexts(): StatementSync {
-    this.#putTexts ??= this.#db.prepare(putTextsText(this.#table))
-    return this.#putTexts
-  }
-
-  get removes(): StatementSync[] {
-    this.#removes ??= removeTexts(this.#table).map((text) => this.#db.prepare(text))
-    return this.#removes
-  }
-
-  /** The update of just the columns in which two rows differ, and which they are. */
-  update(mask: string) {
-    let found = this.#updates.get(mask)
-    if (found === undefined) {
-      const columns = [...mask].map((one) => one.charCodeAt(0))
-      found = { statement: this.#db.prepare(updateText(this.#table, columns)), columns }
-      bounded(this.#updates).set(mask, found)
     }
     return found
   }
@@ -133,10 +103,6 @@ export class Connection {
 
 function codeOf(error: unknown): number {
   return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0
-}
-
-export function isConstraint(error: unknown): boolean {
-  return codeOf(error) === 19
 }
 
 /** SQLite's result codes in the store's words; what is named already stays as it is. */

@@ -1,257 +1,291 @@
 /**
  * The writing side of a SQLite store: what bodies read and write through their handles.
  *
- * Each body that writes has a savepoint, made with its first write. Rows that were read whole or written are remembered
- * until a body or a commit is taken back, or others need the room: the file is locked, so nobody else writes, and one that
- * is asked for again by its key comes from memory (the parent that ten thousand children look at is read once). When a
- * record is put again, only the columns that differ are written, so indexes over the others, and long texts, are left alone.
+ * Bodies see the file as it was committed last, and over it what those before them have changed; nothing of that is in the
+ * file yet. What has come together is handed over as one transaction (`take`), and while it is on its way to the disk the
+ * next bodies go on above it. Rows that were read whole or written are remembered until others need the room: the file is
+ * locked, so nobody else writes (the parent that ten thousand children look at is read once).
  *
- * A row that is put waits in memory until its body ends, or until something is looked for in its table, and is then
- * written as it is last: what thirty changes that share a body count up is written once. Where a unique index might say no,
- * a row is written at once, so that the put that broke it is told.
+ * Of a record that is put again only the columns that differ are written, so indexes over the others, and long texts, are
+ * left alone; and it is written once, as it is last: what thirty changes that share a commit count up.
  */
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { Defect } from '@waymark/domain'
-import type { Ask } from './ask.ts'
+import { type Ask, byOrder, matches, parseShape, type Shape } from './ask.ts'
 import type { KeptEntry, Scope, Session } from './body.ts'
-import { messageOf } from './errors.ts'
+import { type Change, Changes } from './changes.ts'
 import { KnownRows } from './known-rows.ts'
-import { Connection, isConstraint, translated } from './sqlite-connection.ts'
+import type { Committed } from './sqlite-committed.ts'
+import { TableStatements, type Writer } from './sqlite-writer.ts'
 import { type Kept, keyText, type Row, type Table } from './table.ts'
 
 /** How many rows of one answer are worth remembering. */
 const knownOfAnswerMax = 16
-/** Rows that wait to be written at most. */
-const unwrittenMax = 1024
+/** Shapes come from our own code and are few; should some caller make many, they are taken apart again. */
+const shapesMax = 512
+
 export class SqliteSession implements Session {
-  readonly db: DatabaseSync
   /** The number of the last journal entry, committed or not. */
   seq: number
-  readonly #file: string
-  readonly #writer: Connection
+  readonly #committed: Committed
+  readonly #writer: Writer
+  readonly #indexed: boolean
   readonly #known = new KnownRows()
-  /** Rows that were put and wait to be written. */
-  readonly #unwritten = new Map<Table, Map<string, Unwritten>>()
-  readonly #begin: StatementSync
-  readonly #commit: StatementSync
-  readonly #rollback: StatementSync
-  readonly #save: StatementSync
-  readonly #back: StatementSync
-  readonly #release: StatementSync
-  readonly #append: StatementSync
-  readonly #keepSeq: StatementSync
-  #unwrittenCount = 0
-  #writtenCount = 0
-  #saved = false
-  #seqSaved: number
+  readonly #statements = new Map<Table, TableStatements>()
+  readonly #shapes = new Map<Table, Map<string, Shape>>()
+  /** On its way to the disk. */
+  #flying: Changes | undefined
+  #now = new Changes()
+  #entries: KeptEntry[] = []
+  /** Statements that are neither rows nor entries. */
+  #others: Kept[] = []
+  #entriesOf: readonly KeptEntry[] = []
 
-  constructor(db: DatabaseSync, opened: { readonly file: string; readonly seq: number }) {
-    this.db = db
-    this.#file = opened.file
-    this.seq = opened.seq
-    this.#seqSaved = opened.seq
-    this.#writer = new Connection(db)
-    this.#begin = db.prepare('BEGIN IMMEDIATE')
-    this.#commit = db.prepare('COMMIT')
-    this.#rollback = db.prepare('ROLLBACK')
-    this.#save = db.prepare('SAVEPOINT body')
-    this.#back = db.prepare('ROLLBACK TO body')
-    this.#release = db.prepare('RELEASE body')
-    this.#append = db.prepare(
-      'INSERT INTO _journal (_tenant, seq, at, kind, device, by_kind, by_id, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-    )
-    this.#keepSeq = db.prepare(
-      "INSERT INTO _meta VALUES ('seq', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-    )
+  constructor(opened: {
+    readonly committed: Committed
+    readonly writer: Writer
+    /** Whether the file has its indexes; else what must be unique is looked at when they are made. */
+    readonly indexed: boolean
+  }) {
+    this.#committed = opened.committed
+    this.#indexed = opened.indexed
+    this.#writer = opened.writer
+    this.seq = opened.committed.seq
   }
 
-  /** Whether a transaction is open; a full disk may end one at any statement. */
-  get began(): boolean {
-    return this.db.isTransaction
+  /** How much waits to be taken: rows and entries. */
+  get size(): number {
+    return this.#now.size + this.#entries.length + this.#others.length
   }
 
-  begin(): void {
-    if (this.db.isTransaction) return
-    this.#forgetUnwritten()
-    this.#begin.run()
+  get(table: Table, scope: Scope, key: Row): Row | undefined {
+    return this.#get(table, scope, keyText(key, table.keyWidth), key)
   }
 
-  /** Commits to disk, or throws with nothing kept. */
-  commit(): void {
-    if (this.seq !== this.#seqSaved) this.#keepSeq.run(String(this.seq))
-    this.#forgetUnwritten()
-    this.#commit.run()
-    this.#seqSaved = this.seq
+  find(table: Table, scope: Scope, ask: Ask): Row[] {
+    const changed = this.#changed(table, scope)
+    if (changed === undefined) {
+      const rows = this.#committed.find(table, scope, ask)
+      if (rows.length <= knownOfAnswerMax && (ask.texts || table.texts.length === 0))
+        for (const row of rows) this.#known.keep(table, scope, keyText(row, table.keyWidth), row)
+      return rows
+    }
+    const shape = this.#shapeOf(table, ask.shape)
+    const added: Row[] = []
+    // Of what the file answers so many may be otherwise by now.
+    let hidden = 0
+    for (const { row, before } of changed.values()) {
+      if (before === undefined || matches(shape, ask.values, before)) hidden += 1
+      if (row !== undefined && matches(shape, ask.values, row))
+        added.push(ask.texts ? row : row.slice(0, table.bodyAt + 1))
+    }
+    const rows = this.#committed.find(table, scope, { ...ask, limit: ask.limit + hidden })
+    const found = hidden === 0 ? rows : rows.filter((row) => !changed.has(keyText(row, table.keyWidth)))
+    if (added.length > 0) {
+      for (const row of added) found.push(row)
+      found.sort(byOrder(shape))
+    }
+    return found.length > ask.limit ? found.slice(0, ask.limit) : found
   }
 
-  /** How many rows were written since this was last asked. */
-  takeWritten(): number {
-    const written = this.#writtenCount
-    this.#writtenCount = 0
-    return written
+  count(table: Table, scope: Scope, ask: Ask): number {
+    let count = this.#committed.count(table, scope, ask)
+    const changed = this.#changed(table, scope)
+    if (changed === undefined) return count
+    const shape = this.#shapeOf(table, ask.shape)
+    for (const { key, row, before } of changed.values()) {
+      const was = before ?? this.#committed.get(table, scope, key.slice(0, table.keyWidth))
+      if (was !== undefined && matches(shape, ask.values, was)) count -= 1
+      if (row !== undefined && matches(shape, ask.values, row)) count += 1
+    }
+    return count
   }
 
-  /** Undoes the whole transaction, if there still is one. */
-  undo(): void {
-    this.#saved = false
-    this.#forget()
-    if (this.db.isTransaction) this.#rollback.run()
+  put(table: Table, scope: Scope, row: Row): undefined {
+    const key = keyText(row, table.keyWidth)
+    const before = this.#lately(table, scope, key)
+    if (this.#indexed && table.uniques.length > 0) this.#checkUnique(table, scope, row, key)
+    this.#now.set(key, { table, scope, key: row, row, before })
   }
 
-  /** From here on what is written can be taken back until `settle`. */
-  save(): void {
-    if (this.#saved) return
-    this.#save.run()
-    this.#saved = true
+  remove(table: Table, scope: Scope, key: Row): boolean {
+    const text = keyText(key, table.keyWidth)
+    if (this.#get(table, scope, text, key) === undefined) return false
+    this.#now.set(text, { table, scope, key, row: undefined, before: this.#lately(table, scope, text) })
+    return true
   }
 
+  /** Entries of the body at hand. */
   append(entries: readonly KeptEntry[]): void {
-    this.save()
-    this.#writtenCount += entries.length
-    for (const { scope, at, kind, device, byKind, byId, data } of entries)
-      this.#append.run(scope, ++this.seq, at, kind, device, byKind, byId, data)
+    this.#entriesOf = entries
+  }
+
+  /** The journal of a scope begins behind an entry. */
+  trim(scope: Scope, cut: number): void {
+    const drop = this.#writer.statement('DELETE FROM _journal WHERE _tenant = ? AND seq <= ?', 2)
+    const keepFloor = this.#writer.statement(
+      'INSERT INTO _floors VALUES (?, ?) ON CONFLICT (_tenant) DO UPDATE SET seq = excluded.seq',
+      2,
+    )
+    this.#others.push(drop, scope, cut, keepFloor, scope, cut)
   }
 
   /** Ends one body: keeps what it wrote, or takes it back. */
   settle(keep: boolean): void {
-    if (keep) this.#writeAll()
-    else this.#forget()
-    if (!this.#saved) return
-    this.#saved = false
-    if (!this.db.isTransaction) {
-      this.#forget()
-      return
-    }
-    if (!keep) this.#back.run()
-    this.#release.run()
+    this.#now.settle(keep)
+    if (keep) for (const entry of this.#entriesOf) this.#entries.push(entry)
+    this.#entriesOf = []
   }
 
-  get(table: Table, scope: Scope, key: Row): Row | undefined {
-    const known = this.#latest(table, scope + keyText(key, table.keyWidth))
+  /** What has come together since the last time, for the writer; `kept` or `lost` has to follow. */
+  take(): Kept[] {
+    const writer = this.#writer
+    const runs: Kept[] = this.#others
+    for (const change of this.#now.toWrite()) this.#write(runs, change)
+    if (this.#entries.length > 0) {
+      const append = writer.statement(
+        'INSERT INTO _journal (_tenant, seq, at, kind, device, by_kind, by_id, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+        8,
+      )
+      for (const { scope, at, kind, device, byKind, byId, data } of this.#entries)
+        runs.push(append, scope, ++this.seq, at, kind, device, byKind, byId, data)
+      const keepSeq = writer.statement(
+        "INSERT INTO _meta VALUES ('seq', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        1,
+      )
+      runs.push(keepSeq, String(this.seq))
+    }
+    this.#flying = this.#now
+    this.#now = new Changes()
+    this.#entries = []
+    this.#others = []
+    return runs
+  }
+
+  /** What was taken is on disk. */
+  kept(): void {
+    if (this.#flying === undefined) return
+    for (const [key, { table, scope, row }] of this.#flying)
+      if (row === undefined) this.#known.drop(table, scope, key)
+      else this.#known.keep(table, scope, key, row)
+    this.#flying = undefined
+  }
+
+  /** Nothing of what was taken was kept; what was built on it falls with it. */
+  lost(): void {
+    this.#flying = undefined
+    this.#now = new Changes()
+    this.#entries = []
+    this.#others = []
+    this.seq = this.#committed.seq
+  }
+
+  /** The row of a key as the body at hand sees it. */
+  #get(table: Table, scope: Scope, text: string, key: Row): Row | undefined {
+    const change = this.#now.of(table, scope)?.get(text) ?? this.#flying?.of(table, scope)?.get(text)
+    if (change !== undefined) return change.row
+    const known = this.#known.get(table, scope, text)
     if (known !== undefined) return known
-    const row = this.#writer.get(table, scope, key)
-    if (row !== undefined) this.#known.keep(table, scope, row)
+    const row = this.#committed.get(table, scope, key)
+    if (row !== undefined) this.#known.keep(table, scope, text, row)
     return row
   }
 
-  find(table: Table, scope: Scope, ask: Ask): Row[] {
-    this.#write(table)
-    const rows = this.#writer.find(table, scope, ask)
-    if (rows.length <= knownOfAnswerMax && (ask.texts || table.texts.length === 0))
-      for (const row of rows) this.#known.keep(table, scope, row)
-    return rows
+  /** The row of a key as the file has it before what is now changed is written; undefined where that is not known. */
+  #lately(table: Table, scope: Scope, text: string): Row | undefined {
+    const flying = this.#flying?.of(table, scope)?.get(text)
+    return flying === undefined ? this.#known.get(table, scope, text) : flying.row
   }
 
-  count(table: Table, scope: Scope, ask: Ask): number {
-    this.#write(table)
-    return this.#writer.count(table, scope, ask)
-  }
-
-  put(table: Table, scope: Scope, row: Row): undefined {
-    try {
-      this.save()
-    } catch (error) {
-      throw translated(this.#file, error)
+  /** Changed rows; `before` is what the file answers of them. */
+  #changed(table: Table, scope: Scope): ReadonlyMap<string, Change> | undefined {
+    const now = this.#now.of(table, scope)
+    const flying = this.#flying?.of(table, scope)
+    if (now === undefined || flying === undefined) return now ?? flying
+    const both = new Map(flying)
+    for (const [key, change] of now) {
+      const under = flying.get(key)
+      both.set(key, under === undefined ? change : { ...change, before: under.before })
     }
-    const key = scope + keyText(row, table.keyWidth)
-    let rows = this.#unwritten.get(table)
-    if (rows === undefined) {
-      rows = new Map()
-      this.#unwritten.set(table, rows)
-    }
-    rows.set(key, {
-      scope,
-      row,
-      before: rows.has(key) ? rows.get(key)?.before : this.#known.get(table, key),
-    })
-    this.#unwrittenCount += 1
-    if (table.uniques.length > 0) this.#write(table)
-    else if (this.#unwrittenCount >= unwrittenMax) this.#writeAll()
+    return both
   }
 
-  /** The row of a key as the body at hand sees it, if that is in memory. */
-  #latest(table: Table, key: string): Row | undefined {
-    return this.#unwritten.get(table)?.get(key)?.row ?? this.#known.get(table, key)
-  }
-
-  #writeAll(): void {
-    if (this.#unwrittenCount === 0) return
-    for (const table of this.#unwritten.keys()) this.#write(table)
-    this.#unwrittenCount = 0
-  }
-
-  #write(table: Table): void {
-    const rows = this.#unwritten.get(table)
-    if (rows === undefined) return
-    this.#unwritten.delete(table)
-    try {
-      for (const unwritten of rows.values()) this.#put(table, unwritten)
-    } catch (error) {
-      if (isConstraint(error)) throw new Defect(`${table.name}: another row has the same ${messageOf(error)}`)
-      throw translated(this.#file, error)
+  #checkUnique(table: Table, scope: Scope, row: Row, key: string): void {
+    const latest = this.#now.of(table, scope)?.get(key)?.row ?? this.#lately(table, scope, key)
+    for (const columns of table.uniques) {
+      if (columns.some((at) => row[at] === null)) continue
+      if (latest !== undefined && columns.every((at) => row[at] === latest[at])) continue
+      const fields = columns.map((at) => table.columns[at]?.field ?? '')
+      const ask: Ask = {
+        shape: `${fields.map((field) => `${field}=`).join()}|||`,
+        values: columns.map((at) => row[at] as Kept),
+        limit: 2,
+        texts: false,
+      }
+      if (this.find(table, scope, ask).some((other) => keyText(other, table.keyWidth) !== key))
+        throw new Defect(`${table.name}: another row has the same ${fields.join(', ')}`)
     }
   }
 
-  remove(table: Table, scope: Scope, key: Row): boolean {
-    this.#write(table)
-    try {
-      this.save()
-      const bound = table.scope === 'tenant' ? [scope, ...key] : key
-      this.#writtenCount += 1
-      let removed = 0
-      for (const statement of this.#writer.of(table).removes)
-        removed += Number(statement.run(...bound).changes)
-      this.#known.drop(table, scope + keyText(key, table.keyWidth))
-      return removed > 0
-    } catch (error) {
-      throw translated(this.#file, error)
+  #write(runs: Kept[], { table, scope, key, row, before }: Change): void {
+    const statements = this.#statementsOf(table)
+    const isTenants = table.scope === 'tenant'
+    const pushKey = () => {
+      if (isTenants) runs.push(scope)
+      for (let at = 0; at < table.keyWidth; at++) runs.push(key[at] as Kept)
     }
-  }
-
-  #put(table: Table, { scope, row, before }: Unwritten): void {
-    this.#writtenCount += 1
-    const statements = this.#writer.of(table)
-    const key =
-      table.scope === 'tenant' ? [scope, ...row.slice(0, table.keyWidth)] : row.slice(0, table.keyWidth)
-    if (before === undefined) {
-      const main = row.slice(0, table.bodyAt + 1)
-      if (table.scope === 'tenant') main.unshift(scope)
-      statements.put.run(...main)
-    } else {
-      let mask = ''
+    if (row === undefined) {
+      for (const remove of statements.removes) {
+        runs.push(remove)
+        pushKey()
+      }
+      return
+    }
+    let mask = ''
+    if (before !== undefined)
       for (let at = table.keyWidth; at < table.bodyAt; at++)
         if (before[at] !== row[at]) mask += String.fromCharCode(at)
-      if (mask !== '' || before[table.bodyAt] !== row[table.bodyAt]) {
-        const { statement, columns } = statements.update(mask)
-        const values: Kept[] = []
-        for (const at of columns) values.push(row[at] as Kept)
-        values.push(row[table.bodyAt] as Kept)
-        statement.run(...values, ...key)
+    if (before === undefined || mask !== '' || before[table.bodyAt] !== row[table.bodyAt]) {
+      const update = before && statements.update(mask)
+      if (update === undefined) {
+        runs.push(statements.put)
+        if (isTenants) runs.push(scope)
+        for (let at = 0; at <= table.bodyAt; at++) runs.push(row[at] as Kept)
+      } else {
+        runs.push(update.number)
+        for (const at of update.columns) runs.push(row[at] as Kept)
+        runs.push(row[table.bodyAt] as Kept)
+        pushKey()
       }
     }
     for (let at = table.bodyAt + 1; at < table.width; at++)
       if (before === undefined || before[at] !== row[at]) {
-        statements.putTexts.run(...key, ...row.slice(table.bodyAt + 1))
+        runs.push(statements.putTexts)
+        pushKey()
+        for (let text = table.bodyAt + 1; text < table.width; text++) runs.push(row[text] as Kept)
         break
       }
-    this.#known.keep(table, scope, row)
   }
 
-  /** Forgets all, also what was put and is not written. */
-  #forget(): void {
-    this.#known.clear()
-    this.#forgetUnwritten()
+  #statementsOf(table: Table): TableStatements {
+    let statements = this.#statements.get(table)
+    if (statements === undefined) {
+      statements = new TableStatements(this.#writer, table)
+      this.#statements.set(table, statements)
+    }
+    return statements
   }
 
-  #forgetUnwritten(): void {
-    this.#unwritten.clear()
-    this.#unwrittenCount = 0
+  #shapeOf(table: Table, text: string): Shape {
+    let shapes = this.#shapes.get(table)
+    if (shapes === undefined || shapes.size >= shapesMax) {
+      shapes = new Map()
+      this.#shapes.set(table, shapes)
+    }
+    let shape = shapes.get(text)
+    if (shape === undefined) {
+      shape = parseShape(table, text)
+      shapes.set(text, shape)
+    }
+    return shape
   }
-}
-
-/** A row that was put: as it is now, and as it was before, where that is known. */
-interface Unwritten {
-  readonly scope: Scope
-  readonly row: Row
-  readonly before: Row | undefined
 }

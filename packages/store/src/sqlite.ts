@@ -2,15 +2,17 @@
  * The store in a SQLite file: the default home, one process per file.
  *
  * **Group commit.** A disk syncs about a thousand times a second but takes a hundred thousand rows, so bodies do not
- * commit singly. `transact` puts a body into a queue; when the event loop comes round, up to 256 of them, or as many as some
- * milliseconds have room for, run one after another inside one BEGIN IMMEDIATE … COMMIT, and all are answered after the
- * COMMIT (WAL, `synchronous=FULL`); then whoever else wants the event loop has a turn. Each
- * body that writes has a savepoint, from its first write on, so that a refused one leaves no trace. Nothing is awaited
- * inside but the bodies themselves, and they await nothing but this store, which answers within the turn.
+ * commit singly. `transact` puts a body into a queue; when the event loop comes round, those that wait run one after
+ * another, for some milliseconds, then whoever else wants the event loop has a turn. What they wrote is gathered in memory
+ * (`sqlite-session.ts`) and committed as one transaction (WAL, `synchronous=FULL`), after which they are all answered; one
+ * that is refused leaves no trace. Nothing is awaited by bodies but this store, which answers within the turn.
  *
- * **Reads.** A second connection reads what is committed. It keeps its snapshot open between two commits, which saves
- * the locks of opening one for every row; the snapshot is let go just before the next commit, so it never holds up a
- * checkpoint (`sqlite-checkpoints.ts`).
+ * **Threads.** The commit itself is made by a thread (`sqlite-writer.ts`): nobody who reads waits for the disk. While one
+ * is under way, the next bodies run above what is in it; should it fail, they fall with it.
+ *
+ * **Reads.** A connection of the main thread reads what is committed. It keeps its snapshot open from one commit to the
+ * next, which saves the locks of opening one for every row; it is let go when the next one is on disk, so it never holds up
+ * a checkpoint (`sqlite-checkpoints.ts`).
  */
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -41,10 +43,11 @@ import { StoreError, type StoreLog, silent } from './errors.ts'
 import type { Migration } from './migrate.ts'
 import { Checkpoints, pagesMost } from './sqlite-checkpoints.ts'
 import { Committed, CommittedReader, closedStore } from './sqlite-committed.ts'
-import { arrays, translated } from './sqlite-connection.ts'
+import { translated } from './sqlite-connection.ts'
 import { type FileLock, lockFile, realFile } from './sqlite-lock.ts'
 import { makeIndexes, metaOf, prepareFile } from './sqlite-schema.ts'
 import { SqliteSession } from './sqlite-session.ts'
+import { Writer } from './sqlite-writer.ts'
 import { type Table, tablesOf } from './table.ts'
 
 export interface SqliteOptions {
@@ -68,9 +71,11 @@ export interface SqliteOptions {
   readonly bulk?: boolean
 }
 
-const batchMax = 256
-/** A commit takes no further body when those before it have taken so long: everything else waits meanwhile. */
-const batchMs = 10
+/** Everything else waits while bodies run: after so many milliseconds they make room for a turn. */
+const turnMs = 10
+/** What one commit holds at most: bodies, and rows with journal entries. A body that writes more is one alone. */
+const commitBodiesMax = 512
+const commitRowsMax = 2048
 const waitingMaxDefault = 65_536
 
 /** Opens (makes, migrates) the store in a file. Refuses with a StoreError that names the file and what is wrong. */
@@ -93,27 +98,41 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
       log: options.log ?? silent,
     })
     writer.exec('PRAGMA journal_mode = WAL')
-    writer.exec(`PRAGMA wal_autocheckpoint = ${pagesMost}`)
-    writer.exec('PRAGMA journal_size_limit = 67108864')
-    if (options.maxPages !== undefined) writer.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPages)}`)
-    if (bulk) writer.exec('PRAGMA synchronous = OFF')
-    const reader = connect(real)
-    reader.exec('PRAGMA query_only = ON')
-    const indexed = prepared === 'indexed'
-    return new SqliteStore({ ...options, tables, lock, writer, reader, indexed })
+    const seq = Number(metaOf(writer, 'seq') ?? 0)
+    const reader = new DatabaseSync(real, { timeout: 5000 })
+    for (const pragma of [...connectionPragmas, 'PRAGMA query_only = ON']) reader.exec(pragma)
+    const committed = new Committed(reader, { file, seq })
+    // The thread has a connection of its own. Closed after the reader is open, this one leaves the log in place.
+    writer.close()
+    return new SqliteStore({ ...options, tables, lock, committed, real, indexed: prepared === 'indexed' })
   } catch (error) {
-    writer?.close()
+    if (writer?.isOpen) writer.close()
     lock.release()
     throw translated(file, error)
   }
 }
 
+const connectionPragmas = [
+  'PRAGMA cache_size = -32768',
+  'PRAGMA mmap_size = 1073741824',
+  'PRAGMA temp_store = MEMORY',
+]
+
+function writerPragmas({ bulk = false, maxPages }: SqliteOptions): string[] {
+  const pragmas = [
+    ...connectionPragmas,
+    `PRAGMA synchronous = ${bulk ? 'OFF' : 'FULL'}`,
+    `PRAGMA wal_autocheckpoint = ${pagesMost}`,
+    'PRAGMA journal_size_limit = 67108864',
+  ]
+  if (maxPages !== undefined) pragmas.push(`PRAGMA max_page_count = ${Math.trunc(maxPages)}`)
+  return pragmas
+}
+
 function connect(file: string): DatabaseSync {
   const db = new DatabaseSync(file, { timeout: 5000 })
   db.exec('PRAGMA synchronous = FULL')
-  db.exec('PRAGMA cache_size = -32768')
-  db.exec('PRAGMA mmap_size = 1073741824')
-  db.exec('PRAGMA temp_store = MEMORY')
+  for (const pragma of connectionPragmas) db.exec(pragma)
   return db
 }
 
@@ -142,8 +161,10 @@ interface Ran {
 class SqliteStore implements Store {
   readonly journal: Journal
   readonly #file: string
+  readonly #real: string
   readonly #tables: ReadonlyMap<string, Table>
   readonly #lock: FileLock
+  readonly #writer: Writer
   readonly #session: SqliteSession
   readonly #committed: Committed
   readonly #checkpoints: Checkpoints
@@ -154,8 +175,10 @@ class SqliteStore implements Store {
   readonly #bulk: boolean
   readonly #indexed: boolean
   readonly #waiting: Job[] = []
-  readonly #trim: ReturnType<typeof trimStatements>
-  #busy = false
+  /** Bodies that have run, and wait for the commit after the one under way. */
+  #ran: { readonly job: Job; readonly ran: Ran }[] = []
+  #isRunning = false
+  #isCommitting = false
   #drained: (() => void) | undefined
   #closing: Promise<void> | undefined
 
@@ -163,12 +186,15 @@ class SqliteStore implements Store {
     opened: SqliteOptions & {
       readonly tables: ReadonlyMap<string, Table>
       readonly lock: FileLock
-      readonly writer: DatabaseSync
-      readonly reader: DatabaseSync
+      readonly committed: Committed
+      /** The file without links on the way to it. */
+      readonly real: string
       readonly indexed: boolean
     },
   ) {
-    this.#file = opened.file
+    const { file, real, committed } = opened
+    this.#file = file
+    this.#real = real
     this.#bulk = opened.bulk ?? false
     this.#indexed = opened.indexed
     this.#tables = opened.tables
@@ -176,11 +202,10 @@ class SqliteStore implements Store {
     this.#log = opened.log ?? silent
     this.#waitingMax = opened.waitingMax ?? waitingMaxDefault
     this.#listeners = new Listeners((error) => this.#log.warn({ err: error }, 'a listener to commits threw'))
-    const seq = Number(metaOf(opened.writer, 'seq') ?? 0)
-    this.#session = new SqliteSession(opened.writer, { file: opened.file, seq })
-    this.#committed = new Committed(opened.reader, { file: opened.file, seq })
-    this.#trim = trimStatements(opened.writer)
-    this.#checkpoints = new Checkpoints({ ...opened, file: realFile(opened.file), log: this.#log })
+    this.#writer = new Writer({ file: real, pragmas: writerPragmas(opened) })
+    this.#committed = committed
+    this.#session = new SqliteSession({ committed, writer: this.#writer, indexed: opened.indexed })
+    this.#checkpoints = new Checkpoints({ file: real, log: this.#log })
     this.journal = this.#journal()
   }
 
@@ -206,6 +231,8 @@ class SqliteStore implements Store {
 
   async ping(): Promise<void> {
     this.#committed.ping()
+    const lost = this.#writer.lost
+    if (lost !== undefined) throw translated(this.#file, lost)
   }
 
   close(): Promise<void> {
@@ -214,23 +241,36 @@ class SqliteStore implements Store {
   }
 
   async #close(): Promise<void> {
-    if (this.#busy)
+    if (this.#isBusy)
       await new Promise<void>((resolve) => {
         this.#drained = resolve
       })
-    this.#committed.close()
-    await this.#checkpoints.close()
-    const { db } = this.#session
     try {
-      if (!this.#indexed) makeIndexes(db, this.#tables)
-      if (this.#bulk) db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+      await this.#checkpoints.close()
+      this.#committed.close()
+      await this.#writer.close()
+      if (this.#bulk || !this.#indexed) this.#finishFilling()
     } catch (error) {
       throw translated(this.#file, error)
     } finally {
-      db.close()
       this.#lock.release()
     }
     if (this.#bulk) await syncFile(this.#file)
+  }
+
+  #finishFilling(): void {
+    const db = connect(this.#real)
+    try {
+      db.exec('PRAGMA synchronous = OFF')
+      if (!this.#indexed) makeIndexes(db, this.#tables)
+      db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    } finally {
+      db.close()
+    }
+  }
+
+  get #isBusy(): boolean {
+    return this.#isRunning || this.#isCommitting
   }
 
   #enqueue<T, R>(scope: Scope, start: (handle: Handle) => Promise<Result<T, R>>): Promise<Result<T, R>> {
@@ -253,101 +293,94 @@ class SqliteStore implements Store {
     })
   }
 
+  /** Bodies run when the event loop comes round, unless as many have run already as one commit takes. */
   #schedule(): void {
-    if (this.#busy) return
-    this.#busy = true
-    setImmediate(() => void this.#flush())
+    if (this.#isRunning || this.#isFull) return
+    this.#isRunning = true
+    setImmediate(() => void this.#runSome())
   }
 
-  /** One commit. Never throws: whatever goes wrong is told to the bodies it befell. */
-  async #flush(): Promise<void> {
-    const until = performance.now() + batchMs
-    const session = this.#session
-    let done: { job: Job; ran: Ran }[] = []
-    for (let taken = 0; taken < batchMax; taken++) {
-      if (taken > 0 && performance.now() >= until) break
+  get #isFull(): boolean {
+    return this.#ran.length >= commitBodiesMax || this.#session.size >= commitRowsMax
+  }
+
+  /** One turn of bodies. Never throws: whatever goes wrong is told to the bodies it befell. */
+  async #runSome(): Promise<void> {
+    const until = performance.now() + turnMs
+    do {
       const job = this.#waiting.shift()
       if (job === undefined) break
-      try {
-        session.begin()
-      } catch (error) {
-        job.reject(translated(this.#file, error))
-        continue
-      }
-      const ran = await this.#settled(job)
-      if (session.began) done.push({ job, ran })
-      else {
-        // A full disk may undo the whole transaction at once: this body and all before it.
-        const { verdict } = ran
-        const error =
-          'error' in verdict
-            ? verdict.error
-            : new StoreError('io', `store ${this.#file}: a commit was undone`)
-        for (const other of done) other.job.reject(error)
-        job.reject(error)
-        done = []
-      }
+      this.#ran.push({ job, ran: await job.run() })
+    } while (!this.#isFull && performance.now() < until)
+    this.#isRunning = false
+    this.#goOn()
+  }
+
+  #goOn(): void {
+    if (!this.#isCommitting && this.#ran.length > 0) {
+      this.#isCommitting = true
+      void this.#commit()
     }
-    this.#commit(done)
-    this.#busy = false
     if (this.#waiting.length > 0) this.#schedule()
-    else this.#drained?.()
+    else if (!this.#isBusy) this.#drained?.()
   }
 
   /** Runs one body and keeps what it wrote, or takes it back without a trace. */
-  async #settled(job: Job): Promise<Ran> {
-    const { seq } = this.#session
-    let ran: Ran
-    try {
-      ran = await job.run()
-      this.#session.settle(ran.verdict.keep)
-    } catch (error) {
-      ran = { verdict: { keep: false, error: translated(this.#file, error) }, entries: [] }
-      this.#undoBody()
-    }
-    if (!ran.verdict.keep) this.#session.seq = seq
-    return ran
-  }
-
-  #undoBody(): void {
-    try {
-      this.#session.settle(false)
-    } catch {
-      // Then nothing of the transaction can be trusted; it is undone whole.
-      this.#session.undo()
-    }
-  }
-
   async #run<T, R>(scope: Scope, start: (handle: Handle) => Promise<Result<T, R>>): Promise<Ran> {
     const body = new Body(this.#sentinel)
     const verdict = await runBody(body, () => start(new Handle(this.#tables, this.#session, body, scope)))
-    if (!verdict.keep || body.entries.length === 0) return { verdict, entries: [] }
-    this.#session.append(body.entries)
-    return { verdict, entries: body.entries }
+    const entries = verdict.keep ? body.entries : []
+    this.#session.append(entries)
+    this.#session.settle(verdict.keep)
+    return { verdict, entries }
   }
 
-  /** Puts the bodies' writes on disk, then answers them all. */
-  #commit(done: readonly { readonly job: Job; readonly ran: Ran }[]): void {
-    if (done.length === 0) return
+  /** Puts what has come together on disk, then answers those it is from. Never throws. */
+  async #commit(): Promise<void> {
+    const ran = this.#ran
+    this.#ran = []
+    const rows = this.#session.size
     try {
-      this.#committed.letGo()
-      this.#session.commit()
+      if (rows > 0) await this.#write()
+      this.#answer(ran)
+      if (rows > 0 && !this.#bulk && this.#checkpoints.committed(rows)) await this.#moveRest()
     } catch (cause) {
       const error = translated(this.#file, cause)
-      try {
-        this.#session.undo()
-      } catch (err) {
-        this.#log.warn({ err, store: this.#file }, 'a transaction could not be rolled back')
-      }
-      for (const { job } of done) job.reject(error)
-      return
+      // Those that ran meanwhile saw what is not there.
+      for (const { job } of [...ran, ...this.#ran]) job.reject(error)
+      this.#ran = []
+      this.#session.lost()
     }
-    this.#committed.seq = this.#session.seq
-    if (!this.#bulk) this.#checkpoints.committed(this.#session.takeWritten())
-    for (const { job, ran } of done)
+    this.#isCommitting = false
+    this.#goOn()
+  }
+
+  async #write(): Promise<void> {
+    const runs = this.#session.take()
+    const { seq } = this.#session
+    this.#committed.hold()
+    await this.#writer.commit(runs)
+    this.#session.kept()
+    this.#committed.letGo()
+    this.#committed.seq = seq
+  }
+
+  #answer(all: readonly { readonly job: Job; readonly ran: Ran }[]): void {
+    for (const { job, ran } of all)
       if ('error' in ran.verdict) job.reject(ran.verdict.error)
       else job.resolve(ran.verdict.result)
-    this.#listeners.tellOf(done.flatMap(({ ran }) => ran.entries))
+    this.#listeners.tellOf(all.flatMap(({ ran }) => ran.entries))
+  }
+
+  /** What a thread has not moved out of the log is moved between two commits. A log that could not be is safe where it is. */
+  async #moveRest(): Promise<void> {
+    try {
+      await this.#writer.move()
+    } catch (err) {
+      this.#log.warn({ err, store: this.#file }, 'the write-ahead log could not be moved into the file')
+    }
+    // Who reads on reads from the file, and the log can begin anew.
+    this.#committed.letGo()
   }
 
   #journal(): Journal {
@@ -357,32 +390,15 @@ class SqliteStore implements Store {
       head: async () => this.#committed.head(),
       trim: async (scope, before, limit) => {
         const trimmed = await this.#enqueue(scope, async () => {
-          this.#session.save()
-          const rows = this.#trim.oldest.all(scope, Math.max(0, Math.trunc(limit))) as unknown as [
-            number,
-            number,
-          ][]
+          const rows = this.#committed.oldest(scope, limit)
           let count = 0
           while (count < rows.length && (rows[count]?.[1] ?? before) < before) count++
           const cut = rows[count - 1]?.[0]
-          if (cut !== undefined) {
-            this.#trim.drop.run(scope, cut)
-            this.#trim.keepFloor.run(scope, cut)
-          }
+          if (cut !== undefined) this.#session.trim(scope, cut)
           return ok(count)
         })
         return trimmed.ok ? trimmed.value : 0
       },
     }
-  }
-}
-
-function trimStatements(writer: DatabaseSync) {
-  return {
-    oldest: arrays(writer, 'SELECT seq, at FROM _journal WHERE _tenant = ? ORDER BY seq LIMIT ? + 0'),
-    drop: writer.prepare('DELETE FROM _journal WHERE _tenant = ? AND seq <= ?'),
-    keepFloor: writer.prepare(
-      'INSERT INTO _floors VALUES (?, ?) ON CONFLICT (_tenant) DO UPDATE SET seq = excluded.seq',
-    ),
   }
 }

@@ -290,7 +290,7 @@ export function journalSuite(home: Home): void {
 
     test('[ST47] listeners are told which devices others than themselves did something about', async () => {
       const told: ('any' | string[])[] = []
-      store.onCommit(({ byOthers }) => told.push(byOthers === 'any' ? byOthers : [...byOthers].sort()))
+      store.onCommit(({ byOthers }) => told.push(byOthers === 'any' ? byOthers : [...byOthers.keys()].sort()))
       const [quiet, asked] = ['1'.repeat(24), '2'.repeat(24)]
       await store.transact(ann, async (tx) => {
         for (const device of [quiet, asked])

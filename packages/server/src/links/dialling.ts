@@ -221,7 +221,7 @@ export function createDialling(needs: DiallingNeeds, dials: ReadonlyMap<string, 
   async function lookAt(commit: Commit): Promise<void> {
     if (commit.byOthers === 'any') return lookForAllSoon()
     const inTenants = [...commit.tenants].filter((tenant): tenant is TenantId => tenant !== 'house')
-    for (const device of commit.byOthers) {
+    for (const device of commit.byOthers.keys()) {
       const called = byDevice.get(device)
       if (called) called.isNews = true
       if (called || needs.isConnected(device)) continue

@@ -63,6 +63,8 @@ export interface ExchangeNeeds {
   readonly links: readonly Link[]
 }
 
+/** Slices of a group that are on their way to the disk at once: the next is made while it takes in those before. */
+const slicesAtOnce = 3
 /** Milliseconds that a back end has to take a message or to answer. */
 const postTimeoutMs = 10_000
 
@@ -185,9 +187,12 @@ export function createExchange(needs: ExchangeNeeds) {
 
   /** Asks the members of groups that are still to be asked, a slice a commit, with others' turns in between. */
   async function askGroups(tenant: TenantId): Promise<void> {
-    for (const { parent } of await worksToDo(store.read(tenant), 20)) {
-      while (await askSlice(tenant, parent)) await new Promise((resolve) => setImmediate(resolve))
-    }
+    for (const { parent } of await worksToDo(store.read(tenant), 20))
+      await Promise.all(
+        Array.from({ length: slicesAtOnce }, async () => {
+          while (await askSlice(tenant, parent)) await new Promise((resolve) => setImmediate(resolve))
+        }),
+      )
   }
 
   /** Asks a slice of a group's members; what sessions wait for goes out with the same commit. Answers whether there is more. */
@@ -200,7 +205,7 @@ export function createExchange(needs: ExchangeNeeds) {
           // A body may be run again: what the first run took is then not taken.
           handOver.ended(false)
           handOver = sessions.handOver()
-          return ok(await workOn(tx, needs.env(), parent, handOver.take))
+          return ok(await workOn(tx, needs.env(), parent, handOver))
         }),
       )
       kept = true

@@ -11,6 +11,7 @@
  * it is always the head of the lane that is taken.
  */
 import {
+  ChildEndings,
   type DeviceId,
   devices,
   type Ending,
@@ -21,9 +22,9 @@ import {
   ok,
   payloadOf,
   progress,
-  send,
   settleConfigurationSet,
   settlePackageConfigurations,
+  type Taker,
   type Transaction,
   type Tx,
   takeAfter,
@@ -59,6 +60,8 @@ interface Taken {
   readonly lane: string
   readonly sent: Transaction
   readonly payload: Json
+  /** Nothing was behind it in its lane when it was taken. */
+  readonly isLast?: boolean
 }
 
 /** What was settled, and what may be taken after it in the same commit. */
@@ -67,12 +70,23 @@ interface Settled {
   next?(tx: Tx): Promise<Taken | undefined>
 }
 
-/** What one commit hands to sessions that wait, beside what else it does. */
-export interface HandOver {
-  /** Within the commit that submits it: marks it, or what is before it, as sent, where a session waits for it. */
-  take(tx: Tx, submitted: Transaction): Promise<void>
+/**
+ * What one commit hands to sessions that wait, beside what else it does. What is submitted within it and is not the head of
+ * its lane is left there, and what is before it is marked as sent.
+ */
+export interface HandOver extends Taker {
   /** The commit is on disk, or nothing of it is. */
   ended(kept: boolean): void
+}
+
+/** Entries that say that one was submitted and sent in the same commit. */
+const entriesOfTaken = 2
+interface HandOverPromise {
+  readonly live: Live
+  readonly lane: string
+  /** Entries about the device that say nothing else than this. */
+  readonly entries: number
+  what?: Taken
 }
 
 /** Lanes that links carry, in the order in which they are looked at. */
@@ -90,12 +104,16 @@ interface Live {
   readonly handed: Taken[]
   /** Commits under way that may hand it something. */
   promised: number
+  /** Entries about it that were heard of meanwhile, but for those of what it was handed. */
+  entries: number
   /** Counts what may have brought something: a waiter that slept through one would sleep for ever. */
   news: number
   /** The place in its lane of the last one that was taken: all before it have ended. */
   readonly lastSeq: Map<string, number>
   /** Lanes that held nothing to take when `news` stood there. */
   readonly emptyAt: Map<string, number>
+  /** Lanes whose last one was taken when `news` stood there. */
+  readonly lastAt: Map<string, number>
   /** Where `news` stood when the device was last seen to be there. */
   thereAt: number
   calls: number
@@ -106,25 +124,33 @@ export type Sessions = ReturnType<typeof createSessions>
 
 export function createSessions(needs: SessionsNeeds) {
   const { store, presence } = needs
-  const share = createSharedCommits(store)
+  const share = createSharedCommits(store, {
+    begin: () => new ChildEndings(),
+    end: (tx, endings) => endings.tell(tx, needs.env()),
+  })
   const carrying = createCarrying(needs)
   const transfers = createTransfers({ ...needs, share, env: () => needs.env() })
   const byDevice = new Map<DeviceId, Live>()
 
   // What a session did itself brings it nothing new.
   const unhear = store.onCommit(({ byOthers }) => {
-    if (byOthers === 'any') for (const live of byDevice.values()) wake(live)
+    if (byOthers === 'any') for (const live of byDevice.values()) hear(live, Number.POSITIVE_INFINITY)
     else
-      for (const device of byOthers) {
+      for (const [device, entries] of byOthers) {
         const live = byDevice.get(device)
-        if (live) wake(live)
+        if (live) hear(live, entries)
       }
   })
 
+  function hear(live: Live, entries: number): void {
+    // Whoever is about to be handed something is woken then, and by then it shows what was besides.
+    if (live.promised > 0) live.entries += entries
+    else wake(live)
+  }
+
   function wake(live: Live): void {
     live.news += 1
-    // Whoever is about to be handed something is woken then.
-    if (live.promised === 0) rouse(live)
+    rouse(live)
   }
 
   function rouse(live: Live): void {
@@ -141,9 +167,11 @@ export function createSessions(needs: SessionsNeeds) {
       waiters: new Set(),
       handed: [],
       promised: 0,
+      entries: 0,
       news: 0,
       lastSeq: new Map(),
       emptyAt: new Map(),
+      lastAt: new Map(),
       thereAt: 0,
       calls: 0,
       open: true,
@@ -315,37 +343,61 @@ export function createSessions(needs: SessionsNeeds) {
 
   /** For a commit that submits much: what it brings to sessions that wait is taken within it. */
   function handOver(): HandOver {
-    const taken: { readonly live: Live; readonly what: Taken }[] = []
+    const promises: HandOverPromise[] = []
+    const promise = (live: Live, lane: string, entries: number): HandOverPromise => {
+      const made = { live, lane, entries }
+      live.taking.add(lane)
+      live.promised += 1
+      promises.push(made)
+      return made
+    }
+    const waitingFor = (device: DeviceId, lane: string): Live | undefined => {
+      const live = byDevice.get(device)
+      const waits = live?.open && live.waiters.size > 0 && !isBusy(live, lane)
+      return waits && carriedLanes.some((carries) => carries === lane) ? live : undefined
+    }
     return {
-      async take(tx, submitted) {
-        const { device, lane, seq } = submitted
-        const live = device && byDevice.get(device)
-        if (!live?.open || live.waiters.size === 0 || isBusy(live, lane)) return
-        if (!carriedLanes.some((carries) => carries === lane)) return
+      takes(device, lane, seq) {
+        const live = waitingFor(device, lane)
         // The one before it has ended, so it is the head; of a lane that is not known so well the head is looked up.
-        const isHead = live.lastSeq.get(lane) === seq - 1
-        const what = isHead
-          ? { lane, sent: await send(tx, needs.env(), submitted), payload: await payloadOf(tx, submitted) }
-          : await takeIn(tx, live.known.device, lane)
-        if (!what) return
-        live.taking.add(lane)
-        live.promised += 1
-        taken.push({ live, what })
+        if (live?.lastSeq.get(lane) !== seq - 1) return false
+        promise(live, lane, entriesOfTaken)
+        return true
+      },
+      async submitted(tx, submitted, payload) {
+        const { device, lane, state } = submitted
+        if (state === 'sent') {
+          const promised = promises.at(-1)
+          if (promised) promised.what = { lane, sent: submitted, payload, isLast: true }
+          return
+        }
+        const live = device && waitingFor(device, lane)
+        if (!live) return
+        const what = await takeIn(tx, live.known.device, lane)
+        if (what) promise(live, lane, 0).what = what
       },
       ended(kept) {
-        for (const { live, what } of taken.splice(0)) {
-          live.taking.delete(what.lane)
+        for (const { live, lane, entries, what } of promises.splice(0)) {
+          live.taking.delete(lane)
           live.promised -= 1
-          if (kept) hand(live, what)
-          else wake(live)
+          const isHanded = kept && what !== undefined
+          if (isHanded) live.entries -= entries
+          if (live.promised === 0) {
+            const isNews = live.entries !== 0 || !isHanded
+            live.entries = 0
+            if (isNews) wake(live)
+          }
+          if (isHanded) hand(live, what)
         }
       },
     }
   }
 
-  function begin(live: Live, { lane, sent }: Taken): void {
+  function begin(live: Live, { lane, sent, isLast }: Taken): void {
     live.underWay.set(lane, sent.id)
     live.lastSeq.set(lane, sent.seq)
+    if (isLast) live.lastAt.set(lane, live.news)
+    else live.lastAt.delete(lane)
   }
 
   /** Gives a session what was marked as sent for it; one that has ended meanwhile gives it back. */
@@ -371,6 +423,8 @@ export function createSessions(needs: SessionsNeeds) {
       next: async (tx) => {
         seen = live.news
         if (lane === undefined || !live.open) return undefined
+        // It was the last one, and nothing was heard of since: what comes now makes itself heard.
+        if (live.promised === 0 && live.lastAt.get(lane) === seen) return undefined
         return takeIn(tx, live.known.device, lane, live.lastSeq.get(lane))
       },
     })
@@ -389,9 +443,10 @@ export function createSessions(needs: SessionsNeeds) {
     { carried, next = async () => undefined }: Settled = {},
   ): Promise<Taken | undefined> {
     const by = { kind: 'device', id: device } as const
-    return share(tenant, async (tx) => {
+    return share(tenant, async (tx, endings) => {
       const env = needs.env()
-      const ended = await finish(tx, env, id, ending, by)
+      // What is looked at below may depend on the parent; calls have nothing like it.
+      const ended = await finish(tx, env, id, ending, by, carried?.kind === 'rpc' ? endings : undefined)
       // One that has ended meanwhile (timed out, called off) stays as it is: what the device says is then ignored.
       if (ended.ok && carried?.kind === 'configuration')
         await settleConfigurationSet(tx, env, { name: carried.name, merge: mergeTexts })

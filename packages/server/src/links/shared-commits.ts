@@ -12,26 +12,38 @@ import { ok, type Store, settled, type TenantId, type Tx } from '@waymark/domain
 /** Changes that share a body at most: what one that fails makes the others repeat. */
 const sharedMax = 32
 
-interface Change {
-  run(tx: Tx): Promise<void>
+interface Change<Together> {
+  run(tx: Tx, together: Together): Promise<void>
   resolve(): void
   reject(error: unknown): void
 }
 
+/** What changes of one body gather, and what is done with it at the body's end. */
+export interface Gathering<Together> {
+  begin(): Together
+  end(tx: Tx, together: Together): Promise<void>
+}
+
 /** Makes a change in a tenant's records; answers what it answered, once it is on disk. */
-export type ShareCommit = <T>(tenant: TenantId, change: (tx: Tx) => Promise<T>) => Promise<T>
+export type ShareCommit<Together> = <T>(
+  tenant: TenantId,
+  change: (tx: Tx, together: Together) => Promise<T>,
+) => Promise<T>
 
-export function createSharedCommits(store: Pick<Store, 'transact'>): ShareCommit {
-  const lines = new Map<TenantId, { waiting: Change[]; asked: number }>()
+export function createSharedCommits<Together>(
+  store: Pick<Store, 'transact'>,
+  gathering: Gathering<Together>,
+): ShareCommit<Together> {
+  const lines = new Map<TenantId, { waiting: Change<Together>[]; asked: number }>()
 
-  function share<T>(tenant: TenantId, change: (tx: Tx) => Promise<T>): Promise<T> {
+  function share<T>(tenant: TenantId, change: (tx: Tx, together: Together) => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       let answer: { readonly value: T } | undefined
       const line = lines.get(tenant) ?? { waiting: [], asked: 0 }
       lines.set(tenant, line)
       line.waiting.push({
-        async run(tx) {
-          answer = { value: await change(tx) }
+        async run(tx, together) {
+          answer = { value: await change(tx, together) }
         },
         resolve: () => answer && resolve(answer.value),
         reject,
@@ -40,9 +52,12 @@ export function createSharedCommits(store: Pick<Store, 'transact'>): ShareCommit
     })
   }
 
-  async function makeSome(tenant: TenantId, line: { waiting: Change[]; asked: number }): Promise<void> {
+  async function makeSome(
+    tenant: TenantId,
+    line: { waiting: Change<Together>[]; asked: number },
+  ): Promise<void> {
     line.asked += 1
-    let made: Change[] | undefined
+    let made: Change<Together>[] | undefined
     const take = () => {
       if (made) return made
       line.asked -= 1
@@ -51,12 +66,7 @@ export function createSharedCommits(store: Pick<Store, 'transact'>): ShareCommit
       return made
     }
     try {
-      settled(
-        await store.transact(tenant, async (tx) => {
-          for (const change of take()) await change.run(tx)
-          return ok(undefined)
-        }),
-      )
+      await make(tenant, take)
       for (const change of take()) change.resolve()
     } catch (error) {
       const all = take()
@@ -65,14 +75,20 @@ export function createSharedCommits(store: Pick<Store, 'transact'>): ShareCommit
     }
   }
 
-  async function makeAlone(tenant: TenantId, change: Change): Promise<void> {
+  async function make(tenant: TenantId, changes: () => readonly Change<Together>[]): Promise<void> {
+    settled(
+      await store.transact(tenant, async (tx) => {
+        const together = gathering.begin()
+        for (const change of changes()) await change.run(tx, together)
+        await gathering.end(tx, together)
+        return ok(undefined)
+      }),
+    )
+  }
+
+  async function makeAlone(tenant: TenantId, change: Change<Together>): Promise<void> {
     try {
-      settled(
-        await store.transact(tenant, async (tx) => {
-          await change.run(tx)
-          return ok(undefined)
-        }),
-      )
+      await make(tenant, () => [change])
       change.resolve()
     } catch (error) {
       change.reject(error)
