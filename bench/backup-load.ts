@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { watchCalm } from './calm.ts'
 import { startChild } from './child.ts'
 import { type Figure, paired } from './figure.ts'
 import type { HouseReady } from './house-child.ts'
@@ -12,7 +13,6 @@ import { requestsPerSecond } from './http-load.ts'
 import { onSchedule, quantile } from './open-loop.ts'
 import { drawn, pollRequest } from './poll.ts'
 import { configOf, type Filling, fill } from './restore.ts'
-import { watchSteal } from './steal.ts'
 
 const rounds = 5
 const quietMs = 10_000
@@ -37,15 +37,15 @@ export async function backupLoadFigure(
       const { port } = house.first
       await requestsPerSecond({ port, connections, durationMs: 2000, next })
       const rate = (await requestsPerSecond({ port, connections, durationMs: 3000, next })) / 2
-      const steal = watchSteal()
+      const calm = watchCalm()
       let [asked, leftOut] = [0, 0]
       const p99 = async (ended: () => boolean) => {
         const all = await onSchedule({ port, rate, connections, next, ended })
-        const calm = all.filter(({ due, answered }) => steal.wasCalm(due, answered))
+        const left = all.filter(({ due, answered }) => calm.wasCalm(due, answered))
         asked += all.length
-        leftOut += all.length - calm.length
+        leftOut += all.length - left.length
         return quantile(
-          calm.map(({ due, answered }) => answered - due),
+          left.map(({ due, answered }) => answered - due),
           0.99,
         )
       }
@@ -67,13 +67,13 @@ export async function backupLoadFigure(
       }
       await quiet()
       const { ratio, ours, theirs } = await paired(rounds, beside, quiet)
-      steal.stop()
+      calm.stop()
       const share = ((100 * leftOut) / asked).toFixed(1)
       return {
         name: 'p99 of polls at half load while a backup is made / without',
         ratio,
         goal: { atMost: 3 },
-        detail: `${ours.toFixed(1)} against ${theirs.toFixed(1)} ms at ${Math.round(rate)} polls/s, ${filling.objectMiB} MiB of objects, ${filling.rows} rows; ${share} % of the polls are left out: the host had taken processors away`,
+        detail: `${ours.toFixed(1)} against ${theirs.toFixed(1)} ms at ${Math.round(rate)} polls/s, ${filling.objectMiB} MiB of objects, ${filling.rows} rows; ${share} % of the polls are left out: the machine stood still`,
       }
     } finally {
       await house.stop()

@@ -8,7 +8,7 @@
  */
 import { TermRefused } from '@waymark/etf'
 import type { Effect, Ending, EndLimits, IncomingCall, OutgoingCall, Result } from './effects.ts'
-import { type Seal, tokenBytes } from './keys.ts'
+import { longPayload, type Seal, tokenBytes } from './keys.ts'
 import {
   type Bert,
   decodeMessage,
@@ -178,7 +178,11 @@ export class Conversation {
       if (payload !== undefined && payload.length + tokenBytes <= this.#limits.frameBytes) {
         this.#onWire = true
         this.#deadline = now + (call.timeoutMs ?? Number.POSITIVE_INFINITY)
-        out.push({ kind: 'send', bytes: this.#ours.head(payload, token) }, { kind: 'send', bytes: payload })
+        // A short one is copied into its frame; a long one leaves as it lies, behind its head.
+        if (token === undefined && payload.length <= longPayload)
+          out.push({ kind: 'send', bytes: this.#ours.frame(payload) })
+        else
+          out.push({ kind: 'send', bytes: this.#ours.head(payload, token) }, { kind: 'send', bytes: payload })
         return
       }
       const frame = this.#frame({ kind: 'call', module, function: name, args }, call.names)

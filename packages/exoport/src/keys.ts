@@ -17,7 +17,7 @@ const lengthBytes = 4
 const saltBytes = keyBytes + challengeBytes
 
 /** Above this, copying a payload behind the key costs more than feeding the hash twice. */
-const longPayload = 8 * 1024
+export const longPayload = 8 * 1024
 
 /** The eight bytes of a key that is kept as a number: highest byte first. `RangeError` outside 0 … 2⁶⁴−1. */
 export function keyOf(value: number | bigint): Uint8Array {

@@ -248,7 +248,8 @@ export class Handle implements HouseTx {
       const table = this.#reach(into)
       const row = table.encode(record)
       if (table.journaled) this.#body.touched ??= table.name
-      return this.#body.answer(this.#session.put(table, this.#scope, row), same)
+      const put = this.#session.put(table, this.#scope, row)
+      return put === undefined ? done : this.#body.answer(put, same)
     } catch (error) {
       return this.#body.fail(error)
     }
@@ -301,6 +302,8 @@ export function reach(tables: ReadonlyMap<string, Table>, collection: AnyCollect
 function deadHandle(): Defect {
   return new Defect('a transaction handle was used after its transaction had ended')
 }
+
+const done: Promise<void> = Promise.resolve()
 
 function same<V>(value: V): V {
   return value

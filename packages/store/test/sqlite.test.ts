@@ -297,3 +297,98 @@ test('[SQ10] what was committed moves into the file beside the work', async () =
   expect(await again.read(ann).count(notes, {})).toBe(10_000)
   await again.close()
 }, 60_000)
+
+test('[SQ11] reads are answered while a commit is on its way to the disk, and see nothing of it', async () => {
+  const store = await openSqliteStore({ file: newFile(), collections })
+  await keep(store, ann, { id: 'before' })
+  const seen = new Set<number>()
+  let isDone = false
+  const commit = store
+    .transact(ann, async (tx) => {
+      for (let i = 0; i < 5000; i++) await tx.put(things, { id: `t${i}`, state: 'x'.repeat(1000) })
+      tx.journal(entry('many'))
+      return ok(undefined)
+    })
+    .then(() => {
+      isDone = true
+    })
+  let turns = 0
+  while (!isDone) {
+    const count = await store.read(ann).count(things, {})
+    const { length } = await follow(store, ann, undefined, 500)
+    if (!isDone) seen.add(count).add(length)
+    turns += 1
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await commit
+  expect(turns).toBeGreaterThan(2)
+  expect([...seen]).toEqual([1])
+  expect(await store.read(ann).count(things, {})).toBe(5001)
+  await store.close()
+}, 60_000)
+
+test('[SQ12] what ran above a commit that fails falls with it: nothing is counted that was not kept', async () => {
+  const file = newFile()
+  let store = await openSqliteStore({ file, collections, maxPages: 2000 })
+  // More at once than one commit takes, so that some are on their way while others run.
+  const answers = await Promise.allSettled(
+    Array.from({ length: 6000 }, (_, i) =>
+      store.transact(ann, async (tx) => {
+        const total = await tx.get(things, { id: 'total' })
+        const [last] = await tx.find(things, { where: { on: true }, order: ['-size', '-id'], limit: 1 })
+        await tx.put(things, { id: `t${i}`, size: (last?.size ?? 0) + 1, on: true, state: 'x'.repeat(1500) })
+        await tx.put(things, { id: 'total', size: (total?.size ?? 0) + 1 })
+        tx.journal(entry('counted'))
+        return ok(undefined)
+      }),
+    ),
+  )
+  const kept = answers.filter(({ status }) => status === 'fulfilled').length
+  expect(kept).toBeGreaterThan(0)
+  expect(kept).toBeLessThan(6000)
+  for (const answer of answers)
+    if (answer.status === 'rejected') expect(answer.reason).toMatchObject({ kind: 'disk-full' })
+  const look = async () => {
+    const read = store.read(ann)
+    const rows = await read.find(things, { where: { on: true }, order: ['size', 'id'], limit: 10_000 })
+    expect(rows.map(({ size }) => size)).toEqual(Array.from({ length: kept }, (_, i) => i + 1))
+    expect((await read.get(things, { id: 'total' }))?.size).toBe(kept)
+    expect(await follow(store, ann, undefined, 500)).toHaveLength(kept)
+  }
+  await look()
+  await store.close()
+  store = await openSqliteStore({ file, collections })
+  await look()
+  await store.close()
+}, 60_000)
+
+test('[SQ13] pages of what changes in the same commit skip and repeat nothing', async () => {
+  const store = await openSqliteStore({ file: newFile(), collections })
+  for (let i = 0; i < 60; i++) await keep(store, ann, { id: `t${String(i).padStart(2, '0')}`, size: i % 7 })
+  const told = await store.transact(ann, async (tx) => {
+    for (let i = 0; i < 60; i += 3) await tx.remove(things, { id: `t${String(i).padStart(2, '0')}` })
+    for (let i = 1; i < 60; i += 3)
+      await tx.put(things, { id: `t${String(i).padStart(2, '0')}`, size: 100 - i })
+    for (let i = 60; i < 90; i++) await tx.put(things, { id: `t${i}`, size: i % 5 })
+    const whole = await tx.find(things, { order: ['size', 'id'], limit: 1000 })
+    const paged: unknown[] = []
+    for (let after: unknown[] | undefined; ; ) {
+      const page = await tx.find(things, {
+        order: ['size', 'id'],
+        limit: 4,
+        ...(after === undefined ? {} : { after: after as never }),
+      })
+      paged.push(...page)
+      const last = page.at(-1)
+      if (last === undefined || page.length < 4) break
+      after = [last.size, last.id]
+    }
+    tx.journal(entry('changed'))
+    return ok({ whole, paged, count: await tx.count(things, {}) })
+  })
+  if (!told.ok) throw new Error('refused')
+  expect(told.value.paged).toEqual(told.value.whole)
+  expect(told.value.count).toBe(told.value.whole.length)
+  expect(await store.read(ann).find(things, { order: ['size', 'id'], limit: 1000 })).toEqual(told.value.whole)
+  await store.close()
+})

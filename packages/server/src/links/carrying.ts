@@ -22,7 +22,7 @@ import {
   type Transaction,
   transferOf,
 } from '@waymark/domain'
-import { type JsonObject, parseJson, printJson } from '@waymark/yang'
+import { type JsonObject, type JsonValue, parseJson, printJson } from '@waymark/yang'
 import type {
   Carried,
   CarriedPackageConfiguration,
@@ -73,6 +73,17 @@ export type Carrying = ReturnType<typeof createCarrying>
 
 export function createCarrying(needs: CarryingNeeds) {
   const { store } = needs
+  // What a group's call asks is the same for all members: it is read once, and links may write it once.
+  const readRpcs = new WeakMap<object, { readonly input: JsonObject; readonly callId: JsonValue }>()
+
+  function rpcOf(asked: AskedRpc): { readonly input: JsonObject; readonly callId: JsonValue } {
+    let read = readRpcs.get(asked)
+    if (read === undefined) {
+      read = { input: objectOf(asked.input), callId: jsonOf(asked.callId) }
+      readRpcs.set(asked, read)
+    }
+    return read
+  }
 
   /** What was taken, as links carry it; undefined: there is nothing to carry (`endOfUncarried`). */
   async function carriedOf(
@@ -92,19 +103,10 @@ export function createCarrying(needs: CarryingNeeds) {
       const { name, values, callId } = payload as PushedConfiguration
       return { kind: 'configuration', ...base, name, values: objectOf(values), callId: jsonOf(callId) }
     }
-    const { module, method, input, callId } = payload as AskedRpc
+    const asked = payload as AskedRpc
+    const { module, method } = asked
     const described = await needs.describe(known, module, method)
-    return (
-      described && {
-        kind: 'rpc',
-        ...base,
-        module,
-        method,
-        input: objectOf(input),
-        callId: jsonOf(callId),
-        described,
-      }
-    )
+    return described && { kind: 'rpc', ...base, module, method, ...rpcOf(asked), described }
   }
 
   async function packagesOf(

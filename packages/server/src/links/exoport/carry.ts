@@ -4,8 +4,11 @@
  * Values go by the schema that the house describes (compiled YANG is what the codec wants, as it is). The wire has no
  * exact decimals of its own, so those become texts before.
  */
+
+import { TermRefused } from '@waymark/etf'
 import {
   type DeviceAnswer,
+  encodedCall,
   guessedValues,
   type OutgoingCall,
   operationCall,
@@ -21,8 +24,35 @@ import {
 import { JsonDecimal, type JsonObject, type JsonValue } from '@waymark/yang'
 import type { Carried, Described, Outcome, UpAnswer } from '../link.ts'
 
+type Call = Omit<OutgoingCall, 'id'>
+
+/**
+ * `callOf` for many connections: what a group's call asks is one value for all its members, and is written once. A new
+ * memory for each port.
+ */
+export function createCalls(): (carried: Carried) => Call | { readonly unsendable: string } {
+  const written = new WeakMap<JsonObject, { readonly described: Described; readonly call: Call }>()
+  return (carried) => {
+    if (carried.kind !== 'rpc') return callOf(carried)
+    const { input, described } = carried
+    const held = written.get(input)
+    if (held?.described.input === described.input) return held.call
+    const call = callOf(carried)
+    if ('unsendable' in call) return call
+    try {
+      const whole = { ...call, payload: encodedCall(call) }
+      written.set(input, { described, call: whole })
+      return whole
+    } catch (error) {
+      // What no term can carry is refused where the call is made.
+      if (error instanceof TermRefused) return call
+      throw error
+    }
+  }
+}
+
 /** The call that carries it, or why none can: nested deeper than any term may be. */
-export function callOf(carried: Carried): Omit<OutgoingCall, 'id'> | { readonly unsendable: string } {
+export function callOf(carried: Carried): Call | { readonly unsendable: string } {
   try {
     return written(carried)
   } catch (error) {
@@ -31,7 +61,7 @@ export function callOf(carried: Carried): Omit<OutgoingCall, 'id'> | { readonly 
   }
 }
 
-function written(carried: Carried): Omit<OutgoingCall, 'id'> {
+function written(carried: Carried): Call {
   if (carried.kind === 'configuration')
     return pushCall({ name: carried.name, values: plainObject(carried.values) })
   const { module, method, input, described } = carried

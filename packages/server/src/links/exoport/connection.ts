@@ -25,7 +25,7 @@ import {
   valuesOf,
 } from '@waymark/exoport'
 import type { Known, LinkHouse, OpenSession } from '../link.ts'
-import { answerOf, callOf, outcomeOf } from './carry.ts'
+import { answerOf, type createCalls, outcomeOf } from './carry.ts'
 import type { PortLimits } from './limits.ts'
 import { carrySoftware } from './packages.ts'
 import { type Sealer, sealedAside } from './sealer.ts'
@@ -38,6 +38,7 @@ export interface Port {
   /** There when the port speaks TLS as well. */
   readonly secure: SecureContext | undefined
   readonly sealer: Sealer
+  readonly callOf: ReturnType<typeof createCalls>
   /** Milliseconds that only go forward. */
   now(): number
   /** Whether this device said this challenge before; from now on it has. Told to the operator, if so. */
@@ -312,7 +313,7 @@ export class Connection {
         if (kind === 'ended') return
         continue
       }
-      const call = callOf(carried)
+      const call = this.#port.callOf(carried)
       if ('unsendable' in call) {
         await session.settle(carried, { kind: 'failed', reason: call.unsendable })
         continue

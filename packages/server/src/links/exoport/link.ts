@@ -11,6 +11,7 @@ import { readTls } from '../../http.ts'
 import { createRecent } from '../../recent.ts'
 import { type Listener, StartFailure } from '../../serve.ts'
 import type { Link, LinkHouse, OpenLink } from '../link.ts'
+import { createCalls } from './carry.ts'
 import { Connection, type Port } from './connection.ts'
 import { defaultPortLimits, type PortLimits } from './limits.ts'
 import { createSealer } from './sealer.ts'
@@ -80,6 +81,7 @@ function openPort(house: LinkHouse, limits: PortLimits): OpenLink {
     protocols: protocols.map(({ name }) => name),
     secure: secureContext(house),
     sealer,
+    callOf: createCalls(),
     now: () => performance.now(),
     isReplayed(device, challenge) {
       const key = `${device} ${Buffer.from(challenge).toString('base64')}`
