@@ -38,20 +38,22 @@ export async function backupLoadFigure(
       await requestsPerSecond({ port, connections, durationMs: 2000, next })
       const rate = (await requestsPerSecond({ port, connections, durationMs: 3000, next })) / 2
       const calm = watchCalm()
-      let [asked, leftOut] = [0, 0]
-      const p99 = async (ended: () => boolean) => {
+      const counts = { beside: { asked: 0, leftOut: 0 }, without: { asked: 0, leftOut: 0 } }
+      const p99 = async (side: keyof typeof counts, ended: () => boolean) => {
         const all = await onSchedule({ port, rate, connections, next, ended })
         const left = all.filter(({ due, answered }) => calm.wasCalm(due, answered))
-        asked += all.length
-        leftOut += all.length - left.length
+        counts[side].asked += all.length
+        counts[side].leftOut += all.length - left.length
         return quantile(
           left.map(({ due, answered }) => answered - due),
           0.99,
         )
       }
+      const share = (side: keyof typeof counts) =>
+        `${((100 * counts[side].leftOut) / counts[side].asked).toFixed(1)} %`
       const quiet = () => {
         const until = performance.now() + quietMs
-        return p99(() => performance.now() > until)
+        return p99('without', () => performance.now() > until)
       }
       let backups = 0
       const beside = async () => {
@@ -60,7 +62,7 @@ export async function backupLoadFigure(
         const backup = backUp(data, file).finally(() => {
           done = true
         })
-        const found = await p99(() => done)
+        const found = await p99('beside', () => done)
         await backup
         rmSync(file)
         return found
@@ -68,12 +70,11 @@ export async function backupLoadFigure(
       await quiet()
       const { ratio, ours, theirs } = await paired(rounds, beside, quiet)
       calm.stop()
-      const share = ((100 * leftOut) / asked).toFixed(1)
       return {
         name: 'p99 of polls at half load while a backup is made / without',
         ratio,
         goal: { atMost: 3 },
-        detail: `${ours.toFixed(1)} against ${theirs.toFixed(1)} ms at ${Math.round(rate)} polls/s, ${filling.objectMiB} MiB of objects, ${filling.rows} rows; ${share} % of the polls are left out: the machine stood still`,
+        detail: `${ours.toFixed(1)} against ${theirs.toFixed(1)} ms at ${Math.round(rate)} polls/s, ${filling.objectMiB} MiB of objects, ${filling.rows} rows; left out, because the machine stood still: ${share('beside')} of the polls beside, ${share('without')} without`,
       }
     } finally {
       await house.stop()

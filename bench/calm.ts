@@ -11,8 +11,9 @@ const sliceMs = 250
 const shareMost = 0.01
 const timerMs = 5
 const lateMost = 10
-/** At half load, what waited meanwhile is served within this time. */
-const afterMs = 1500
+/** At half load, what waited meanwhile is served within this time: of a stall that is known, and of one that is only counted. */
+const afterStalls = 3
+const afterStealMs = 1000
 
 export interface CalmWatch {
   /** Whether nothing held us up from one moment to another (`performance.now()`). */
@@ -25,19 +26,19 @@ export function watchCalm(): CalmWatch {
   const lost: { from: number; until: number }[] = []
   const lose = (from: number, until: number) => {
     const last = lost.at(-1)
-    if (last !== undefined && last.until >= from) last.until = until
+    if (last !== undefined && last.until >= from) last.until = Math.max(last.until, until)
     else lost.push({ from, until })
   }
   let looked = { at: performance.now(), stolen: stolenMs() }
   let ticked = looked.at
   const look = () => {
     const now = performance.now()
-    if (now - ticked > timerMs + lateMost) lose(ticked, now + afterMs)
+    if (now - ticked > timerMs + lateMost) lose(ticked, now + (now - ticked) * afterStalls)
     ticked = now
     if (now - looked.at < sliceMs) return
     const stolen = stolenMs()
     if (stolen - looked.stolen > (now - looked.at) * availableParallelism() * shareMost)
-      lose(looked.at, now + afterMs)
+      lose(looked.at, now + afterStealMs)
     looked = { at: now, stolen }
   }
   const timer = setInterval(look, timerMs)

@@ -52,9 +52,32 @@ export interface MessageLimits {
 /** Deep and many enough for any configuration; small enough that a message is read within a tenth of a second. */
 export const defaultMessageLimits: MessageLimits = { depth: 256, terms: 262_144 }
 
+/**
+ * A message that is said again and again, as `{reply, ok}` is by nearly every device to nearly every call: it is written
+ * once, and known again by its bytes.
+ */
+export function often<M extends Message>(message: M): M {
+  const bytes = encodeMessage(message)
+  written.set(message, bytes)
+  known.push({ bytes, message })
+  return message
+}
+
+const written = new WeakMap<Message, Uint8Array>()
+const known: { readonly bytes: Uint8Array; readonly message: Message }[] = []
+
+function knownBy(payload: Uint8Array): Message | undefined {
+  next: for (const { bytes, message } of known) {
+    if (bytes.length !== payload.length) continue
+    for (let at = 0; at < bytes.length; at++) if (bytes[at] !== payload[at]) continue next
+    return message
+  }
+  return undefined
+}
+
 /** The payload of a message. Throws `TermRefused` for what no term can carry (an atom of 256 characters). */
 export function encodeMessage(message: Message, names: NameForm = 'atoms'): Uint8Array {
-  return encode(toBert(messageTerm(message, names)))
+  return written.get(message)?.slice() ?? encode(toBert(messageTerm(message, names)))
 }
 
 function messageTerm(message: Message, names: NameForm): Bert {
@@ -78,6 +101,8 @@ function messageTerm(message: Message, names: NameForm): Bert {
 
 /** What a payload says. */
 export function decodeMessage(payload: Uint8Array, limits: MessageLimits): Message | Unreadable {
+  const often = knownBy(payload)
+  if (often !== undefined) return often
   try {
     const parsed = parseRpc(decode(payload, { binaries: 'text', limits: { ...limits, inflatedBytes: 1 } }))
     if (!parsed.ok) return unreadable(parsed.refusal)

@@ -8,7 +8,7 @@
 import { atom, type Bert, isAtom, Tuple, tuple } from '@waymark/etf'
 import { reply } from './conversation.ts'
 import type { Answer, IncomingCall, OutgoingCall, Result } from './effects.ts'
-import { textOf } from './messages.ts'
+import { often, textOf } from './messages.ts'
 
 /** What a device asks of its server. */
 export type DeviceCall =
@@ -59,10 +59,12 @@ export function operationCall(module: string, method: string, elements: Bert[]):
   return { module, function: method, args: [elements], names: 'binaries' }
 }
 
+const replyOk = often(reply(atom('ok')))
+
 /** The answers a server gives. */
 export const serverAnswer = {
-  pong: reply(atom('pong')),
-  ok: reply(atom('ok')),
+  pong: often(reply(atom('pong'))),
+  ok: replyOk,
   output: (elements: Bert[]): Result => reply(elements),
   notDefined: refusal(2, 'function not defined'),
   /** A call that is defined and did not work; `detail` is for the device's log. */
@@ -141,7 +143,7 @@ function clip(text: string): string {
 
 /** What a device answers to an operation. */
 export const operationAnswer = {
-  ok: reply(atom('ok')),
+  ok: replyOk,
   notify: (method: string, elements: Bert[]): Result =>
     reply(tuple<Bert>(atom('notify'), atom(method), elements)),
   output: (elements: Bert[]): Result => reply(elements),

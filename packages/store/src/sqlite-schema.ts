@@ -288,13 +288,14 @@ function* allRows(db: DatabaseSync, table: Table): Generator<{ scope: string[]; 
   }
 }
 
-/** `INSERT … ON CONFLICT DO UPDATE`: values are the scope (tenant scope), the columns, the body. */
-export function putText(table: Table): string {
+/** `INSERT … ON CONFLICT DO UPDATE` of some rows: values are the scope (tenant scope), the columns, the body, row by row. */
+export function putText(table: Table, rows = 1): string {
   const names = table.columns.map(({ field }) => quoted(field))
   if (table.scope === 'tenant') names.unshift('"_tenant"')
   names.push('"_body"')
   const set = [...table.columns.slice(table.keyWidth).map(({ field }) => quoted(field)), '"_body"']
-  return `INSERT INTO ${quoted(table.name)} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})
+  const row = `(${names.map(() => '?').join(', ')})`
+  return `INSERT INTO ${quoted(table.name)} (${names.join(', ')}) VALUES ${new Array(rows).fill(row).join(', ')}
     ON CONFLICT (${keyColumns(table).join(', ')}) DO UPDATE SET ${set.map((name) => `${name} = excluded.${name}`).join(', ')}`
 }
 

@@ -15,7 +15,7 @@ import type { KeptEntry, Scope, Session } from './body.ts'
 import { type Change, Changes } from './changes.ts'
 import { KnownRows } from './known-rows.ts'
 import type { Committed } from './sqlite-committed.ts'
-import { TableStatements, type Writer } from './sqlite-writer.ts'
+import { rowsTogether, TableStatements, type Writer } from './sqlite-writer.ts'
 import { type Kept, keyText, type Row, type Table } from './table.ts'
 
 /** How many rows of one answer are worth remembering. */
@@ -138,22 +138,14 @@ export class SqliteSession implements Session {
 
   /** What has come together since the last time, for the writer; `kept` or `lost` has to follow. */
   take(): Kept[] {
-    const writer = this.#writer
     const runs: Kept[] = this.#others
-    for (const change of this.#now.toWrite()) this.#write(runs, change)
-    if (this.#entries.length > 0) {
-      const append = writer.statement(
-        'INSERT INTO _journal (_tenant, seq, at, kind, device, by_kind, by_id, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-        8,
-      )
-      for (const { scope, at, kind, device, byKind, byId, data } of this.#entries)
-        runs.push(append, scope, ++this.seq, at, kind, device, byKind, byId, data)
-      const keepSeq = writer.statement(
-        "INSERT INTO _meta VALUES ('seq', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        1,
-      )
-      runs.push(keepSeq, String(this.seq))
+    const puts = new Map<Table, Kept[]>()
+    for (const change of this.#now.toWrite()) this.#write(runs, puts, change)
+    for (const [table, values] of puts) {
+      const { put, putTogether, width } = this.#statementsOf(table)
+      writeRows(runs, { one: put, together: putTogether, width }, values)
     }
+    if (this.#entries.length > 0) this.#writeEntries(runs)
     this.#flying = this.#now
     this.#now = new Changes()
     this.#entries = []
@@ -226,7 +218,26 @@ export class SqliteSession implements Session {
     }
   }
 
-  #write(runs: Kept[], { table, scope, key, row, before }: Change): void {
+  #writeEntries(runs: Kept[]): void {
+    const values: Kept[] = []
+    for (const { scope, at, kind, device, byKind, byId, data } of this.#entries)
+      values.push(scope, ++this.seq, at, kind, device, byKind, byId, data)
+    const width = 8
+    const statement = (rows: number) => {
+      const places = new Array(rows).fill('(?, ?, ?, ?, ?, ?, ?, ?)').join(', ')
+      const text = `INSERT INTO _journal (_tenant, seq, at, kind, device, by_kind, by_id, data) VALUES ${places}`
+      return this.#writer.statement(text, rows * width)
+    }
+    writeRows(runs, { one: statement(1), together: statement(rowsTogether), width }, values)
+    const keepSeq = this.#writer.statement(
+      "INSERT INTO _meta VALUES ('seq', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+      1,
+    )
+    runs.push(keepSeq, String(this.seq))
+  }
+
+  /** Whole rows are gathered in `puts`, but for those whose turn matters. */
+  #write(runs: Kept[], puts: Map<Table, Kept[]>, { table, scope, key, row, before }: Change): void {
     const statements = this.#statementsOf(table)
     const isTenants = table.scope === 'tenant'
     const pushKey = () => {
@@ -245,11 +256,17 @@ export class SqliteSession implements Session {
       for (let at = table.keyWidth; at < table.bodyAt; at++)
         if (before[at] !== row[at]) mask += String.fromCharCode(at)
     if (before === undefined || mask !== '' || before[table.bodyAt] !== row[table.bodyAt]) {
-      const update = before && statements.update(mask)
+      // Where all columns are the key there is no index to leave alone.
+      const update = before && table.bodyAt > table.keyWidth ? statements.update(mask) : undefined
       if (update === undefined) {
-        runs.push(statements.put)
-        if (isTenants) runs.push(scope)
-        for (let at = 0; at <= table.bodyAt; at++) runs.push(row[at] as Kept)
+        let values = runs
+        if (table.uniques.length > 0) runs.push(statements.put)
+        else {
+          values = puts.get(table) ?? []
+          puts.set(table, values)
+        }
+        if (isTenants) values.push(scope)
+        for (let at = 0; at <= table.bodyAt; at++) values.push(row[at] as Kept)
       } else {
         runs.push(update.number)
         for (const at of update.columns) runs.push(row[at] as Kept)
@@ -287,5 +304,23 @@ export class SqliteSession implements Session {
       shapes.set(text, shape)
     }
     return shape
+  }
+}
+
+/** Writes rows of so many values: as many together as there are, then one by one. */
+function writeRows(
+  runs: Kept[],
+  { one, together, width }: { readonly one: number; readonly together: number; readonly width: number },
+  values: readonly Kept[],
+): void {
+  const block = width * rowsTogether
+  let at = 0
+  for (; at + block <= values.length; at += block) {
+    runs.push(together)
+    for (let i = at; i < at + block; i++) runs.push(values[i] as Kept)
+  }
+  for (; at < values.length; at += width) {
+    runs.push(one)
+    for (let i = at; i < at + width; i++) runs.push(values[i] as Kept)
   }
 }

@@ -112,6 +112,9 @@ export class Writer {
 
 const ioError = 10
 
+/** Rows that one statement writes, where there are so many: stepping a statement costs as much as a row. */
+export const rowsTogether = 8
+
 /** The numbers of the statements that write one table. */
 export class TableStatements {
   readonly #table: Table
@@ -119,6 +122,10 @@ export class TableStatements {
   readonly #keyWidth: number
   readonly #updates = new Map<string, { number: number; columns: readonly number[] }>()
   readonly put: number
+  /** The same of `rowsTogether` rows. */
+  readonly putTogether: number
+  /** How many values a row is. */
+  readonly width: number
   readonly putTexts: number
   readonly removes: readonly number[]
 
@@ -126,7 +133,9 @@ export class TableStatements {
     this.#writer = writer
     this.#table = table
     this.#keyWidth = table.keyWidth + (table.scope === 'tenant' ? 1 : 0)
-    this.put = writer.statement(putText(table), this.#keyWidth + table.bodyAt - table.keyWidth + 1)
+    this.width = this.#keyWidth + table.bodyAt - table.keyWidth + 1
+    this.put = writer.statement(putText(table), this.width)
+    this.putTogether = writer.statement(putText(table, rowsTogether), this.width * rowsTogether)
     this.putTexts =
       table.texts.length === 0
         ? -1
