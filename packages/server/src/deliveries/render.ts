@@ -78,7 +78,9 @@ export function createRenderer({ store, schemas }: { readonly store: Store; read
       'rpc-status-string': statusTexts[statusOf(told)],
       final: about.final,
     }
-    const device = about.member === undefined ? undefined : await nameOf(reader, told)
+    // A call to one device is told as the device answered it; configuration, and what a group was asked, name the device.
+    const isNamed = about.member !== undefined || asked.kind === 'configuration'
+    const device = isNamed ? await nameOf(reader, told) : undefined
     if (device !== undefined) common['device-id'] = device
     const { method, params } = await bodyOf(tenant, asked, told, common)
     return printJson({ jsonrpc: '2.0', method, params })

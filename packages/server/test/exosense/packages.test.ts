@@ -793,7 +793,7 @@ describe('figure 9: several updates of one device, pushed as one transaction', (
     expect(await sink.until(1)).toMatchObject([
       {
         method: 'exodm:push-config-data-notification',
-        params: { 'transaction-id': 123, 'rpc-status': 'complete', final: true },
+        params: { 'transaction-id': 123, 'device-id': 'device1', 'rpc-status': 'complete', final: true },
       },
     ])
   })
