@@ -154,7 +154,7 @@ async function submitSlice(
       ...(taker && { takes: (seq) => taker.takes(device, lane, seq) }),
     })
     invariant(child.ok, 'a child is never refused')
-    await leaveToTrail(tx, env, child.value)
+    if (mayBeStep(kind)) await leaveToTrail(tx, env, child.value)
     if (parent.kind === 'package')
       await beginPackage(tx, env, child.value, parent.payload as unknown as AskedPackage)
     await taker?.submitted(tx, child.value, parent.payload)
@@ -165,10 +165,14 @@ async function submitSlice(
 
 /** Software and configuration of a device that follows a trail are to become a step of it: for the commit that asks. */
 export async function leaveToTrail(tx: Tx, env: Env, asked: Transaction): Promise<void> {
-  if ((asked.kind !== 'configuration' && asked.kind !== 'package') || asked.device === undefined) return
+  if (!mayBeStep(asked.kind) || asked.device === undefined) return
   const device = await tx.get(devices, { id: asked.device })
   if (device?.type === trailType)
     await tx.put(trailWorks, { transaction: asked.id, device: device.id, dueAt: env.now })
+}
+
+function mayBeStep(kind: string): boolean {
+  return kind === 'configuration' || kind === 'package'
 }
 
 /** The parent has ended: no more children, and those there are end as it did. */

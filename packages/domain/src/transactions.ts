@@ -276,7 +276,7 @@ export async function finish(
   // Packages are told of step by step.
   if (ended.kind === 'package') await endPackage(tx, env, ended, packageIn(await payloadOf(tx, ended)))
   else await tellOfEnd(tx, env, ended)
-  await releaseGroup(tx, ended)
+  if (ended.device === undefined) await releaseGroup(tx, ended)
   if (ended.behalf !== undefined) {
     await endCarried(tx, env, ended.behalf, state)
     await finish(tx, env, ended.behalf, ending, by)
@@ -485,7 +485,7 @@ async function tellOfEnd(tx: Tx, env: Env, ended: Transaction): Promise<void> {
 
 /** A group is no longer waited for by what has ended. */
 async function releaseGroup(tx: Tx, ended: Transaction): Promise<void> {
-  if (ended.device !== undefined || ended.group === undefined) return
+  if (ended.group === undefined) return
   const group = await tx.get(groups, { id: ended.group })
   if (group) await tx.put(groups, { ...group, open: Math.max(0, group.open - 1) })
 }

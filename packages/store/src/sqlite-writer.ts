@@ -1,30 +1,41 @@
 /**
- * The writing end of a SQLite file: hands transactions to the thread that writes it (`sqlite-writer-worker.ts`), one at a
- * time, and tells what became of each.
+ * The writing end of a SQLite file: one transaction at a time, and what became of it.
  *
- * A commit waits for the disk, and a disk may be slow or busy; whoever only reads need not wait with it. The thread is
- * started with the first commit.
+ * A commit waits for the disk, and a disk may be slow or busy. Where that is little, it is done here: a thread costs memory,
+ * and time to begin. Where commits have taken more than some share of a second, a thread makes them from then on
+ * (`sqlite-writer-worker.ts`), so that who only reads does not wait with them; it ends when nothing is written for a while.
  */
 import { Worker } from 'node:worker_threads'
 import { messageOf } from './errors.ts'
+import { type FileOpened, FileWriter, type Runs, type StatementText } from './sqlite-file-writer.ts'
 import { putText, putTextsText, removeTexts, updateText } from './sqlite-schema.ts'
-import type { WriterOpened, WriterSaid, WriterTold } from './sqlite-writer-worker.ts'
-import type { Kept, Table } from './table.ts'
+import type { WriterSaid, WriterTold } from './sqlite-writer-worker.ts'
+import type { Table } from './table.ts'
 
 /** Statements beyond which no further ones are made for every other set of changed columns. */
 const statementsMax = 2000
+const idleMs = 30_000
+const ioError = 10
+
+export interface WriterOptions extends FileOpened {
+  /** A thread commits once commits have taken so many milliseconds of a second; 0: it makes all of them. */
+  readonly threadAfterMs: number
+}
 
 export class Writer {
-  readonly #opened: WriterOpened
+  readonly #options: WriterOptions
   readonly #numbers = new Map<string, number>()
-  /** Texts that the thread has not seen yet. */
-  #texts: { text: string; width: number }[] = []
-  #thread: Worker | undefined
-  #answer: { done(): void; failed(error: Error): void } | undefined
-  #gone: Error | undefined
+  readonly #texts: StatementText[] = []
+  readonly #here: FileWriter
+  #thread: Thread | undefined
+  #lost: Error | undefined
+  #idle: NodeJS.Timeout | undefined
+  /** What commits have taken here since a moment. */
+  #spent = { since: 0, ms: 0 }
 
-  constructor(opened: WriterOpened) {
-    this.#opened = opened
+  constructor(options: WriterOptions) {
+    this.#options = options
+    this.#here = new FileWriter(options, this.#texts)
   }
 
   /** The number of a statement, by its text; `width` is how many values it takes. */
@@ -43,74 +54,147 @@ export class Writer {
     return this.#numbers.size < statementsMax
   }
 
+  /** Why nothing is written any more, if so. */
+  get lost(): Error | undefined {
+    return this.#lost
+  }
+
   /**
-   * Commits what statements do with their values (a number, its values, the next number…). Resolves when it is on disk;
-   * rejects with an error that has SQLite's `errcode`, and nothing is kept.
+   * Commits what statements do with their values. Resolves when it is on disk; rejects with an error that has SQLite's
+   * `errcode`, and nothing is kept.
    */
-  commit(runs: readonly Kept[]): Promise<void> {
-    const texts = this.#texts
-    this.#texts = []
-    return this.#tell({ kind: 'commit', texts, runs })
+  async commit(runs: Runs): Promise<void> {
+    if (this.#lost !== undefined) throw this.#lost
+    if (this.#options.threadAfterMs === 0) this.#thread ??= this.#start()
+    if (this.#thread?.isThere || this.#options.threadAfterMs === 0) {
+      this.#idle?.refresh()
+      return this.#thread?.commit(runs)
+    }
+    const began = performance.now()
+    try {
+      this.#here.commit(runs)
+    } finally {
+      this.#took(began, performance.now())
+    }
   }
 
   /** Moves what is left in the write-ahead log into the file, as far as readers allow. */
-  move(): Promise<void> {
-    return this.#tell({ kind: 'move' })
+  async move(): Promise<void> {
+    if (this.#thread?.isThere) return this.#thread.tell({ kind: 'move' })
+    this.#here.move()
   }
 
-  /** Why nothing is written any more, if so. */
-  get lost(): Error | undefined {
-    return this.#gone
-  }
-
-  /** Ends the thread; the file is closed then. */
+  /** The file is closed then. */
   async close(): Promise<void> {
-    const thread = this.#thread
-    if (thread === undefined || this.#gone !== undefined) return
-    const ended = new Promise((resolve) => thread.once('exit', resolve))
-    thread.ref()
-    thread.postMessage({ kind: 'end' } satisfies WriterTold)
-    await ended
+    clearTimeout(this.#idle)
+    await this.#thread?.end()
+    this.#here.close()
   }
 
-  #tell(told: WriterTold): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#gone !== undefined) return reject(this.#gone)
-      this.#thread ??= this.#start()
-      this.#answer = { done: resolve, failed: reject }
-      // Whoever waits for a commit keeps the process alive; a store that lies still does not.
-      this.#thread.ref()
-      this.#thread.postMessage(told)
-    })
+  #took(began: number, now: number): void {
+    if (began - this.#spent.since >= 1000) this.#spent = { since: began, ms: 0 }
+    this.#spent.ms += now - began
+    if (this.#spent.ms >= this.#options.threadAfterMs) this.#thread ??= this.#start()
   }
 
-  #start(): Worker {
-    const end = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-    const thread = new Worker(new URL(`./sqlite-writer-worker.${end}`, import.meta.url), {
-      workerData: this.#opened,
-      resourceLimits: { maxYoungGenerationSizeMb: 4 },
+  #start(): Thread {
+    const thread = new Thread(this.#options, this.#texts, {
+      there: () => this.#here.close(),
+      lost: (error) => {
+        this.#lost = error
+      },
     })
-    thread.on('message', (said: WriterSaid) => {
-      const answer = this.#answer
-      this.#answer = undefined
-      thread.unref()
-      if (said.kind === 'done') answer?.done()
-      else answer?.failed(Object.assign(new Error(said.message), { errcode: said.code }))
-    })
-    thread.on('error', (error) => this.#lost(`the thread that writes has failed: ${messageOf(error)}`))
-    thread.on('exit', () => this.#lost('the thread that writes has ended'))
+    this.#idle = setTimeout(() => {
+      if (this.#thread !== thread) return
+      // Commits go on here, as in the beginning.
+      this.#thread = undefined
+      void thread.end()
+    }, idleMs).unref()
     return thread
-  }
-
-  /** What was under way may or may not have been kept; nothing more is. */
-  #lost(message: string): void {
-    this.#gone ??= Object.assign(new Error(message), { errcode: ioError })
-    this.#answer?.failed(this.#gone)
-    this.#answer = undefined
   }
 }
 
-const ioError = 10
+/** The thread, with one question to it at a time. */
+class Thread {
+  readonly #worker: Worker
+  readonly #texts: readonly StatementText[]
+  readonly #ended: Promise<void>
+  #told = 0
+  #isThere = false
+  #isEnding = false
+  #answers: { done(): void; failed(error: Error): void }[] = []
+
+  constructor(
+    opened: FileOpened,
+    texts: readonly StatementText[],
+    hears: { there(): void; lost(error: Error): void },
+  ) {
+    this.#texts = texts
+    const end = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+    const { file, pragmas } = opened
+    const worker = new Worker(new URL(`./sqlite-writer-worker.${end}`, import.meta.url), {
+      workerData: { file, pragmas },
+      resourceLimits: { maxYoungGenerationSizeMb: 2 },
+    })
+    this.#worker = worker
+    worker.on('message', (said: WriterSaid) => {
+      const answer = this.#answers.shift()
+      // Whoever waits for a commit keeps the process alive; a store that lies still does not.
+      if (this.#answers.length === 0) worker.unref()
+      if (said.kind === 'done') answer?.done()
+      else answer?.failed(Object.assign(new Error(said.message), { errcode: said.code }))
+    })
+    // What was under way may or may not have been kept; nothing more is.
+    const lose = (message: string) => {
+      const error = Object.assign(new Error(message), { errcode: ioError })
+      if (!this.#isEnding) hears.lost(error)
+      for (const answer of this.#answers.splice(0)) answer.failed(error)
+    }
+    worker.on('error', (error) => lose(`the thread that writes has failed: ${messageOf(error)}`))
+    this.#ended = new Promise((resolve) => {
+      worker.on('exit', () => {
+        lose('the thread that writes has ended')
+        resolve()
+      })
+    })
+    this.tell({ kind: 'hello' }).then(
+      () => {
+        this.#isThere = true
+        hears.there()
+      },
+      () => {},
+    )
+    worker.unref()
+  }
+
+  get isThere(): boolean {
+    return this.#isThere && !this.#isEnding
+  }
+
+  commit(runs: Runs): Promise<void> {
+    const texts = this.#texts.slice(this.#told)
+    this.#told = this.#texts.length
+    return this.tell({ kind: 'commit', texts, runs })
+  }
+
+  tell(told: WriterTold): Promise<void> {
+    return new Promise((done, failed) => {
+      this.#answers.push({ done, failed })
+      this.#worker.ref()
+      this.#worker.postMessage(told)
+    })
+  }
+
+  /** Resolves when it is gone, and the file closed. */
+  end(): Promise<void> {
+    if (!this.#isEnding) {
+      this.#isEnding = true
+      this.#worker.ref()
+      this.#worker.postMessage({ kind: 'end' } satisfies WriterTold)
+    }
+    return this.#ended
+  }
+}
 
 /** Rows that one statement writes, where there are so many: stepping a statement costs as much as a row. */
 export const rowsTogether = 8

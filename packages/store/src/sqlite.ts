@@ -7,8 +7,8 @@
  * (`sqlite-session.ts`) and committed as one transaction (WAL, `synchronous=FULL`), after which they are all answered; one
  * that is refused leaves no trace. Nothing is awaited by bodies but this store, which answers within the turn.
  *
- * **Threads.** The commit itself is made by a thread (`sqlite-writer.ts`): nobody who reads waits for the disk. While one
- * is under way, the next bodies run above what is in it; should it fail, they fall with it.
+ * **Threads.** Where commits take their time, a thread makes them (`sqlite-writer.ts`): nobody who reads waits for the disk.
+ * While one is under way, the next bodies run above what is in it; should it fail, they fall with it.
  *
  * **Reads.** A connection of the main thread reads what is committed. It keeps its snapshot open from one commit to the
  * next, which saves the locks of opening one for every row; it is let go when the next one is on disk, so it never holds up
@@ -65,6 +65,11 @@ export interface SqliteOptions {
   /** At most so many bodies wait; more are refused with `overloaded`. */
   readonly waitingMax?: number
   /**
+   * A thread makes the commits once they have taken so many milliseconds of a second: by default 50; 0: all of them, from
+   * the first on.
+   */
+  readonly threadAfterMs?: number
+  /**
    * For filling an empty file: what is committed is on disk only once `close` has resolved, and an empty file gets its
    * indexes then, so nothing may be looked for by them before. Who fills it takes care that nobody opens it half full.
    */
@@ -77,6 +82,8 @@ const turnMs = 10
 const commitBodiesMax = 512
 const commitRowsMax = 2048
 const waitingMaxDefault = 65_536
+/** A twentieth of the time. */
+const threadAfterMsDefault = 50
 
 /** Opens (makes, migrates) the store in a file. Refuses with a StoreError that names the file and what is wrong. */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
@@ -202,7 +209,11 @@ class SqliteStore implements Store {
     this.#log = opened.log ?? silent
     this.#waitingMax = opened.waitingMax ?? waitingMaxDefault
     this.#listeners = new Listeners((error) => this.#log.warn({ err: error }, 'a listener to commits threw'))
-    this.#writer = new Writer({ file: real, pragmas: writerPragmas(opened) })
+    this.#writer = new Writer({
+      file: real,
+      pragmas: writerPragmas(opened),
+      threadAfterMs: opened.threadAfterMs ?? threadAfterMsDefault,
+    })
     this.#committed = committed
     this.#session = new SqliteSession({ committed, writer: this.#writer, indexed: opened.indexed })
     this.#checkpoints = new Checkpoints({ file: real, log: this.#log })

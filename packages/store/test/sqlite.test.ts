@@ -19,11 +19,22 @@ let files = 0
 const newFile = () => join(folder, `${++files}.db`)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-storeSuite({ name: 'SQLite', open: () => openSqliteStore({ file: newFile(), collections }) })
+/** A thread makes all commits. */
+const threadAfterMs = 0
 
-test('[ST22] generated histories answer as in memory', async () => {
-  await expectLikeMemory(() => openSqliteStore({ file: newFile(), collections }), 60)
-}, 60_000)
+storeSuite({ name: 'SQLite', open: () => openSqliteStore({ file: newFile(), collections }) })
+storeSuite({
+  name: 'SQLite, written by a thread',
+  open: () => openSqliteStore({ file: newFile(), collections, threadAfterMs }),
+})
+
+test.each([{}, { threadAfterMs }])(
+  '[ST22] generated histories answer as in memory: %j',
+  async (how) => {
+    await expectLikeMemory(() => openSqliteStore({ file: newFile(), collections, ...how }), 60)
+  },
+  60_000,
+)
 
 migrationSuite('SQLite', () => {
   const file = newFile()
@@ -64,18 +75,22 @@ test('[SQ1] another process is named by its id', async () => {
   await store.close()
 })
 
-test('[SQ2] every acknowledged write is found after SIGKILL at any moment', async () => {
-  const file = newFile()
-  for (let run = 0; run < 12; run++) {
-    const acknowledged = await killWriter(['sqlite', file, `r${run}`], {
-      rows: run * 40,
-      ms: (run * 37) % 60,
-    })
-    const store = await openSqliteStore({ file, collections })
-    await expectAllKept(store, `r${run}`, acknowledged)
-    await store.close()
-  }
-}, 120_000)
+test.each(['sqlite', 'sqlite-thread'])(
+  '[SQ2] every acknowledged write is found after SIGKILL at any moment: %s',
+  async (how) => {
+    const file = newFile()
+    for (let run = 0; run < 12; run++) {
+      const acknowledged = await killWriter([how, file, `r${run}`], {
+        rows: run * 40,
+        ms: (run * 37) % 60,
+      })
+      const store = await openSqliteStore({ file, collections })
+      await expectAllKept(store, `r${run}`, acknowledged)
+      await store.close()
+    }
+  },
+  120_000,
+)
 
 test('[SQ3] a full disk refuses by name, loses nothing acknowledged, and passes', async () => {
   const file = newFile()
@@ -299,7 +314,7 @@ test('[SQ10] what was committed moves into the file beside the work', async () =
 }, 60_000)
 
 test('[SQ11] reads are answered while a commit is on its way to the disk, and see nothing of it', async () => {
-  const store = await openSqliteStore({ file: newFile(), collections })
+  const store = await openSqliteStore({ file: newFile(), collections, threadAfterMs })
   await keep(store, ann, { id: 'before' })
   const seen = new Set<number>()
   let isDone = false
@@ -327,40 +342,49 @@ test('[SQ11] reads are answered while a commit is on its way to the disk, and se
   await store.close()
 }, 60_000)
 
-test('[SQ12] what ran above a commit that fails falls with it: nothing is counted that was not kept', async () => {
-  const file = newFile()
-  let store = await openSqliteStore({ file, collections, maxPages: 2000 })
-  // More at once than one commit takes, so that some are on their way while others run.
-  const answers = await Promise.allSettled(
-    Array.from({ length: 6000 }, (_, i) =>
-      store.transact(ann, async (tx) => {
-        const total = await tx.get(things, { id: 'total' })
-        const [last] = await tx.find(things, { where: { on: true }, order: ['-size', '-id'], limit: 1 })
-        await tx.put(things, { id: `t${i}`, size: (last?.size ?? 0) + 1, on: true, state: 'x'.repeat(1500) })
-        await tx.put(things, { id: 'total', size: (total?.size ?? 0) + 1 })
-        tx.journal(entry('counted'))
-        return ok(undefined)
-      }),
-    ),
-  )
-  const kept = answers.filter(({ status }) => status === 'fulfilled').length
-  expect(kept).toBeGreaterThan(0)
-  expect(kept).toBeLessThan(6000)
-  for (const answer of answers)
-    if (answer.status === 'rejected') expect(answer.reason).toMatchObject({ kind: 'disk-full' })
-  const look = async () => {
-    const read = store.read(ann)
-    const rows = await read.find(things, { where: { on: true }, order: ['size', 'id'], limit: 10_000 })
-    expect(rows.map(({ size }) => size)).toEqual(Array.from({ length: kept }, (_, i) => i + 1))
-    expect((await read.get(things, { id: 'total' }))?.size).toBe(kept)
-    expect(await follow(store, ann, undefined, 500)).toHaveLength(kept)
-  }
-  await look()
-  await store.close()
-  store = await openSqliteStore({ file, collections })
-  await look()
-  await store.close()
-}, 60_000)
+test.each([{}, { threadAfterMs }])(
+  '[SQ12] what ran above a commit that fails falls with it: nothing is counted that was not kept: %j',
+  async (how) => {
+    const file = newFile()
+    let store = await openSqliteStore({ file, collections, maxPages: 2000, ...how })
+    // More at once than one commit takes, so that some are on their way while others run.
+    const answers = await Promise.allSettled(
+      Array.from({ length: 6000 }, (_, i) =>
+        store.transact(ann, async (tx) => {
+          const total = await tx.get(things, { id: 'total' })
+          const [last] = await tx.find(things, { where: { on: true }, order: ['-size', '-id'], limit: 1 })
+          await tx.put(things, {
+            id: `t${i}`,
+            size: (last?.size ?? 0) + 1,
+            on: true,
+            state: 'x'.repeat(1500),
+          })
+          await tx.put(things, { id: 'total', size: (total?.size ?? 0) + 1 })
+          tx.journal(entry('counted'))
+          return ok(undefined)
+        }),
+      ),
+    )
+    const kept = answers.filter(({ status }) => status === 'fulfilled').length
+    expect(kept).toBeGreaterThan(0)
+    expect(kept).toBeLessThan(6000)
+    for (const answer of answers)
+      if (answer.status === 'rejected') expect(answer.reason).toMatchObject({ kind: 'disk-full' })
+    const look = async () => {
+      const read = store.read(ann)
+      const rows = await read.find(things, { where: { on: true }, order: ['size', 'id'], limit: 10_000 })
+      expect(rows.map(({ size }) => size)).toEqual(Array.from({ length: kept }, (_, i) => i + 1))
+      expect((await read.get(things, { id: 'total' }))?.size).toBe(kept)
+      expect(await follow(store, ann, undefined, 500)).toHaveLength(kept)
+    }
+    await look()
+    await store.close()
+    store = await openSqliteStore({ file, collections })
+    await look()
+    await store.close()
+  },
+  60_000,
+)
 
 test('[SQ13] pages of what changes in the same commit skip and repeat nothing', async () => {
   const store = await openSqliteStore({ file: newFile(), collections })
@@ -391,4 +415,47 @@ test('[SQ13] pages of what changes in the same commit skip and repeat nothing', 
   expect(told.value.count).toBe(told.value.whole.length)
   expect(await store.read(ann).find(things, { order: ['size', 'id'], limit: 1000 })).toEqual(told.value.whole)
   await store.close()
+})
+
+test('[SQ14] a thread takes over when commits take their time, and nothing is lost at the change', async () => {
+  const file = newFile()
+  let store = await openSqliteStore({ file, collections, threadAfterMs: 1 })
+  const add = async (size: number) => {
+    const answer = await store.transact(ann, async (tx) => {
+      const n = await tx.get(things, { id: 'n' })
+      await tx.put(things, { id: 'n', size: (n?.size ?? 0) + 1 })
+      await tx.put(things, { id: `t${size}`, state: 'x'.repeat(200) })
+      tx.journal(entry('counted'))
+      return ok(undefined)
+    })
+    expect(answer.ok).toBe(true)
+  }
+  let added = 0
+  // The first of them are committed here, until the thread is there.
+  for (const until = Date.now() + 1500; Date.now() < until; ) {
+    await Promise.all(Array.from({ length: 20 }, () => add(added++)))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect((await store.read(ann).get(things, { id: 'n' }))?.size).toBe(added)
+  expect(await store.read(ann).count(things, {})).toBe(added + 1)
+  await store.close()
+  expect(existsSync(`${file}-wal`)).toBe(false)
+  store = await openSqliteStore({ file, collections })
+  expect((await store.read(ann).get(things, { id: 'n' }))?.size).toBe(added)
+  expect(await follow(store, ann, undefined, 1000)).toHaveLength(added)
+  await store.close()
+}, 60_000)
+
+test('[SQ14] a file that cannot be written is told by the thread as it is here', async () => {
+  for (const how of [{}, { threadAfterMs }]) {
+    const file = newFile()
+    const store = await openSqliteStore({ file, collections, ...how })
+    const other = new DatabaseSync(file)
+    other.exec('DROP TABLE things')
+    await expect(keep(store, ann, { id: 'x' })).rejects.toThrow('things')
+    await store.transact(ann, async (tx) => ok(await tx.put(notes, { topic: 't', no: 1 })))
+    expect(await store.read(ann).count(notes, {})).toBe(1)
+    other.close()
+    await store.close()
+  }
 })

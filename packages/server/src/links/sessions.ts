@@ -308,6 +308,11 @@ export function createSessions(needs: SessionsNeeds) {
     return undefined
   }
 
+  function laneOf(live: Live, id: Transaction['id']): string | undefined {
+    for (const [lane, underWay] of live.underWay) if (underWay === id) return lane
+    return undefined
+  }
+
   const isBusy = (live: Live, lane: string) => live.underWay.has(lane) || live.taking.has(lane)
 
   async function takeIn(
@@ -416,7 +421,7 @@ export function createSessions(needs: SessionsNeeds) {
 
   async function settle(live: Live, carried: Carried | CarriedSoftware, outcome: Outcome): Promise<void> {
     const ending = await carrying.endingOf(live.known, carried, outcome)
-    const lane = [...live.underWay].find(([, id]) => id === carried.transaction)?.[0]
+    const lane = laneOf(live, carried.transaction)
     let seen = live.news
     const next = await end(live.known, carried.transaction, ending, {
       carried,

@@ -1,6 +1,6 @@
 /**
  * Writes rows as fast as it can and prints the number of each one that was acknowledged, until somebody kills it.
- * Arguments: `sqlite FILE` or `postgres URL SCHEMA`, then a word that tells this run's rows from others'.
+ * Arguments: `sqlite FILE`, `sqlite-thread FILE` (a thread makes all commits) or `postgres URL SCHEMA`, then a word that tells this run's rows from others'.
  */
 import { writeSync } from 'node:fs'
 import { ok } from '@waymark/domain'
@@ -8,10 +8,13 @@ import { openPostgresStore, openSqliteStore } from '@waymark/store'
 import { ann, collections, entry, things } from '../fixture.ts'
 
 const [home, where = '', schema = '', run = schema] = process.argv.slice(2)
-const store =
-  home === 'sqlite'
-    ? await openSqliteStore({ file: where, collections })
-    : await openPostgresStore({ url: where, schema, collections })
+const store = home?.startsWith('sqlite')
+  ? await openSqliteStore({
+      file: where,
+      collections,
+      ...(home === 'sqlite-thread' ? { threadAfterMs: 0 } : {}),
+    })
+  : await openPostgresStore({ url: where, schema, collections })
 
 let next = 0
 async function writeOn(): Promise<never> {
