@@ -18,6 +18,11 @@ const types = {
   },
 }
 
+/** The driver, read from disk by those who use it: most installations have no PostgreSQL. */
+export async function driver(): Promise<typeof pg> {
+  return (await import('pg')).default
+}
+
 export const statementTimeoutMs = 30_000
 
 export function clientConfig(url: string): pg.ClientConfig {

@@ -19,11 +19,11 @@ import {
   type Result,
   refuse,
 } from '@waymark/domain'
-import pg from 'pg'
+import type pg from 'pg'
 import { entryOf, type Listeners, type Scope } from './body.ts'
 import { journalReadMax } from './cursor.ts'
 import type { StoreLog } from './errors.ts'
-import { clientConfig, run, statement } from './postgres-connection.ts'
+import { clientConfig, driver, run, statement } from './postgres-connection.ts'
 import { tableName } from './postgres-schema.ts'
 import { quoted } from './sql.ts'
 import type { Kept, Row } from './table.ts'
@@ -228,7 +228,8 @@ export class Announcer {
 
   async #listen(): Promise<void> {
     const { url, channel, instance } = this.#options
-    const client = new pg.Client(clientConfig(url))
+    const { Client } = await driver()
+    const client = new Client(clientConfig(url))
     const lost = () => this.#lost(client)
     client.on('error', lost)
     client.on('end', lost)

@@ -14,10 +14,10 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { Defect, type Result } from '@waymark/domain'
-import pg from 'pg'
+import type pg from 'pg'
 import { Body, Handle, runBody, type Scope, Sentinel, type Verdict } from './body.ts'
 import { messageOf, StoreError, type StoreLog } from './errors.ts'
-import { clientConfig, remedyFor, run, statement, translated } from './postgres-connection.ts'
+import { clientConfig, driver, remedyFor, run, statement, translated } from './postgres-connection.ts'
 import { PostgresSession, type Statements } from './postgres-session.ts'
 import type { Table } from './table.ts'
 
@@ -227,7 +227,8 @@ export class Lane {
 
   async #connected(): Promise<pg.Client> {
     if (this.#client !== undefined) return this.#client
-    const client = new pg.Client(clientConfig(this.#options.url))
+    const { Client } = await driver()
+    const client = new Client(clientConfig(this.#options.url))
     // Whatever befalls the connection shows at the next statement; between statements, it is replaced quietly.
     client.on('error', () => {
       if (this.#client === client) this.#client = undefined

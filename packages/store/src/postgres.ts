@@ -20,13 +20,14 @@ import type {
   Tx,
   Where,
 } from '@waymark/domain'
-import pg from 'pg'
+import type pg from 'pg'
 import { askOf, countOf } from './ask.ts'
 import { type Handle, Listeners, reach, type Scope } from './body.ts'
 import { StoreError, type StoreLog, silent } from './errors.ts'
 import type { Migration } from './migrate.ts'
 import {
   clientConfig,
+  driver,
   remedyFor,
   run,
   type Statement,
@@ -73,7 +74,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   if (!schemaForm.test(schema))
     throw new StoreError('not-a-store', `store ${store}: ${JSON.stringify(schema)} is no name for a schema`)
   const tables = tablesOf(options.collections)
-  const client = new pg.Client(clientConfig(options.url))
+  const { Client, Pool } = await driver()
+  const client = new Client(clientConfig(options.url))
   client.on('error', () => {})
   try {
     await client.connect()
@@ -86,7 +88,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
       now: options.now ?? Date.now,
       log: options.log ?? silent,
     })
-    return await PostgresStore.start({ ...options, schema, store, tables, epoch })
+    const pool = new Pool({ ...clientConfig(options.url), max: options.readers ?? 6, allowExitOnIdle: true })
+    return await PostgresStore.start({ ...options, schema, store, tables, epoch, pool })
   } catch (error) {
     const told = translated(store, error)
     throw told instanceof StoreError
@@ -102,6 +105,8 @@ interface Opened extends PostgresOptions {
   readonly store: string
   readonly tables: ReadonlyMap<string, Table>
   readonly epoch: number
+  /** Connections that read. */
+  readonly pool: pg.Pool
 }
 
 const readAttemptsMax = 5
@@ -135,7 +140,7 @@ class PostgresStore implements Store {
     this.#store = store
     this.#tables = tables
     this.#statements = new Statements(schema)
-    this.#pool = new pg.Pool({ ...clientConfig(url), max: opened.readers ?? 6, allowExitOnIdle: true })
+    this.#pool = opened.pool
     this.#pool.on('error', () => {})
     this.#listeners = new Listeners((err) => log.warn({ err }, 'a listener to commits threw'))
     const channel = `waymark_${createHash('sha256').update(schema).digest('hex').slice(0, 16)}`

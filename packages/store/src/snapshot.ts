@@ -8,11 +8,18 @@
 import { existsSync, rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import type { AnyCollection, JournalEntry, Reader, TenantId } from '@waymark/domain'
-import pg from 'pg'
 import { entryOf, type Scope } from './body.ts'
 import { StoreError } from './errors.ts'
 import { PostgresReader } from './postgres.ts'
-import { clientConfig, run, type Statement, safeUrl, statement, translated } from './postgres-connection.ts'
+import {
+  clientConfig,
+  driver,
+  run,
+  type Statement,
+  safeUrl,
+  statement,
+  translated,
+} from './postgres-connection.ts'
 import { tableName } from './postgres-schema.ts'
 import { Statements } from './postgres-session.ts'
 import { openSqliteStore } from './sqlite.ts'
@@ -97,7 +104,8 @@ async function postgresSnapshot(of: {
   const tables = tablesOf(of.collections)
   const statements = new Statements(of.schema)
   // It may have to wait for a safe moment, and lies still while what it read is written.
-  const client = new pg.Client({
+  const { Client } = await driver()
+  const client = new Client({
     ...clientConfig(of.url),
     statement_timeout: 0,
     idle_in_transaction_session_timeout: 0,

@@ -75,6 +75,8 @@ export async function prepareFile(
   const { file, tables, migrations } = wanted
   const fresh = recognise(db, file)
   if (fresh) {
+    // What is made through the log is synced once; the other way each table's pages are kept twice.
+    db.exec('PRAGMA journal_mode = WAL')
     inTransaction(db, () => {
       db.exec(`PRAGMA application_id = ${applicationId}`)
       db.exec(ownTables)

@@ -65,7 +65,7 @@ export interface SqliteOptions {
   /** At most so many bodies wait; more are refused with `overloaded`. */
   readonly waitingMax?: number
   /**
-   * A thread makes the commits once they have taken so many milliseconds of a second: by default 50; 0: all of them, from
+   * A thread makes the commits once they have taken so many milliseconds of a second: by default 100; 0: all of them, from
    * the first on.
    */
   readonly threadAfterMs?: number
@@ -82,8 +82,8 @@ const turnMs = 10
 const commitBodiesMax = 512
 const commitRowsMax = 2048
 const waitingMaxDefault = 65_536
-/** A twentieth of the time. */
-const threadAfterMsDefault = 50
+/** A tenth of the time. */
+const threadAfterMsDefault = 100
 
 /** Opens (makes, migrates) the store in a file. Refuses with a StoreError that names the file and what is wrong. */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
