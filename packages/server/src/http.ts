@@ -7,13 +7,7 @@
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { readFileSync } from 'node:fs'
-import {
-  createServer,
-  type Server as HttpServer,
-  type IncomingMessage,
-  type RequestListener,
-  ServerResponse,
-} from 'node:http'
+import type { Server as HttpServer, IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, isIPv6, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
@@ -22,6 +16,7 @@ import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Config } from './config-table.ts'
 import { type Log, requestSampler } from './log.ts'
 import type { Metrics } from './metrics.ts'
+import { createServer, ServerResponse as HttpResponse } from './node-http.ts'
 import { createPeers } from './peers.ts'
 import { createErrorHandler, notFound, problemBody, sendProblem } from './problem.ts'
 import { createRedirects, type Redirects } from './redirects.ts'
@@ -296,7 +291,7 @@ export function readTls(files: { cert: string; key: string }): { cert: Buffer; k
 type Server = HttpServer<typeof IncomingMessage, typeof Answer>
 
 /** A response that knows when its request came, which app it belongs to, and which route answers. */
-class Answer<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
+class Answer<Request extends IncomingMessage = IncomingMessage> extends HttpResponse<Request> {
   owner: FastifyInstance | undefined
   route: string | undefined
   beganMs = 0

@@ -5,8 +5,8 @@
  * what the program contains (route patterns, methods, status classes), never by what callers send. prom-client is
  * loaded at the first question: it writes the text, and adds the process's own figures (memory, CPU, event loop lag).
  */
-import { METHODS } from 'node:http'
 import type { Registry } from 'prom-client'
+import { METHODS } from './node-http.ts'
 
 /** One figure with its labels, as it stands now. `suffix` is put behind the name (`_bucket`, `_sum`, `_count`). */
 export interface Sample {

@@ -1,10 +1,10 @@
 /**
  * How an HTTP answer says no, where no door says it its own way: problem details (RFC 9457).
  */
-import { STATUS_CODES } from 'node:http'
 import { StoreError } from '@waymark/store'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Log } from './log.ts'
+import { STATUS_CODES } from './node-http.ts'
 
 /** What is told. `kind` is the refusal's name and becomes `type`: `urn:waymark:<kind>`. */
 export interface Problem {

@@ -5,10 +5,11 @@
  */
 import { createHmac } from 'node:crypto'
 import { type LookupAddress, lookup } from 'node:dns'
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { ok, type Result, refuse } from '@waymark/domain'
+import { Agent as HttpAgent, request as httpRequest } from '../node-http.ts'
 import { isInternal, type ParsedTarget } from './target.ts'
 
 export interface PostNeeds {
