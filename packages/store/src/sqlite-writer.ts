@@ -28,6 +28,8 @@ export class Writer {
   readonly #texts: StatementText[] = []
   readonly #here: FileWriter
   #thread: Thread | undefined
+  /** The one before, on its way out. */
+  #ending: Promise<void> | undefined
   #lost: Error | undefined
   #idle: NodeJS.Timeout | undefined
   /** What commits have taken here since a moment. */
@@ -88,6 +90,7 @@ export class Writer {
   async close(): Promise<void> {
     clearTimeout(this.#idle)
     await this.#thread?.end()
+    await this.#ending
     this.#here.close()
   }
 
@@ -108,7 +111,7 @@ export class Writer {
       if (this.#thread !== thread) return
       // Commits go on here, as in the beginning.
       this.#thread = undefined
-      void thread.end()
+      this.#ending = thread.end()
     }, idleMs).unref()
     return thread
   }
