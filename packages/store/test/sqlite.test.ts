@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { promisify } from 'node:util'
+import type { Worker } from 'node:worker_threads'
 import { ok } from '@waymark/domain'
 import { openSqliteStore, StoreError } from '@waymark/store'
 import { afterAll, expect, test } from 'vitest'
@@ -458,4 +459,29 @@ test('[SQ14] a file that cannot be written is told by the thread as it is here',
     other.close()
     await store.close()
   }
+})
+
+test('[SQ15] a thread that dies is told: nothing more is acknowledged, and what was is there when the file is opened again', async () => {
+  const file = newFile()
+  const made: Worker[] = []
+  const gather = (worker: Worker) => made.push(worker)
+  process.on('worker', gather)
+  let store = await openSqliteStore({ file, collections, threadAfterMs })
+  await keep(store, ann, { id: 'before' })
+  process.off('worker', gather)
+  const under = Promise.allSettled(Array.from({ length: 50 }, (_, i) => keep(store, ann, { id: `u${i}` })))
+  await Promise.all(made.map((worker) => worker.terminate()))
+  const kept = (await under).flatMap(({ status }, i) => (status === 'fulfilled' ? [`u${i}`] : []))
+  const ended = { kind: 'io', message: `store ${file}: the thread that writes has ended` }
+  await expect(keep(store, ann, { id: 'after' })).rejects.toMatchObject(ended)
+  await expect(store.ping()).rejects.toMatchObject(ended)
+  // What is committed can still be read.
+  expect(await store.read(ann).get(things, { id: 'before' })).toEqual({ id: 'before' })
+  await store.close()
+  store = await openSqliteStore({ file, collections })
+  const found = (await store.read(ann).find(things, {})).map(({ id }) => id)
+  expect(found).toEqual(expect.arrayContaining(['before', ...kept]))
+  expect(found).not.toContain('after')
+  await keep(store, ann, { id: 'after' })
+  await store.close()
 })
