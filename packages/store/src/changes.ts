@@ -83,6 +83,7 @@ export class Changes {
   settle(keep: boolean): void {
     if (keep) this.#inTurnKept = this.#inTurn.length
     else {
+      this.#size -= this.#undo.length
       for (let last = this.#undo.pop(); last !== undefined; last = this.#undo.pop())
         if (last.was === undefined) last.of.delete(last.key)
         else last.of.set(last.key, last.was)

@@ -62,8 +62,9 @@ export class SqliteSession implements Session {
   }
 
   find(table: Table, scope: Scope, ask: Ask): Row[] {
-    const changed = this.#changed(table, scope)
-    if (changed === undefined) {
+    const now = this.#now.of(table, scope)
+    const flying = this.#flying?.of(table, scope)
+    if (now === undefined && flying === undefined) {
       const rows = this.#committed.find(table, scope, ask)
       if (rows.length <= knownOfAnswerMax && (ask.texts || table.texts.length === 0))
         for (const row of rows) this.#known.keep(table, scope, keyText(row, table.keyWidth), row)
@@ -73,13 +74,19 @@ export class SqliteSession implements Session {
     const added: Row[] = []
     // Of what the file answers so many may be otherwise by now.
     let hidden = 0
-    for (const { row, before } of changed.values()) {
+    eachChanged(now, flying, ({ row }, before) => {
       if (before === undefined || matches(shape, ask.values, before)) hidden += 1
       if (row !== undefined && matches(shape, ask.values, row))
         added.push(ask.texts ? row : row.slice(0, table.bodyAt + 1))
-    }
+    })
     const rows = this.#committed.find(table, scope, { ...ask, limit: ask.limit + hidden })
-    const found = hidden === 0 ? rows : rows.filter((row) => !changed.has(keyText(row, table.keyWidth)))
+    const found =
+      hidden === 0
+        ? rows
+        : rows.filter((row) => {
+            const key = keyText(row, table.keyWidth)
+            return !now?.has(key) && !flying?.has(key)
+          })
     if (added.length > 0) {
       for (const row of added) found.push(row)
       found.sort(byOrder(shape))
@@ -89,14 +96,15 @@ export class SqliteSession implements Session {
 
   count(table: Table, scope: Scope, ask: Ask): number {
     let count = this.#committed.count(table, scope, ask)
-    const changed = this.#changed(table, scope)
-    if (changed === undefined) return count
+    const now = this.#now.of(table, scope)
+    const flying = this.#flying?.of(table, scope)
+    if (now === undefined && flying === undefined) return count
     const shape = this.#shapeOf(table, ask.shape)
-    for (const { key, row, before } of changed.values()) {
+    eachChanged(now, flying, ({ key, row }, before) => {
       const was = before ?? this.#committed.get(table, scope, key.slice(0, table.keyWidth))
       if (was !== undefined && matches(shape, ask.values, was)) count -= 1
       if (row !== undefined && matches(shape, ask.values, row)) count += 1
-    }
+    })
     return count
   }
 
@@ -186,19 +194,6 @@ export class SqliteSession implements Session {
   #lately(table: Table, scope: Scope, text: string): Row | undefined {
     const flying = this.#flying?.of(table, scope)?.get(text)
     return flying === undefined ? this.#known.get(table, scope, text) : flying.row
-  }
-
-  /** Changed rows; `before` is what the file answers of them. */
-  #changed(table: Table, scope: Scope): ReadonlyMap<string, Change> | undefined {
-    const now = this.#now.of(table, scope)
-    const flying = this.#flying?.of(table, scope)
-    if (now === undefined || flying === undefined) return now ?? flying
-    const both = new Map(flying)
-    for (const [key, change] of now) {
-      const under = flying.get(key)
-      both.set(key, under === undefined ? change : { ...change, before: under.before })
-    }
-    return both
   }
 
   #checkUnique(table: Table, scope: Scope, row: Row, key: string): void {
@@ -305,6 +300,21 @@ export class SqliteSession implements Session {
     }
     return shape
   }
+}
+
+/** Every changed row as it is last; `before` is what the file answers of it while what flies is not on disk. */
+function eachChanged(
+  now: ReadonlyMap<string, Change> | undefined,
+  flying: ReadonlyMap<string, Change> | undefined,
+  look: (change: Change, before: Row | undefined) => void,
+): void {
+  if (flying !== undefined)
+    for (const [key, change] of flying) if (!now?.has(key)) look(change, change.before)
+  if (now !== undefined)
+    for (const [key, change] of now) {
+      const under = flying?.get(key)
+      look(change, under === undefined ? change.before : under.before)
+    }
 }
 
 /** Writes rows of so many values: as many together as there are, then one by one. */

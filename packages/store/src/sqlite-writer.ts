@@ -6,7 +6,7 @@
  * (`sqlite-writer-worker.ts`), so that who only reads does not wait with them; it ends when nothing is written for a while.
  */
 import { Worker } from 'node:worker_threads'
-import { messageOf } from './errors.ts'
+import { messageOf, type StoreLog } from './errors.ts'
 import { type FileOpened, FileWriter, type Runs, type StatementText } from './sqlite-file-writer.ts'
 import { putText, putTextsText, removeTexts, updateText } from './sqlite-schema.ts'
 import type { WriterSaid, WriterTold } from './sqlite-writer-worker.ts'
@@ -20,6 +20,7 @@ const ioError = 10
 export interface WriterOptions extends FileOpened {
   /** A thread commits once commits have taken so many milliseconds of a second; 0: it makes all of them. */
   readonly threadAfterMs: number
+  readonly log: StoreLog
 }
 
 export class Writer {
@@ -34,6 +35,8 @@ export class Writer {
   #idle: NodeJS.Timeout | undefined
   /** What commits have taken here since a moment. */
   #spent = { since: 0, ms: 0 }
+  /** A thread that could not be started is not tried again before this. */
+  #noThreadUntil = 0
 
   constructor(options: WriterOptions) {
     this.#options = options
@@ -73,11 +76,8 @@ export class Writer {
       return this.#thread?.commit(runs)
     }
     const began = performance.now()
-    try {
-      this.#here.commit(runs)
-    } finally {
-      this.#took(began, performance.now())
-    }
+    this.#here.commit(runs)
+    this.#took(began, performance.now())
   }
 
   /** Moves what is left in the write-ahead log into the file, as far as readers allow. */
@@ -97,14 +97,33 @@ export class Writer {
   #took(began: number, now: number): void {
     if (began - this.#spent.since >= 1000) this.#spent = { since: began, ms: 0 }
     this.#spent.ms += now - began
-    if (this.#spent.ms >= this.#options.threadAfterMs) this.#thread ??= this.#start()
+    if (this.#spent.ms < this.#options.threadAfterMs || now < this.#noThreadUntil) return
+    try {
+      this.#thread ??= this.#start()
+    } catch (err) {
+      // The commit is on disk whatever becomes of this.
+      this.#goOnHere(err)
+    }
+  }
+
+  /** There is no thread to be had: commits go on as before. */
+  #goOnHere(err: unknown): void {
+    this.#thread = undefined
+    this.#noThreadUntil = performance.now() + idleMs
+    const { log, file } = this.#options
+    log.warn({ err, store: file }, 'no thread could be started to write with; commits are made without')
   }
 
   #start(): Thread {
     const thread = new Thread(this.#options, this.#texts, {
       there: () => this.#here.close(),
-      lost: (error) => {
-        this.#lost = error
+      gone: (error, hasWritten) => {
+        if (!hasWritten) this.#goOnHere(error)
+        else if (this.#lost === undefined) {
+          this.#lost = error
+          const { log, file } = this.#options
+          log.warn({ err: error, store: file }, 'nothing more is written until the store is opened again')
+        }
       },
     })
     this.#idle = setTimeout(() => {
@@ -117,7 +136,7 @@ export class Writer {
   }
 }
 
-/** The thread, with one question to it at a time. */
+/** The thread: what it is told is answered in turn. */
 class Thread {
   readonly #worker: Worker
   readonly #texts: readonly StatementText[]
@@ -125,12 +144,14 @@ class Thread {
   #told = 0
   #isThere = false
   #isEnding = false
+  /** It was given something to commit. */
+  #hasWritten = false
   #answers: { done(): void; failed(error: Error): void }[] = []
 
   constructor(
     opened: FileOpened,
     texts: readonly StatementText[],
-    hears: { there(): void; lost(error: Error): void },
+    hears: { there(): void; gone(error: Error, hasWritten: boolean): void },
   ) {
     this.#texts = texts
     const end = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
@@ -150,7 +171,7 @@ class Thread {
     // What was under way may or may not have been kept; nothing more is.
     const lose = (message: string) => {
       const error = Object.assign(new Error(message), { errcode: ioError })
-      if (!this.#isEnding) hears.lost(error)
+      if (!this.#isEnding) hears.gone(error, this.#hasWritten)
       for (const answer of this.#answers.splice(0)) answer.failed(error)
     }
     worker.on('error', (error) => lose(`the thread that writes has failed: ${messageOf(error)}`))
@@ -175,6 +196,7 @@ class Thread {
   }
 
   commit(runs: Runs): Promise<void> {
+    this.#hasWritten = true
     const texts = this.#texts.slice(this.#told)
     this.#told = this.#texts.length
     return this.tell({ kind: 'commit', texts, runs })

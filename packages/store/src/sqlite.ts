@@ -213,6 +213,7 @@ class SqliteStore implements Store {
       file: real,
       pragmas: writerPragmas(opened),
       threadAfterMs: opened.threadAfterMs ?? threadAfterMsDefault,
+      log: this.#log,
     })
     this.#committed = committed
     this.#session = new SqliteSession({ committed, writer: this.#writer, indexed: opened.indexed })

@@ -461,6 +461,26 @@ test('[SQ14] a file that cannot be written is told by the thread as it is here',
   }
 })
 
+test('[SQ14] where no thread can be had, commits go on as before', async () => {
+  const file = newFile()
+  let refused = 0
+  const refuse = (worker: Worker) => {
+    refused += 1
+    void worker.terminate()
+  }
+  process.on('worker', refuse)
+  const store = await openSqliteStore({ file, collections, threadAfterMs: 1 })
+  for (let i = 0; i < 300; i++) {
+    await keep(store, ann, { id: `t${i}`, state: 'x'.repeat(2000) })
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  process.off('worker', refuse)
+  expect(refused).toBe(1)
+  await store.ping()
+  expect(await store.read(ann).count(things, {})).toBe(300)
+  await store.close()
+})
+
 test('[SQ15] a thread that dies is told: nothing more is acknowledged, and what was is there when the file is opened again', async () => {
   const file = newFile()
   const made: Worker[] = []
