@@ -12,9 +12,9 @@ import type {
 } from './back-end-records.ts'
 import { configurationSets, configurationTargets, deliveries, deliveryLanes } from './back-end-records.ts'
 import type { Env } from './env.ts'
-import { type DeviceId, Instant } from './ids.ts'
+import { type DeviceId, type GroupId, Instant } from './ids.ts'
 import type { Reader, Tx } from './port.ts'
-import { groupMembers, groups, type Notify } from './records.ts'
+import { type Group, groupMembers, groups, type Notify } from './records.ts'
 import { ok, type Result, refuse } from './result.ts'
 
 /** Groups of one device that are told: one more than a tenant may put it in by any sane plan. */
@@ -45,6 +45,21 @@ export async function enqueueAbout(
   for (const target of await targetsOf(tx, notify, device)) await enqueue(tx, env, target, about)
 }
 
+/** The same of many devices of which the same is wanted, in their order: who is told is looked for once. */
+export async function enqueueAboutEach(
+  tx: Tx,
+  env: Env,
+  notify: Notify,
+  all: readonly { readonly device: DeviceId; readonly about: DeliveryMatter }[],
+): Promise<void> {
+  const isOfGroups = notify.target === undefined && notify.groupsToo === true
+  const devices = all.map(({ device }) => device)
+  const groupsOf = isOfGroups ? await groupTargetsOfEach(tx, devices) : undefined
+  for (const { device, about } of all)
+    for (const target of await targetsOf(tx, notify, device, groupsOf?.get(device) ?? []))
+      await enqueue(tx, env, target, about)
+}
+
 /**
  * Who is told how a transaction goes: where the caller wanted it; else where the set of configuration says, for this
  * device or at all; and, as the 1.x server did, the groups of the device.
@@ -53,6 +68,7 @@ async function targetsOf(
   reader: Reader,
   notify: Notify,
   device: DeviceId | undefined,
+  ofGroups?: readonly GroupTarget[],
 ): Promise<readonly Target[]> {
   const found = new Map<string, Target>()
   const add = (target: Target | undefined) => target && found.set(target.lane, target)
@@ -60,7 +76,7 @@ async function targetsOf(
   else {
     if (notify.set !== undefined) add(await targetOfSet(reader, notify.set, device))
     if (notify.groupsToo && device !== undefined)
-      for (const { target } of await groupTargets(reader, device)) add(target)
+      for (const { target } of ofGroups ?? (await groupTargets(reader, device))) add(target)
   }
   return [...found.values()]
 }
@@ -77,22 +93,40 @@ export async function targetOfSet(
   return held?.target
 }
 
-/** The addresses of a device's groups, in the order of the groups' names; `primary` marks the one whose answer counts. */
-export async function groupTargets(
+/** The address of a group that a device is in; `primary` marks the one whose answer counts. */
+export interface GroupTarget {
+  readonly target: Target
+  readonly primary: boolean
+  readonly group: string
+}
+
+/** The addresses of a device's groups, in the order of the groups' names. */
+export async function groupTargets(reader: Reader, device: DeviceId): Promise<readonly GroupTarget[]> {
+  return (await groupTargetsOfEach(reader, [device])).get(device) ?? []
+}
+
+/** The same of many devices, of those that have any. */
+async function groupTargetsOfEach(
   reader: Reader,
-  device: DeviceId,
-): Promise<readonly { readonly target: Target; readonly primary: boolean; readonly group: string }[]> {
+  of: readonly DeviceId[],
+): Promise<ReadonlyMap<DeviceId, readonly GroupTarget[]>> {
   const memberships = await reader.find(groupMembers, {
-    where: { device, current: true },
+    where: { device: of.length === 1 ? (of[0] as DeviceId) : { in: of }, current: true },
     order: ['device', 'current', 'group', 'since'],
-    limit: groupsTold,
+    limit: groupsTold * of.length,
   })
-  const found: { target: Target; primary: boolean; group: string }[] = []
-  for (const { group: id, primary } of memberships) {
-    const group = await reader.get(groups, { id })
-    if (group?.target) found.push({ target: group.target, primary, group: group.name })
+  const held = new Map<GroupId, Group | undefined>()
+  const found = new Map<DeviceId, GroupTarget[]>()
+  for (const { device, group: id, primary } of memberships) {
+    if (!held.has(id)) held.set(id, await reader.get(groups, { id }))
+    const group = held.get(id)
+    if (!group?.target) continue
+    const own = found.get(device) ?? []
+    own.push({ target: group.target, primary, group: group.name })
+    found.set(device, own)
   }
-  return found.sort((a, b) => (a.group < b.group ? -1 : 1))
+  for (const own of found.values()) own.sort((a, b) => (a.group < b.group ? -1 : 1))
+  return found
 }
 
 // ── the sender's side ────────────────────────────────────────────────────────────────────────────────────────────

@@ -183,7 +183,13 @@ const reducers = {
       kind: text('kind'),
       ...(entry.device === undefined ? {} : { device: entry.device }),
       lane: maybeText('lane') ?? '',
-      state: nobody ? 'done' : group ? 'in-progress' : 'queued',
+      state: nobody
+        ? 'done'
+        : group
+          ? 'in-progress'
+          : maybeNumber('attempt') === undefined
+            ? 'queued'
+            : 'sent',
       open: !nobody,
       percent: nobody ? 100 : 0,
     })

@@ -25,13 +25,13 @@ import {
   trailWorks,
   transactions,
 } from './records.ts'
-import { invariant, ok, type Result, refuse } from './result.ts'
+import { ok, type Result, refuse } from './result.ts'
 import {
   endParent,
   finish,
   kindName,
   type Submission,
-  submit,
+  submitToMany,
   system,
   type TransactionRefusal,
   transactionKinds,
@@ -49,8 +49,8 @@ export type GroupSubmission = Omit<Submission, 'device' | 'parent' | 'seq' | 'on
 export interface Taker {
   /** Whether a child at this place in its lane begins as sent: it is the head, and somebody waits for it. */
   takes(device: DeviceId, lane: string, seq: number): boolean
-  /** It is submitted, as sent where it was taken; `payload` is what it asks. */
-  submitted(tx: Tx, child: Transaction, payload: Json): Promise<void>
+  /** They are submitted, as sent where they were taken; `payload` is what they ask. */
+  submitted(tx: Tx, children: readonly Transaction[], payload: Json): Promise<void>
 }
 
 /** Asks something of every member a group has now. */
@@ -141,24 +141,26 @@ async function submitSlice(
   const ttlMs = work.expiresAt === undefined ? undefined : Math.max(0, work.expiresAt - env.now)
   const kind = kindName(parent.kind)
   const { lane } = transactionKinds[kind]
-  for (const { device } of page) {
-    const child = await submit(tx, env, {
+  const children = await submitToMany(
+    tx,
+    env,
+    page.map(({ device }) => device),
+    {
       kind,
-      device,
       // The parent has it.
       payload: null,
       by: parent.by,
-      online: true,
       parent: { id: parent.id, slice: number, group: work.group },
       ...(ttlMs === undefined ? {} : { ttlMs }),
-      ...(taker && { takes: (seq) => taker.takes(device, lane, seq) }),
-    })
-    invariant(child.ok, 'a child is never refused')
-    if (mayBeStep(kind)) await leaveToTrail(tx, env, child.value)
-    if (parent.kind === 'package')
-      await beginPackage(tx, env, child.value, parent.payload as unknown as AskedPackage)
-    await taker?.submitted(tx, child.value, parent.payload)
-  }
+      ...(taker && { takes: (device: DeviceId, seq: number) => taker.takes(device, lane, seq) }),
+    },
+  )
+  if (mayBeStep(kind))
+    for (const child of children) {
+      await leaveToTrail(tx, env, child)
+      if (kind === 'package') await beginPackage(tx, env, child, parent.payload as unknown as AskedPackage)
+    }
+  await taker?.submitted(tx, children, parent.payload)
   if (!more && moved.slicesEnded === moved.slices) await endParent(tx, env, parent.id, moved)
   return more
 }

@@ -25,6 +25,9 @@ export const Instant = {
 
 const id24 = /^[0-9a-f]{24}$/
 
+/** Two digits for each byte. */
+const hexOf = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 function parseId24(raw: unknown): string | undefined {
   return typeof raw === 'string' && id24.test(raw) ? raw : undefined
 }
@@ -40,7 +43,7 @@ export const Id24 = {
     const seconds = Math.floor(at / 1000)
     const part = Math.floor(((at - seconds * 1000) * 0x10000) / 1000)
     let text = (seconds >>> 0).toString(16).padStart(8, '0') + part.toString(16).padStart(4, '0')
-    for (const byte of random) text += byte.toString(16).padStart(2, '0')
+    for (const byte of random) text += hexOf[byte]
     return text
   },
 } as const

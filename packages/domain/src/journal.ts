@@ -91,17 +91,14 @@ export type JournalKind = keyof typeof journalKinds
 
 /** A pen for entries about one thing by one actor. The address it acted from stands with the facts, as `address`. */
 export function actingOn(tx: Tx, env: Env, actor: Actor, device?: DeviceId) {
-  const by = lastingly(actor)
-  const seen = actor.address === undefined ? {} : { address: actor.address }
+  const { kind, id, address } = actor
+  const by = address === undefined ? actor : { kind, id }
   return {
-    note(kind: JournalKind, data: JsonObject): void {
-      tx.journal({
-        kind,
-        at: env.now,
-        by,
-        data: { ...data, ...seen },
-        ...(device === undefined ? {} : { device }),
-      })
+    note(kind: JournalKind, facts: JsonObject): void {
+      const data = address === undefined ? facts : { ...facts, address }
+      tx.journal(
+        device === undefined ? { kind, at: env.now, by, data } : { kind, at: env.now, by, data, device },
+      )
     },
   }
 }

@@ -121,8 +121,18 @@ export interface Reader {
 }
 
 export interface Tx extends Reader {
+  /** Many by their keys at once, in the order of the keys; undefined where there is none. */
+  getAll<R extends object, K extends keyof R & string>(
+    from: Collection<R, K>,
+    keys: readonly KeyOf<NoInfer<R>, K>[],
+  ): Promise<(R | undefined)[]>
   /** Inserts the record or replaces the one with the same key. */
   put<R extends object, K extends keyof R & string>(into: Collection<R, K>, record: NoInfer<R>): Promise<void>
+  /** The same of many, as if one after another. */
+  putAll<R extends object, K extends keyof R & string>(
+    into: Collection<R, K>,
+    records: readonly NoInfer<R>[],
+  ): Promise<void>
   /** Removes the record; answers whether there was one. */
   remove<R extends object, K extends keyof R & string>(
     from: Collection<R, K>,

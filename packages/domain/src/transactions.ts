@@ -10,7 +10,7 @@
  */
 
 import { deviceConfigurations } from './back-end-records.ts'
-import { enqueueAbout } from './deliveries.ts'
+import { enqueueAbout, enqueueAboutEach } from './deliveries.ts'
 import { type Env, newId } from './env.ts'
 import { type DeviceId, type GroupId, Instant, TransactionId } from './ids.ts'
 import { actingOn, lastingly } from './journal.ts'
@@ -96,7 +96,7 @@ export interface Submission {
   /** For kinds whose order is given elsewhere (a step's revision): its place in the lane. */
   readonly seq?: number
   /** Whether whoever carries it takes it with the commit that asks it, as the last in its lane: then it begins as sent. */
-  takes?(seq: number): boolean
+  takes?(device: DeviceId, seq: number): boolean
 }
 
 /** Asks something of a device. What is refused leaves nothing behind. */
@@ -106,44 +106,80 @@ export async function submit(
   asked: Submission,
 ): Promise<Result<Transaction, TransactionRefusal>> {
   const { delivery, lane } = transactionKinds[asked.kind]
-  if (delivery === 'immediate' && asked.online !== true)
-    return refuse({ kind: 'device-offline', device: asked.device })
-  const seq = asked.seq ?? (await nextSeq(tx, asked.device, lane))
-  const queued: Transaction = {
+  const { device } = asked
+  if (delivery === 'immediate' && asked.online !== true) return refuse({ kind: 'device-offline', device })
+  const seq = asked.seq ?? (await nextSeq(tx, device, lane))
+  const transaction = submitted(env, asked, { device, seq, isTaken: asked.takes?.(device, seq) === true })
+  await tx.put(transactions, transaction)
+  noteSubmitted(tx, env, asked.by, transaction)
+  return ok(transaction)
+}
+
+/** What is asked of many devices alike. */
+export type SubmissionToMany = Omit<Submission, 'device' | 'seq' | 'online' | 'behalf'>
+
+/** Asks the same of devices of which none is named twice, in their order. None of it is refused: a lane holds it. */
+export async function submitToMany(
+  tx: Tx,
+  env: Env,
+  of: readonly DeviceId[],
+  asked: SubmissionToMany,
+): Promise<readonly Transaction[]> {
+  const { lane } = transactionKinds[asked.kind]
+  const held = await tx.getAll(
+    lanes,
+    of.map((device) => ({ device, lane })),
+  )
+  const next = of.map((device, at) => ({ device, lane, lastSeq: (held[at]?.lastSeq ?? 0) + 1 }))
+  await tx.putAll(lanes, next)
+  const all = next.map(({ device, lastSeq: seq }) =>
+    submitted(env, asked, { device, seq, isTaken: asked.takes?.(device, seq) === true }),
+  )
+  await tx.putAll(transactions, all)
+  for (const transaction of all) noteSubmitted(tx, env, asked.by, transaction)
+  return all
+}
+
+function submitted(
+  env: Env,
+  asked: SubmissionToMany & Pick<Submission, 'behalf'>,
+  { device, seq, isTaken }: { readonly device: DeviceId; readonly seq: number; readonly isTaken: boolean },
+): Transaction {
+  return {
     id: newId(env, TransactionId.parse),
     kind: asked.kind,
-    device: asked.device,
-    lane,
+    device,
+    lane: transactionKinds[asked.kind].lane,
     seq,
-    state: 'queued',
+    state: isTaken ? 'sent' : 'queued',
     open: true,
     percent: 0,
     payload: asked.payload,
     by: lastingly(asked.by),
-    attempts: 0,
+    attempts: isTaken ? 1 : 0,
     createdAt: env.now,
-    ...(asked.ttlMs === undefined ? {} : { expiresAt: Instant.after(env.now, asked.ttlMs) }),
-    ...(asked.notify === undefined ? {} : { notify: asked.notify }),
-    ...(asked.behalf === undefined ? {} : { behalf: asked.behalf }),
+    ...(isTaken ? { sentAt: env.now } : undefined),
+    ...(asked.ttlMs === undefined ? undefined : { expiresAt: Instant.after(env.now, asked.ttlMs) }),
+    ...(asked.notify === undefined ? undefined : { notify: asked.notify }),
+    ...(asked.behalf === undefined ? undefined : { behalf: asked.behalf }),
     ...(asked.parent === undefined
-      ? {}
+      ? undefined
       : { parent: asked.parent.id, slice: asked.parent.slice, group: asked.parent.group }),
   }
-  const isTaken = asked.takes?.(seq) === true
-  const transaction = isTaken ? asSent(env, queued) : queued
-  await tx.put(transactions, transaction)
-  actingOn(tx, env, asked.by, asked.device).note('transaction.submitted', {
-    transaction: transaction.id,
-    kind: asked.kind,
-    lane,
-    seq,
-  })
-  if (isTaken) noteSent(tx, env, transaction)
-  return ok(transaction)
 }
 
-function asSent(env: Env, queued: Transaction): Transaction {
-  return { ...queued, state: 'sent', sentAt: env.now, attempts: queued.attempts + 1 }
+/** One entry, also of what is sent by the same commit: then it names the attempt. */
+function noteSubmitted(
+  tx: Tx,
+  env: Env,
+  by: Actor,
+  { id, kind, device, lane, seq, attempts }: Transaction,
+): void {
+  const what = { transaction: id, kind, lane, seq }
+  actingOn(tx, env, by, device).note(
+    'transaction.submitted',
+    attempts === 0 ? what : { ...what, attempt: attempts },
+  )
 }
 
 function noteSent(tx: Tx, env: Env, { id, device, attempts }: Transaction): void {
@@ -184,7 +220,7 @@ export async function takeAfter(
 
 /** Marks what waits at the head of its lane as sent, for callers that know that it is the head. */
 export async function send(tx: Tx, env: Env, head: Transaction): Promise<Transaction> {
-  const sent = asSent(env, head)
+  const sent: Transaction = { ...head, state: 'sent', sentAt: env.now, attempts: head.attempts + 1 }
   await tx.put(transactions, sent)
   noteSent(tx, env, sent)
   return sent
@@ -255,8 +291,68 @@ export async function finish(
   if (!held) return refuse({ kind: 'no-such-transaction', got: id })
   if (!held.open)
     return refuse({ kind: 'unlawful-move', transaction: id, from: held.state, to: ending.state })
-  const { state, ...facts } = ending
-  const ended: Transaction = {
+  const ended = endedAs(env, held, ending)
+  await tx.put(transactions, ended)
+  noteEnded(tx, env, by, ended, ending)
+  await settleEnd(tx, env, ended, ending, by, endings)
+  return ok(ended)
+}
+
+/** How one of many ends, and who says so. */
+export interface ToEnd {
+  readonly id: TransactionId
+  readonly ending: Ending
+  readonly by: Actor
+}
+
+/** Ends many, as `finish` does one by one. What is not there, or has ended, also by one before it, stays as it is. */
+export async function finishAll(
+  tx: Tx,
+  env: Env,
+  all: readonly ToEnd[],
+  endings: ChildEndings,
+): Promise<void> {
+  const held = await tx.getAll(transactions, all)
+  const ended: { readonly as: Transaction; readonly to: ToEnd }[] = []
+  const seen = new Set<TransactionId>()
+  all.forEach((to, at) => {
+    const was = held[at]
+    if (!was?.open || seen.has(to.id)) return
+    seen.add(to.id)
+    ended.push({ as: endedAs(env, was, to.ending), to })
+  })
+  await tx.putAll(
+    transactions,
+    ended.map(({ as }) => as),
+  )
+  for (const { as, to } of ended) noteEnded(tx, env, to.by, as, to.ending)
+  const calls: Child[] = []
+  for (const { as, to } of ended)
+    if (isCallOfGroup(as)) {
+      calls.push(as)
+      endings.add(as.parent, as.slice, to.ending.state)
+    } else await settleEnd(tx, env, as, to.ending, to.by, endings)
+  await tellOfEnds(tx, env, calls)
+}
+
+/** A member's part of what was asked of a group. */
+type Child = Transaction & {
+  readonly device: DeviceId
+  readonly parent: TransactionId
+  readonly slice: number
+}
+
+function isChild(one: Transaction): one is Child {
+  return one.device !== undefined && one.parent !== undefined && one.slice !== undefined
+}
+
+/** A call that a member of a group answers: to tell of its end is all that has to be done about it. */
+function isCallOfGroup(one: Transaction): one is Child {
+  return one.kind === 'rpc' && one.behalf === undefined && isChild(one)
+}
+
+function endedAs(env: Env, held: Transaction, { state, ...facts }: Ending): Transaction {
+  return {
     ...held,
     ...facts,
     state,
@@ -264,14 +360,29 @@ export async function finish(
     percent: state === 'done' ? 100 : held.percent,
     endedAt: env.now,
   }
-  await tx.put(transactions, ended)
-  actingOn(tx, env, by, held.device).note('transaction.ended', {
+}
+
+function noteEnded(tx: Tx, env: Env, by: Actor, ended: Transaction, { reason, proof }: Ending): void {
+  const { id, kind, device, state } = ended
+  actingOn(tx, env, by, device).note('transaction.ended', {
     transaction: id,
-    kind: held.kind,
+    kind,
     state,
-    ...(ending.reason === undefined ? {} : { reason: ending.reason }),
-    ...(ending.proof === undefined ? {} : { proof: ending.proof }),
+    ...(reason === undefined ? undefined : { reason }),
+    ...(proof === undefined ? undefined : { proof }),
   })
+}
+
+/** What else an end brings about. */
+async function settleEnd(
+  tx: Tx,
+  env: Env,
+  ended: Transaction,
+  ending: Ending,
+  by: Actor,
+  endings?: ChildEndings,
+): Promise<void> {
+  const { state } = ending
   if (ended.kind === 'configuration' && state === 'done') await keepConfirmed(tx, env, ended, by)
   // Packages are told of step by step.
   if (ended.kind === 'package') await endPackage(tx, env, ended, packageIn(await payloadOf(tx, ended)))
@@ -287,7 +398,6 @@ export async function finish(
     all.add(ended.parent, ended.slice, state)
     if (all !== endings) await all.tell(tx, env)
   }
-  return ok(ended)
 }
 
 /**
@@ -464,23 +574,36 @@ async function keepConfirmed(tx: Tx, env: Env, ended: Transaction, by: Actor): P
 
 /** Who wanted to know is told of the end. */
 async function tellOfEnd(tx: Tx, env: Env, ended: Transaction): Promise<void> {
-  if (ended.parent !== undefined) {
-    const notify = (await askedOf(tx, ended.parent))?.notify
-    if (notify && ended.device !== undefined)
-      await enqueueAbout(tx, env, notify, ended.device, {
-        kind: 'transaction',
-        transaction: ended.parent,
-        member: ended.id,
-        final: notify.each ?? false,
-      })
-    return
-  }
-  if (ended.notify && !(ended.notify.each && ended.device === undefined))
+  if (isChild(ended)) return tellOfEnds(tx, env, [ended])
+  if (ended.parent === undefined && ended.notify && !(ended.notify.each && ended.device === undefined))
     await enqueueAbout(tx, env, ended.notify, ended.device, {
       kind: 'transaction',
       transaction: ended.id,
       final: true,
     })
+}
+
+/** The same of members, who have it from their parents, in their order. */
+async function tellOfEnds(tx: Tx, env: Env, ended: readonly Child[]): Promise<void> {
+  const families = new Map<TransactionId, Child[]>()
+  for (const child of ended) {
+    const family = families.get(child.parent)
+    if (family) family.push(child)
+    else families.set(child.parent, [child])
+  }
+  for (const [parent, children] of families) {
+    const notify = (await askedOf(tx, parent))?.notify
+    if (notify)
+      await enqueueAboutEach(
+        tx,
+        env,
+        notify,
+        children.map(({ id, device }) => ({
+          device,
+          about: { kind: 'transaction', transaction: parent, member: id, final: notify.each ?? false },
+        })),
+      )
+  }
 }
 
 /** A group is no longer waited for by what has ended. */

@@ -47,13 +47,16 @@ export class Seal {
   /** A whole data frame: length, token, payload. */
   frame(payload: Uint8Array): Uint8Array {
     // Key and challenge stand where length and token will: the hash is taken of one piece, and nothing is copied twice.
-    const bytes = new Uint8Array(saltBytes + payload.length)
+    const bytes = Buffer.allocUnsafe(saltBytes + payload.length)
     bytes.set(this.#salt)
     bytes.set(payload, saltBytes)
-    const digest = hash('sha1', bytes, 'buffer')
+    const digest = digestOf(bytes)
     const start = saltBytes - lengthBytes - tokenBytes
-    bytes.set(digest.subarray(digest.length - tokenBytes), start + lengthBytes)
-    new DataView(bytes.buffer).setUint32(start, tokenBytes + payload.length)
+    putLength(bytes, start, tokenBytes + payload.length)
+    for (let i = 0; i < tokenBytes; i++)
+      bytes[start + lengthBytes + i] = digest.charCodeAt(digest.length - tokenBytes + i)
+    // It was cut from a pool, where nothing of the key is to stay.
+    bytes.fill(0, 0, start)
     return bytes.subarray(start)
   }
 
@@ -68,7 +71,7 @@ export class Seal {
    */
   head(payload: Uint8Array, token = this.token(payload)): Uint8Array {
     const head = new Uint8Array(lengthBytes + tokenBytes)
-    new DataView(head.buffer).setUint32(0, tokenBytes + payload.length)
+    putLength(head, 0, tokenBytes + payload.length)
     head.set(token, lengthBytes)
     return head
   }
@@ -76,7 +79,7 @@ export class Seal {
   /** A whole frame of the handshake: length, challenge, token, identity. */
   hello(identity: Uint8Array): Uint8Array {
     const bytes = new Uint8Array(lengthBytes + challengeBytes + tokenBytes + identity.length)
-    new DataView(bytes.buffer).setUint32(0, bytes.length - lengthBytes)
+    putLength(bytes, 0, bytes.length - lengthBytes)
     bytes.set(this.#salt.subarray(keyBytes), lengthBytes)
     bytes.set(this.token(identity), lengthBytes + challengeBytes)
     bytes.set(identity, lengthBytes + challengeBytes + tokenBytes)
@@ -86,7 +89,8 @@ export class Seal {
   /** The four bytes that vouch for a payload. */
   token(payload: Uint8Array): Uint8Array {
     const digest = this.#digest(payload)
-    return digest.slice(digest.length - tokenBytes)
+    const from = digest.length - tokenBytes
+    return Uint8Array.from({ length: tokenBytes }, (_, i) => digest.charCodeAt(from + i))
   }
 
   /** Whether `body`, a token and what follows, was sealed by this one. Takes the same time wherever they differ. */
@@ -95,15 +99,28 @@ export class Seal {
     const digest = this.#digest(body.subarray(tokenBytes))
     const from = digest.length - tokenBytes
     let differs = 0
-    for (let i = 0; i < tokenBytes; i++) differs |= (digest[from + i] ?? 0) ^ (body[i] ?? 0)
+    for (let i = 0; i < tokenBytes; i++) differs |= digest.charCodeAt(from + i) ^ (body[i] ?? 0)
     return differs === 0
   }
 
-  #digest(payload: Uint8Array): Uint8Array {
-    if (payload.length > longPayload) return createHash('sha1').update(this.#salt).update(payload).digest()
+  #digest(payload: Uint8Array): string {
+    if (payload.length > longPayload)
+      return createHash('sha1').update(this.#salt).update(payload).digest('binary')
     const bytes = new Uint8Array(saltBytes + payload.length)
     bytes.set(this.#salt)
     bytes.set(payload, saltBytes)
-    return hash('sha1', bytes, 'buffer')
+    return digestOf(bytes)
   }
+}
+
+/** A character for each byte: short texts are cheaper to have than buffers. */
+function digestOf(bytes: Uint8Array): string {
+  return hash('sha1', bytes, 'binary')
+}
+
+function putLength(bytes: Uint8Array, at: number, length: number): void {
+  bytes[at] = length >>> 24
+  bytes[at + 1] = length >>> 16
+  bytes[at + 2] = length >>> 8
+  bytes[at + 3] = length
 }

@@ -17,7 +17,7 @@ import {
   type Commit,
   type CommitListener,
   Defect,
-  DeviceId,
+  type DeviceId,
   type Find,
   type HouseTx,
   type Instant,
@@ -54,10 +54,16 @@ export interface KeptEntry {
   readonly data: string
 }
 
-export function keptEntry(scope: Scope, entry: JournalEntry): KeptEntry {
+/** One that is being added: `about` is the device as it was given. */
+export interface AddedEntry extends KeptEntry {
+  readonly about: DeviceId | undefined
+}
+
+export function keptEntry(scope: Scope, entry: JournalEntry): AddedEntry {
   if (!Number.isSafeInteger(entry.at)) throw new Defect(`a journal entry ${entry.kind} at ${entry.at}`)
   return {
     scope,
+    about: entry.device,
     at: entry.at,
     kind: keepText(entry.kind),
     device: entry.device === undefined ? null : keepText(entry.device),
@@ -82,7 +88,7 @@ export function entryOf(kept: Omit<KeptEntry, 'scope'>): JournalEntry {
 
 /** What a store knows of one body while it runs. */
 export class Body {
-  readonly entries: KeptEntry[] = []
+  readonly entries: AddedEntry[] = []
   /** The first journaled collection that was changed. */
   touched: string | undefined
   open = true
@@ -221,6 +227,21 @@ export class Handle implements HouseTx {
     }
   }
 
+  getAll<R extends object, K extends keyof R & string>(
+    from: Collection<R, K>,
+    keys: readonly KeyOf<R, K>[],
+  ): Promise<(R | undefined)[]> {
+    try {
+      const table = this.#reach(from)
+      const found = keys.map((key) => this.#session.get(table, this.#scope, table.encodeKey(key)))
+      return this.#body.answer(together(found), (rows) =>
+        rows.map((row) => (row === undefined ? undefined : (table.decode(row) as R))),
+      )
+    } catch (error) {
+      return this.#body.fail(error)
+    }
+  }
+
   find<R extends object, K extends keyof R & string>(from: Collection<R, K>, find: Find<R>): Promise<R[]> {
     try {
       const table = this.#reach(from)
@@ -250,6 +271,22 @@ export class Handle implements HouseTx {
       if (table.journaled) this.#body.touched ??= table.name
       const put = this.#session.put(table, this.#scope, row)
       return put === undefined ? done : this.#body.answer(put, same)
+    } catch (error) {
+      return this.#body.fail(error)
+    }
+  }
+
+  putAll<R extends object, K extends keyof R & string>(
+    into: Collection<R, K>,
+    records: readonly R[],
+  ): Promise<void> {
+    try {
+      const table = this.#reach(into)
+      const rows = records.map((record) => table.encode(record))
+      if (table.journaled && rows.length > 0) this.#body.touched ??= table.name
+      const puts = rows.map((row) => this.#session.put(table, this.#scope, row))
+      const all = together(puts)
+      return all instanceof Promise ? this.#body.answer(all, nothing) : done
     } catch (error) {
       return this.#body.fail(error)
     }
@@ -309,6 +346,15 @@ function same<V>(value: V): V {
   return value
 }
 
+function nothing(): void {}
+
+/** Several answers as one: at hand where all of them are. */
+function together<A>(answers: readonly (A | Promise<A>)[]): readonly A[] | Promise<readonly A[]> {
+  return answers.some((answer) => answer instanceof Promise)
+    ? Promise.all(answers)
+    : (answers as readonly A[])
+}
+
 /** Those who want to hear of commits. What one of them throws reaches nobody else. */
 export class Listeners {
   readonly #all = new Set<CommitListener>()
@@ -327,18 +373,21 @@ export class Listeners {
   }
 
   /** Tells of a commit by the entries that it added. */
-  tellOf(entries: Iterable<KeptEntry>): void {
+  tellOf(entries: Iterable<AddedEntry>): void {
     const tenants = new Set<Scope>()
     const devices = new Set<DeviceId>()
     const byOthers = new Map<DeviceId, number>()
     const kinds = new Set<string>()
-    for (const { scope, kind, device, byKind, byId } of entries) {
-      tenants.add(scope)
-      kinds.add(kind)
-      const named = DeviceId.parse(device)
-      if (named === undefined) continue
-      devices.add(named)
-      if (byKind !== 'device' || byId !== named) byOthers.set(named, (byOthers.get(named) ?? 0) + 1)
+    let tenant: Scope | undefined
+    let last: string | undefined
+    for (const { scope, kind, about, byKind, byId } of entries) {
+      if (scope !== tenant) tenants.add(scope)
+      if (kind !== last) kinds.add(kind)
+      tenant = scope
+      last = kind
+      if (about === undefined) continue
+      devices.add(about)
+      if (byKind !== 'device' || byId !== about) byOthers.set(about, (byOthers.get(about) ?? 0) + 1)
     }
     this.#tell({ tenants, devices, byOthers, kinds })
   }

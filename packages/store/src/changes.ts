@@ -23,28 +23,32 @@ type ByKey = Map<string, Change>
 /** Rows by collection and scope. */
 export class ByScope<V> {
   readonly #tables = new Map<Table, Map<Scope, V>>()
+  /** What was found last: who asks for one asks for a hundred. */
+  #last: { readonly table: Table; readonly scope: Scope; readonly value: V } | undefined
 
   get(table: Table, scope: Scope): V | undefined {
-    return this.#tables.get(table)?.get(scope)
+    const last = this.#last
+    if (last !== undefined && last.table === table && last.scope === scope) return last.value
+    const value = this.#tables.get(table)?.get(scope)
+    if (value !== undefined) this.#last = { table, scope, value }
+    return value
   }
 
   made(table: Table, scope: Scope, make: () => V): V {
+    const found = this.get(table, scope)
+    if (found !== undefined) return found
     let scopes = this.#tables.get(table)
     if (scopes === undefined) {
       scopes = new Map()
       this.#tables.set(table, scopes)
     }
-    let value = scopes.get(scope)
-    if (value === undefined) {
-      value = make()
-      scopes.set(scope, value)
-    }
+    const value = make()
+    scopes.set(scope, value)
     return value
   }
 
-  *[Symbol.iterator](): Generator<readonly [Table, Scope, V]> {
-    for (const [table, scopes] of this.#tables)
-      for (const [scope, value] of scopes) yield [table, scope, value]
+  each(look: (value: V, table: Table, scope: Scope) => void): void {
+    for (const [table, scopes] of this.#tables) for (const [scope, value] of scopes) look(value, table, scope)
   }
 }
 
@@ -93,14 +97,18 @@ export class Changes {
   }
 
   /** What is to be written, in an order in which it can be. */
-  *toWrite(): Generator<Change> {
-    yield* this.#inTurn
-    for (const [table, , changes] of this.#all) if (table.uniques.length === 0) yield* changes.values()
+  eachToWrite(write: (change: Change) => void): void {
+    for (const change of this.#inTurn) write(change)
+    this.#all.each((changes, table) => {
+      if (table.uniques.length === 0) for (const change of changes.values()) write(change)
+    })
   }
 
   /** Every changed row with its key, as it is last. */
-  *[Symbol.iterator](): Generator<readonly [string, Change]> {
-    for (const [, , changes] of this.#all) yield* changes
+  each(look: (key: string, change: Change) => void): void {
+    this.#all.each((changes) => {
+      for (const [key, change] of changes) look(key, change)
+    })
   }
 }
 

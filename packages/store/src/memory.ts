@@ -26,6 +26,7 @@ import {
 } from '@waymark/domain'
 import { type Ask, askOf, byOrder, countOf, matches, parseShape, type Shape } from './ask.ts'
 import {
+  type AddedEntry,
   Body,
   entryOf,
   Handle,
@@ -226,7 +227,7 @@ class MemoryStore implements Store {
     return verdict.result
   }
 
-  #keep(layer: Layer, entries: readonly KeptEntry[]): void {
+  #keep(layer: Layer, entries: readonly AddedEntry[]): void {
     for (const [table, scopes] of layer)
       for (const [scope, changed] of scopes) {
         const rows = this.#rowsOf(table, scope)

@@ -148,7 +148,7 @@ export class SqliteSession implements Session {
   take(): Kept[] {
     const runs: Kept[] = this.#others
     const puts = new Map<Table, Kept[]>()
-    for (const change of this.#now.toWrite()) this.#write(runs, puts, change)
+    this.#now.eachToWrite((change) => this.#write(runs, puts, change))
     for (const [table, values] of puts) {
       const { put, putTogether, width } = this.#statementsOf(table)
       writeRows(runs, { one: put, together: putTogether, width }, values)
@@ -164,9 +164,10 @@ export class SqliteSession implements Session {
   /** What was taken is on disk. */
   kept(): void {
     if (this.#flying === undefined) return
-    for (const [key, { table, scope, row }] of this.#flying)
+    this.#flying.each((key, { table, scope, row }) => {
       if (row === undefined) this.#known.drop(table, scope, key)
       else this.#known.keep(table, scope, key, row)
+    })
     this.#flying = undefined
   }
 
@@ -246,11 +247,11 @@ export class SqliteSession implements Session {
       }
       return
     }
-    let mask = ''
+    // A bit for each column.
+    let mask = 0
     if (before !== undefined)
-      for (let at = table.keyWidth; at < table.bodyAt; at++)
-        if (before[at] !== row[at]) mask += String.fromCharCode(at)
-    if (before === undefined || mask !== '' || before[table.bodyAt] !== row[table.bodyAt]) {
+      for (let at = table.keyWidth; at < table.bodyAt; at++) if (before[at] !== row[at]) mask += 2 ** at
+    if (before === undefined || mask !== 0 || before[table.bodyAt] !== row[table.bodyAt]) {
       // Where all columns are the key there is no index to leave alone.
       const update = before && table.bodyAt > table.keyWidth ? statements.update(mask) : undefined
       if (update === undefined) {

@@ -229,7 +229,7 @@ export class TableStatements {
   readonly #table: Table
   readonly #writer: Writer
   readonly #keyWidth: number
-  readonly #updates = new Map<string, { number: number; columns: readonly number[] }>()
+  readonly #updates = new Map<number, { number: number; columns: readonly number[] }>()
   readonly put: number
   /** The same of `rowsTogether` rows. */
   readonly putTogether: number
@@ -252,12 +252,14 @@ export class TableStatements {
     this.removes = removeTexts(table).map((text) => writer.statement(text, this.#keyWidth))
   }
 
-  /** The update of just these columns (and the body), or undefined where the whole row is to be put. */
-  update(mask: string): { readonly number: number; readonly columns: readonly number[] } | undefined {
+  /** The update of just the columns whose bits are in `mask` (and the body), or undefined where the whole row is to be put. */
+  update(mask: number): { readonly number: number; readonly columns: readonly number[] } | undefined {
     let found = this.#updates.get(mask)
     if (found === undefined) {
       if (!this.#writer.isRoomy) return undefined
-      const columns = [...mask].map((one) => one.charCodeAt(0))
+      const columns = this.#table.columns.flatMap((_, at) =>
+        Math.trunc(mask / 2 ** at) % 2 === 1 ? [at] : [],
+      )
       const text = updateText(this.#table, columns)
       found = { number: this.#writer.statement(text, columns.length + 1 + this.#keyWidth), columns }
       this.#updates.set(mask, found)

@@ -30,9 +30,9 @@ import {
   type Tx,
 } from '@waymark/domain'
 import {
+  type AddedEntry,
   Body,
   Handle,
-  type KeptEntry,
   Listeners,
   runBody,
   type Scope,
@@ -162,7 +162,7 @@ interface Job {
 interface Ran {
   readonly verdict: Verdict<unknown, unknown>
   /** What it added to journals. */
-  readonly entries: readonly KeptEntry[]
+  readonly entries: readonly AddedEntry[]
 }
 
 class SqliteStore implements Store {

@@ -197,6 +197,9 @@ export function compareText(a: string, b: string): number {
   return a.length - b.length
 }
 
+/** Sets of them are kept as the bits of one number. */
+const columnsMax = 50
+
 const nameForm = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/
 
 function checkDeclaration(declared: AnyCollection): void {
@@ -205,6 +208,7 @@ function checkDeclaration(declared: AnyCollection): void {
   if (!nameForm.test(name) || name.length > 48)
     throw wrong('has a name that is no plain word of at most 48 characters')
   if (key.length === 0) throw wrong('has no key')
+  if (Object.keys(columns).length > columnsMax) throw wrong(`has more than ${columnsMax} columns`)
   for (const field of [...Object.keys(columns), ...key, ...texts])
     if (!nameForm.test(field)) throw wrong(`has a field named ${JSON.stringify(field)}`)
   for (const field of texts)

@@ -61,6 +61,7 @@ const question = fc.record({ where, order, limit: fc.constantFrom(1, 3, 100) }, 
 type Operation =
   | { do: 'put'; thing: Thing }
   | { do: 'change'; id: string; size: number | null }
+  | { do: 'changeAll'; ids: string[]; size: number | null }
   | { do: 'remove'; id: string }
   | { do: 'note'; no: number }
   | { do: 'get'; id: string }
@@ -73,6 +74,14 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('put' as const), thing: thing as fc.Arbitrary<Thing> }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('change' as const), id, size: fc.option(size) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('changeAll' as const),
+      ids: fc.array(id, { maxLength: 5 }),
+      size: fc.option(size),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('remove' as const), id }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('note' as const), no: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('get' as const), id }) },
@@ -118,6 +127,16 @@ async function perform(tx: Tx, step: Step) {
         const held = await tx.get(things, { id: operation.id })
         if (held !== undefined) await tx.put(things, { ...held, size: operation.size })
         answers.push(held)
+        break
+      }
+      case 'changeAll': {
+        const keys = operation.ids.map((id) => ({ id }))
+        const held = await tx.getAll(things, keys)
+        await tx.putAll(
+          things,
+          held.flatMap((one) => (one ? [{ ...one, size: operation.size }] : [])),
+        )
+        answers.push(held, await tx.getAll(things, keys))
         break
       }
       case 'remove':

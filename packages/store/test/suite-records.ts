@@ -106,6 +106,51 @@ export function recordSuite(home: Home): void {
       expect(await get('x')).toEqual({ id: 'x', extra: { deep: [1] } })
     })
 
+    test('[ST3] many are read in the order of their keys, and put as one after another', async () => {
+      await telemetry(ann, { topic: 'a', no: 1, text: 'old' }, { topic: 'b', no: 1 })
+      const read = await store.transact(ann, async (tx) => {
+        await tx.putAll(notes, [
+          { topic: 'a', no: 1, text: 'one' },
+          { topic: 'a', no: 2 },
+          { topic: 'a', no: 1, text: 'two' },
+        ])
+        await tx.putAll(notes, [])
+        return ok(
+          await tx.getAll(notes, [
+            { topic: 'b', no: 1 },
+            { topic: 'z', no: 9 },
+            { topic: 'a', no: 1 },
+            { topic: 'a', no: 1 },
+          ]),
+        )
+      })
+      const a1 = { topic: 'a', no: 1, text: 'two' }
+      expect(read).toEqual(ok([{ topic: 'b', no: 1 }, undefined, a1, a1]))
+      expect(await store.read(ann).find(notes, { where: { topic: 'a' } })).toEqual([
+        a1,
+        { topic: 'a', no: 2 },
+      ])
+    })
+
+    test('[ST26] of many of which one can not be kept, none is', async () => {
+      const many = [{ id: 'x' }, { id: undefined as unknown as string }, { id: 'y' }]
+      const put = store.transact(ann, async (tx) => {
+        tx.journal(entry('e'))
+        await tx.putAll(things, many).catch(() => {})
+        return ok(undefined)
+      })
+      await expect(put).rejects.toThrow(Defect)
+      expect(await ids({})).toEqual([])
+    })
+
+    test('[ST27] many that are put want an entry as one does', async () => {
+      const put = store.transact(ann, async (tx) => {
+        await tx.putAll(things, [{ id: 'x' }])
+        return ok(undefined)
+      })
+      await expect(put).rejects.toThrow(Defect)
+    })
+
     test('[ST3] put replaces by key, remove answers whether there was one', async () => {
       await telemetry(
         ann,

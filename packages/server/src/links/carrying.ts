@@ -57,6 +57,8 @@ export interface CarryingNeeds {
   readonly store: Store
   /** What the modules of a device say of an operation or notification. */
   describe(device: KnownDevice, module: string, name: string): Promise<Described | undefined>
+  /** The same where it is known without looking; undefined: look. */
+  describedNow(device: KnownDevice, module: string, name: string): Described | undefined
   /** The parameters of a notification that a device answered with, by its schema; undefined: it does not fit. */
   fit(
     device: KnownDevice,
@@ -91,11 +93,7 @@ export function createCarrying(needs: CarryingNeeds) {
     sent: Transaction,
     payload: unknown,
   ): Promise<Carried | CarriedSoftware | undefined> {
-    const base = {
-      transaction: sent.id,
-      attempt: sent.attempts - 1,
-      ...(sent.expiresAt === undefined ? {} : { expiresAt: sent.expiresAt }),
-    }
+    const base = baseOf(sent)
     if (sent.kind === 'package') return packagesOf(known, sent, payload as AskedPackage, base)
     const pushed = sent.kind === 'configuration' && (await pushedPackages(store.read(known.tenant), sent))
     if (pushed) return packageConfiguration(known, pushed, base)
@@ -104,9 +102,21 @@ export function createCarrying(needs: CarryingNeeds) {
       return { kind: 'configuration', ...base, name, values: objectOf(values), callId: jsonOf(callId) }
     }
     const asked = payload as AskedRpc
+    const described = await needs.describe(known, asked.module, asked.method)
+    return described && callOf(sent, asked, described)
+  }
+
+  /** The same of a call to a device whose modules are known, at once; undefined: only `carriedOf` can tell. */
+  function carriedNow(known: KnownDevice, sent: Transaction, payload: unknown): Carried | undefined {
+    if (sent.kind === 'package' || sent.kind === 'configuration') return undefined
+    const asked = payload as AskedRpc
+    const described = needs.describedNow(known, asked.module, asked.method)
+    return described && callOf(sent, asked, described)
+  }
+
+  function callOf(sent: Transaction, asked: AskedRpc, described: Described): Carried {
     const { module, method } = asked
-    const described = await needs.describe(known, module, method)
-    return described && { kind: 'rpc', ...base, module, method, ...rpcOf(asked), described }
+    return { kind: 'rpc', ...baseOf(sent), module, method, ...rpcOf(asked), described }
   }
 
   async function packagesOf(
@@ -182,25 +192,25 @@ export function createCarrying(needs: CarryingNeeds) {
   }
 
   /** How a device's answer ends what it was asked. */
-  async function endingOf(
+  function endingOf(
     known: KnownDevice,
     carried: Carried | CarriedSoftware,
     outcome: Outcome,
-  ): Promise<Ending> {
+  ): Ending | Promise<Ending> {
     const fit = (what: 'output' | 'notification', name: string, params: JsonObject) =>
       carried.kind === 'rpc'
         ? needs.fit(known, carried.module, what, name, params)
         : Promise.resolve<JsonObject | undefined>(params)
     switch (outcome.kind) {
       case 'done': {
-        if (!outcome.notify) return { state: 'done', proof: 'claimed' }
+        if (!outcome.notify) return taken
         const { method, params } = outcome.notify
-        return answered(await fit('notification', method, params), method)
+        return fit('notification', method, params).then((params) => answered(params, method))
       }
       case 'replied':
         return carried.kind === 'rpc'
-          ? answered(await fit('output', carried.method, outcome.output))
-          : { state: 'done', proof: 'claimed' }
+          ? fit('output', carried.method, outcome.output).then((params) => answered(params))
+          : taken
       case 'failed':
         return { state: 'failed', reason: `device-error: ${outcome.reason}` }
       case 'unsupported':
@@ -214,7 +224,17 @@ export function createCarrying(needs: CarryingNeeds) {
     }
   }
 
-  return { carriedOf, endOfUncarried, endingOf }
+  return { carriedOf, carriedNow, endOfUncarried, endingOf }
+}
+
+const taken: Ending = { state: 'done', proof: 'claimed' }
+
+function baseOf({ id, attempts, expiresAt }: Transaction) {
+  return {
+    transaction: id,
+    attempt: attempts - 1,
+    ...(expiresAt === undefined ? undefined : { expiresAt }),
+  }
 }
 
 async function installedOn(reader: Reader, device: DeviceId): Promise<readonly string[]> {

@@ -89,6 +89,10 @@ export function createExchange(needs: ExchangeNeeds) {
       const found = await modules.find(tenant, device, module, name)
       return found && describedBy(found)
     },
+    describedNow({ tenant, device }, module, name) {
+      const found = modules.foundNow(tenant, device, module, name)
+      return found && describedBy(found)
+    },
     async fit({ tenant, device }: KnownDevice, module, what, name, params) {
       const found = await modules.moduleOf(tenant, device, module)
       const judged = found?.schema.operations.has(name)

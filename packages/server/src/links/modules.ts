@@ -38,25 +38,21 @@ export function createDeviceModules({
 }) {
   // A group's call asks the same of thousands of devices, again and again: what modules they have stays as it is while
   // nothing but transactions is committed.
-  const heldModules = new Map<TenantId, Map<string, Promise<DeviceModule | undefined>>>()
-  const heldSets = new Map<TenantId, Map<GroupId, Promise<ConfigurationSet | undefined>>>()
-  const heldSchemas = new Map<TenantId, Map<string, Promise<OpenSchema | undefined>>>()
+  const heldModules = new Remembered<string, Map<DeviceId, Held<DeviceModule>>>(namesMax)
+  const heldSets = new Remembered<GroupId, Held<ConfigurationSet>>(heldMax)
+  const heldSchemas = new Remembered<string, Held<OpenSchema>>(heldMax)
   const all = [heldModules, heldSets, heldSchemas]
   store.onCommit(({ tenants, kinds }) => {
     if (kinds !== 'any' && [...kinds].every((kind) => kind.startsWith('transaction.'))) return
-    for (const tenant of tenants)
-      for (const held of all) {
-        if (tenant === 'house') held.clear()
-        else held.delete(tenant)
-      }
+    for (const tenant of tenants) for (const held of all) held.forget(tenant)
   })
 
   function setOf(tenant: TenantId, group: GroupId): Promise<ConfigurationSet | undefined> {
-    return held(heldSets, tenant, group, () => setOfMembers(store.read(tenant), group))
+    return held(heldSets.of(tenant), group, () => setOfMembers(store.read(tenant), group))
   }
 
   function schemaOf(tenant: TenantId, file: string): Promise<OpenSchema | undefined> {
-    return held(heldSchemas, tenant, file, () => schemas.open(tenant, parseSchemaName(file)))
+    return held(heldSchemas.of(tenant), file, () => schemas.open(tenant, parseSchemaName(file)))
   }
 
   /** The device's module of a name; the first set by name gives it where several do. */
@@ -68,7 +64,13 @@ export function createDeviceModules({
   ): Promise<DeviceModule | undefined> {
     // A body sees what it has written itself, so nothing that was read before helps it.
     if (within) return lookUp(tenant, device, name, within)
-    return held(heldModules, tenant, `${device} ${name}`, () => lookUp(tenant, device, name))
+    const names = heldModules.of(tenant)
+    let of = names.get(name)
+    if (of === undefined) {
+      of = new Map()
+      names.set(name, of)
+    }
+    return held(of, device, () => lookUp(tenant, device, name))
   }
 
   async function lookUp(
@@ -110,31 +112,74 @@ export function createDeviceModules({
     return found && operation && { ...found, operation }
   }
 
-  return { moduleOf, find }
+  /** The same where it was found before and stands; undefined: only `find` can tell. */
+  function foundNow(
+    tenant: TenantId,
+    device: DeviceId,
+    module: string,
+    name: string,
+  ): FoundOperation | undefined {
+    const found = heldModules.of(tenant).get(module)?.get(device)?.found
+    const operation = found?.schema.operations.get(name)
+    return found && operation && { ...found, operation }
+  }
+
+  return { moduleOf, find, foundNow }
 }
 
-/** Things of a kind remembered of one tenant at most. */
+/** Something that was looked for, and was there. */
+interface Held<V> {
+  readonly reading: Promise<V | undefined>
+  found?: V
+}
+
+/** Things of a kind remembered of one tenant at most; of names of modules, which devices may make up, fewer. */
 const heldMax = 20_000
+const namesMax = 1000
+
+/** What is remembered of each tenant. */
+class Remembered<K, V> {
+  readonly #all = new Map<TenantId, Map<K, V>>()
+  readonly #max: number
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  of(tenant: TenantId): Map<K, V> {
+    let own = this.#all.get(tenant)
+    if (own === undefined || own.size >= this.#max) {
+      own = new Map()
+      this.#all.set(tenant, own)
+    }
+    return own
+  }
+
+  forget(tenant: TenantId | 'house'): void {
+    if (tenant === 'house') this.#all.clear()
+    else this.#all.delete(tenant)
+  }
+}
 
 function held<K, V>(
-  all: Map<TenantId, Map<K, Promise<V>>>,
-  tenant: TenantId,
+  own: Map<K, Held<V>>,
   key: K,
-  read: () => Promise<V>,
-): Promise<V> {
-  const own = all.get(tenant) ?? new Map<K, Promise<V>>()
-  all.set(tenant, own)
+  read: () => Promise<V | undefined>,
+): Promise<V | undefined> {
   const known = own.get(key)
-  if (known) return known
+  if (known) return known.reading
   if (own.size >= heldMax) own.clear()
-  const reading = read()
-  own.set(key, reading)
-  // What is not there may be on its way from another process.
-  reading.then(
-    (found) => found === undefined && own.delete(key),
+  const made: Held<V> = { reading: read() }
+  own.set(key, made)
+  made.reading.then(
+    (found) => {
+      if (found !== undefined) made.found = found
+      // What is not there may be on its way from another process.
+      else own.delete(key)
+    },
     () => own.delete(key),
   )
-  return reading
+  return made.reading
 }
 
 /** What an extension of the module `exosense` says on an operation. */

@@ -11,12 +11,13 @@
  * it is always the head of the lane that is taken.
  */
 import {
+  type Actor,
   ChildEndings,
   type DeviceId,
   devices,
-  type Ending,
   type Env,
   finish,
+  finishAll,
   type Json,
   linkLost,
   ok,
@@ -25,6 +26,7 @@ import {
   settleConfigurationSet,
   settlePackageConfigurations,
   type Taker,
+  type ToEnd,
   type Transaction,
   type Tx,
   takeAfter,
@@ -39,7 +41,7 @@ import { type CarryingNeeds, createCarrying, type KnownDevice } from './carrying
 import type { ImageBytes } from './image-reader.ts'
 import type { Carried, CarriedSoftware, OpenSession, Outcome, Session, UpAnswer, UpCall } from './link.ts'
 import { mergeTexts } from './merge.ts'
-import { createSharedCommits } from './shared-commits.ts'
+import { createShared, createSharedCommits } from './shared-commits.ts'
 import { createTransfers } from './transfers.ts'
 
 export interface SessionsNeeds extends CarryingNeeds {
@@ -55,19 +57,24 @@ export interface SessionsNeeds extends CarryingNeeds {
   left(device: KnownDevice): void
 }
 
+/** Lanes that links carry, in the order in which they are looked at. */
+export const carriedLanes = [transactionKinds['direct-rpc'].lane, transactionKinds.rpc.lane] as const
+type CarriedLane = (typeof carriedLanes)[number]
+/** Calls a device may have open at once. */
+const callsMax = 8
+
 /** What was marked as sent. */
 interface Taken {
-  readonly lane: string
+  readonly lane: CarriedLane
   readonly sent: Transaction
   readonly payload: Json
   /** Nothing was behind it in its lane when it was taken. */
   readonly isLast?: boolean
 }
 
-/** What was settled, and what may be taken after it in the same commit. */
-interface Settled {
-  readonly carried?: Carried | CarriedSoftware
-  next?(tx: Tx): Promise<Taken | undefined>
+/** A call that was settled, and what is done after it in the same commit. */
+interface SettledCall extends ToEnd {
+  after(tx: Tx): Promise<void> | undefined
 }
 
 /**
@@ -79,41 +86,46 @@ export interface HandOver extends Taker {
   ended(kept: boolean): void
 }
 
-/** Entries that say that one was submitted and sent in the same commit. */
-const entriesOfTaken = 2
+/** Entries that say that one was submitted, and sent in the same commit. */
+const entriesOfTaken = 1
 interface HandOverPromise {
   readonly live: Live
-  readonly lane: string
+  readonly lane: CarriedLane
   /** Entries about the device that say nothing else than this. */
   readonly entries: number
   what?: Taken
 }
 
-/** Lanes that links carry, in the order in which they are looked at. */
-export const carriedLanes = [transactionKinds['direct-rpc'].lane, transactionKinds.rpc.lane] as const
-/** Calls a device may have open at once. */
-const callsMax = 8
+/** What a session knows of a lane. */
+interface LaneLive {
+  underWay: Transaction['id'] | undefined
+  /** Somebody looks for its head, or a commit may bring it. */
+  isTaking: boolean
+  /** The place of the last one that was taken: all before it have ended. 0: none was. */
+  lastSeq: number
+  /** It held nothing to take when `news` stood there. */
+  emptyAt: number
+  /** Its last one was taken when `news` stood there. */
+  lastAt: number
+}
+
+/** Called when there may be something, or with what there is. */
+type Waiter = (given?: Carried | CarriedSoftware) => void
 
 interface Live {
   readonly known: KnownDevice
   readonly session: Session
-  readonly underWay: Map<string, Transaction['id']>
-  readonly taking: Set<string>
-  readonly waiters: Set<() => void>
+  readonly lanes: Readonly<Record<CarriedLane, LaneLive>>
+  /** Who waits longest is first. */
+  waiters: readonly Waiter[]
   /** Marked as sent by the commit of another change, and not handed out yet. */
-  readonly handed: Taken[]
+  handed: readonly Taken[]
   /** Commits under way that may hand it something. */
   promised: number
   /** Entries about it that were heard of meanwhile, but for those of what it was handed. */
   entries: number
   /** Counts what may have brought something: a waiter that slept through one would sleep for ever. */
   news: number
-  /** The place in its lane of the last one that was taken: all before it have ended. */
-  readonly lastSeq: Map<string, number>
-  /** Lanes that held nothing to take when `news` stood there. */
-  readonly emptyAt: Map<string, number>
-  /** Lanes whose last one was taken when `news` stood there. */
-  readonly lastAt: Map<string, number>
   /** Where `news` stood when the device was last seen to be there. */
   thereAt: number
   calls: number
@@ -124,9 +136,13 @@ export type Sessions = ReturnType<typeof createSessions>
 
 export function createSessions(needs: SessionsNeeds) {
   const { store, presence } = needs
-  const share = createSharedCommits(store, {
-    begin: () => new ChildEndings(),
-    end: (tx, endings) => endings.tell(tx, needs.env()),
+  const share = createSharedCommits(store)
+  const endCall = createShared<SettledCall>(store, async (tx, calls) => {
+    const env = needs.env()
+    const endings = new ChildEndings()
+    await finishAll(tx, env, calls, endings)
+    for (const call of calls) await call.after(tx)
+    await endings.tell(tx, env)
   })
   const carrying = createCarrying(needs)
   const transfers = createTransfers({ ...needs, share, env: () => needs.env() })
@@ -154,7 +170,9 @@ export function createSessions(needs: SessionsNeeds) {
   }
 
   function rouse(live: Live): void {
-    for (const waiter of live.waiters) waiter()
+    const { waiters } = live
+    live.waiters = none
+    for (const waiter of waiters) waiter()
   }
 
   async function open(known: KnownDevice, session: Session): Promise<OpenSession> {
@@ -162,16 +180,12 @@ export function createSessions(needs: SessionsNeeds) {
     const live: Live = {
       known,
       session,
-      underWay: new Map(),
-      taking: new Set(),
-      waiters: new Set(),
-      handed: [],
+      lanes: { direct: newLane(), queue: newLane() },
+      waiters: none,
+      handed: none,
       promised: 0,
       entries: 0,
       news: 0,
-      lastSeq: new Map(),
-      emptyAt: new Map(),
-      lastAt: new Map(),
       thereAt: 0,
       calls: 0,
       open: true,
@@ -222,7 +236,7 @@ export function createSessions(needs: SessionsNeeds) {
     live.open = false
     if (byDevice.get(live.known.device) === live) byDevice.delete(live.known.device)
     rouse(live)
-    if (live.underWay.size > 0) {
+    if (carriedLanes.some((lane) => live.lanes[lane].underWay !== undefined)) {
       const { tenant, device } = live.known
       await store.transact(tenant, async (tx) => ok(await linkLost(tx, needs.env(), device)))
     }
@@ -245,7 +259,7 @@ export function createSessions(needs: SessionsNeeds) {
     const until = waitMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + waitMs
     while (live.open) {
       const seen = live.news
-      const carried = await take(live)
+      const carried = mayTake(live) ? await take(live) : undefined
       if (carried) return carried
       // What a commit said of the device, and brought nothing, may have been that it is gone.
       if (live.thereAt !== seen && (await isGone(live.known))) {
@@ -254,9 +268,13 @@ export function createSessions(needs: SessionsNeeds) {
         return undefined
       }
       live.thereAt = seen
-      const left = until - performance.now()
-      if (left <= 0) return undefined
-      if (live.open && live.news === seen && live.handed.length === 0) await news(live, left)
+      const leftMs = waitMs === undefined ? until : until - performance.now()
+      if (leftMs <= 0) return undefined
+      if (live.open && live.news === seen && live.handed.length === 0) {
+        const given = await news(live, leftMs)
+        // What a session that has ended was given has gone back to its place.
+        if (given && live.open) return given
+      }
     }
     return undefined
   }
@@ -266,77 +284,102 @@ export function createSessions(needs: SessionsNeeds) {
     return held === undefined || held.garbage
   }
 
-  function news(live: Live, ms: number): Promise<void> {
+  /** Resolves when there may be something, with what there is where that is known, or after a time. */
+  function news(live: Live, ms: number): Promise<Carried | CarriedSoftware | undefined> {
     return new Promise((resolve) => {
-      const timer = Number.isFinite(ms) ? setTimeout(done, ms) : undefined
-      function done(): void {
-        clearTimeout(timer)
-        live.waiters.delete(done)
-        resolve()
+      if (!Number.isFinite(ms)) {
+        live.waiters = [...live.waiters, resolve]
+        return
       }
-      live.waiters.add(done)
+      const waiter: Waiter = (given) => {
+        clearTimeout(timer)
+        resolve(given)
+      }
+      const timer = setTimeout(() => {
+        live.waiters = live.waiters.filter((one) => one !== waiter)
+        resolve(undefined)
+      }, ms)
+      live.waiters = [...live.waiters, waiter]
     })
   }
 
+  /** Whether looking may find something. */
+  function mayTake(live: Live): boolean {
+    return live.handed.length > 0 || carriedLanes.some((lane) => mayTakeFrom(live, live.lanes[lane]))
+  }
+
+  function mayTakeFrom(live: Live, lane: LaneLive): boolean {
+    return !isBusy(lane) && lane.emptyAt !== live.news
+  }
+
   async function take(live: Live): Promise<Carried | CarriedSoftware | undefined> {
-    for (let handed = live.handed.shift(); handed; handed = live.handed.shift()) {
+    for (;;) {
+      const [handed, ...rest] = live.handed
+      if (!handed) break
+      live.handed = rest
       const carried = await carriedBy(live, handed)
       if (carried) return carried
     }
     const { tenant, device } = live.known
-    for (const lane of carriedLanes) {
+    for (const name of carriedLanes) {
       const seen = live.news
-      if (isBusy(live, lane) || live.emptyAt.get(lane) === seen) continue
-      live.taking.add(lane)
+      const lane = live.lanes[name]
+      if (!mayTakeFrom(live, lane)) continue
+      lane.isTaking = true
       try {
         // Most looks find nothing, and a read costs no commit.
-        const where = { device, lane, open: true }
+        const where = { device, lane: name, open: true }
         const [head] = await store.read(tenant).find(transactions, { where, order: ['seq', 'id'], limit: 1 })
         if (head?.state !== 'queued') {
-          live.emptyAt.set(lane, seen)
+          lane.emptyAt = seen
           continue
         }
-        const taken = await share(tenant, (tx) => takeIn(tx, device, lane))
+        const taken = await share(tenant, (tx) => takeIn(tx, device, name))
         if (!taken) continue
         begin(live, taken)
         const carried = await carriedBy(live, taken)
         if (carried) return carried
       } finally {
-        live.taking.delete(lane)
+        lane.isTaking = false
       }
     }
     return undefined
   }
 
-  function laneOf(live: Live, id: Transaction['id']): string | undefined {
-    for (const [lane, underWay] of live.underWay) if (underWay === id) return lane
-    return undefined
+  function laneOf(live: Live, id: Transaction['id']): CarriedLane | undefined {
+    return carriedLanes.find((name) => live.lanes[name].underWay === id)
   }
 
-  const isBusy = (live: Live, lane: string) => live.underWay.has(lane) || live.taking.has(lane)
+  const isBusy = (lane: LaneLive) => lane.underWay !== undefined || lane.isTaking
 
   async function takeIn(
     tx: Tx,
     device: DeviceId,
-    lane: string,
-    afterSeq?: number,
+    lane: CarriedLane,
+    afterSeq = 0,
   ): Promise<Taken | undefined> {
     const env = needs.env()
     const sent =
-      afterSeq === undefined
+      afterSeq === 0
         ? await takeNext(tx, env, device, lane)
         : await takeAfter(tx, env, { device, lane, seq: afterSeq })
     return sent && { lane, sent, payload: await payloadOf(tx, sent) }
   }
 
   /** What has been taken, as links carry it. */
-  async function carriedBy(live: Live, { lane, sent, payload }: Taken) {
+  async function carriedBy(
+    live: Live,
+    { lane, sent, payload }: Taken,
+  ): Promise<Carried | CarriedSoftware | undefined> {
     const carried = await carrying.carriedOf(live.known, sent, payload)
     if (carried && live.open) return carried
     if (carried) await giveBack(live, sent)
     // Nothing to carry: packages that are as they are asked to be, or what no module defines any more.
-    else await end(live.known, sent.id, await carrying.endOfUncarried(live.known, sent))
-    live.underWay.delete(lane)
+    else {
+      const ending = await carrying.endOfUncarried(live.known, sent)
+      await end(live.known, { id: sent.id, ending, by: byItself(live.known) })
+    }
+    live.lanes[lane].underWay = undefined
     wake(live)
     return undefined
   }
@@ -348,42 +391,44 @@ export function createSessions(needs: SessionsNeeds) {
 
   /** For a commit that submits much: what it brings to sessions that wait is taken within it. */
   function handOver(): HandOver {
-    const promises: HandOverPromise[] = []
-    const promise = (live: Live, lane: string, entries: number): HandOverPromise => {
+    const promises = new Map<DeviceId, HandOverPromise>()
+    const promise = (live: Live, lane: CarriedLane, entries: number): HandOverPromise => {
       const made = { live, lane, entries }
-      live.taking.add(lane)
+      live.lanes[lane].isTaking = true
       live.promised += 1
-      promises.push(made)
+      promises.set(live.known.device, made)
       return made
     }
-    const waitingFor = (device: DeviceId, lane: string): Live | undefined => {
+    const waitingFor = (device: DeviceId, lane: CarriedLane): Live | undefined => {
       const live = byDevice.get(device)
-      const waits = live?.open && live.waiters.size > 0 && !isBusy(live, lane)
-      return waits && carriedLanes.some((carries) => carries === lane) ? live : undefined
+      return live?.open && live.waiters.length > 0 && !isBusy(live.lanes[lane]) ? live : undefined
     }
     return {
       takes(device, lane, seq) {
+        if (!isCarried(lane)) return false
         const live = waitingFor(device, lane)
         // The one before it has ended, so it is the head; of a lane that is not known so well the head is looked up.
-        if (live?.lastSeq.get(lane) !== seq - 1) return false
+        if (live === undefined || seq === 1 || live.lanes[lane].lastSeq !== seq - 1) return false
         promise(live, lane, entriesOfTaken)
         return true
       },
-      async submitted(tx, submitted, payload) {
-        const { device, lane, state } = submitted
-        if (state === 'sent') {
-          const promised = promises.at(-1)
-          if (promised) promised.what = { lane, sent: submitted, payload, isLast: true }
-          return
+      async submitted(tx, children, payload) {
+        for (const child of children) {
+          const { device, lane } = child
+          if (device === undefined || !isCarried(lane)) continue
+          if (child.state === 'sent') {
+            const promised = promises.get(device)
+            if (promised) promised.what = { lane, sent: child, payload, isLast: true }
+            continue
+          }
+          const live = waitingFor(device, lane)
+          const what = live && (await takeIn(tx, device, lane))
+          if (what) promise(live, lane, 0).what = what
         }
-        const live = device && waitingFor(device, lane)
-        if (!live) return
-        const what = await takeIn(tx, live.known.device, lane)
-        if (what) promise(live, lane, 0).what = what
       },
       ended(kept) {
-        for (const { live, lane, entries, what } of promises.splice(0)) {
-          live.taking.delete(lane)
+        for (const { live, lane, entries, what } of promises.values()) {
+          live.lanes[lane].isTaking = false
           live.promised -= 1
           const isHanded = kept && what !== undefined
           if (isHanded) live.entries -= entries
@@ -394,15 +439,16 @@ export function createSessions(needs: SessionsNeeds) {
           }
           if (isHanded) hand(live, what)
         }
+        promises.clear()
       },
     }
   }
 
-  function begin(live: Live, { lane, sent, isLast }: Taken): void {
-    live.underWay.set(lane, sent.id)
-    live.lastSeq.set(lane, sent.seq)
-    if (isLast) live.lastAt.set(lane, live.news)
-    else live.lastAt.delete(lane)
+  function begin(live: Live, { lane: name, sent, isLast }: Taken): void {
+    const lane = live.lanes[name]
+    lane.underWay = sent.id
+    lane.lastSeq = sent.seq
+    lane.lastAt = isLast ? live.news : never
   }
 
   /** Gives a session what was marked as sent for it; one that has ended meanwhile gives it back. */
@@ -413,51 +459,63 @@ export function createSessions(needs: SessionsNeeds) {
       return
     }
     begin(live, what)
-    live.handed.push(what)
     // Who is asked for something is there.
     live.thereAt = live.news
-    rouse(live)
+    const [first, ...others] = live.waiters
+    const carried = first && carrying.carriedNow(live.known, what.sent, what.payload)
+    if (carried) {
+      live.waiters = others
+      first(carried)
+    } else {
+      live.handed = [...live.handed, what]
+      rouse(live)
+    }
   }
 
   async function settle(live: Live, carried: Carried | CarriedSoftware, outcome: Outcome): Promise<void> {
-    const ending = await carrying.endingOf(live.known, carried, outcome)
-    const lane = laneOf(live, carried.transaction)
+    const judged = carrying.endingOf(live.known, carried, outcome)
+    const ending = judged instanceof Promise ? await judged : judged
+    const name = laneOf(live, carried.transaction)
+    const lane = name && live.lanes[name]
     let seen = live.news
-    const next = await end(live.known, carried.transaction, ending, {
-      carried,
-      next: async (tx) => {
-        seen = live.news
-        if (lane === undefined || !live.open) return undefined
-        // It was the last one, and nothing was heard of since: what comes now makes itself heard.
-        if (live.promised === 0 && live.lastAt.get(lane) === seen) return undefined
-        return takeIn(tx, live.known.device, lane, live.lastSeq.get(lane))
-      },
+    let next: Taken | undefined
+    const takeNext = async (tx: Tx, from: CarriedLane, afterSeq: number) => {
+      next = await takeIn(tx, live.known.device, from, afterSeq)
+    }
+    await end(live.known, { id: carried.transaction, ending, by: byItself(live.known) }, carried, (tx) => {
+      seen = live.news
+      next = undefined
+      if (name === undefined || lane === undefined || !live.open) return undefined
+      // It was the last one, and nothing was heard of since: what comes now makes itself heard.
+      if (live.promised === 0 && lane.lastAt === seen) return undefined
+      return takeNext(tx, name, lane.lastSeq)
     })
-    if (lane !== undefined) {
-      live.underWay.delete(lane)
-      live.emptyAt.set(lane, seen)
+    if (lane) {
+      lane.underWay = undefined
+      lane.emptyAt = seen
     }
     if (next) hand(live, next)
     else rouse(live)
   }
 
-  async function end(
-    { tenant, device }: KnownDevice,
-    id: Transaction['id'],
-    ending: Ending,
-    { carried, next = async () => undefined }: Settled = {},
-  ): Promise<Taken | undefined> {
-    const by = { kind: 'device', id: device } as const
-    return share(tenant, async (tx, endings) => {
+  /** Ends what was carried; `after` is done in the same commit. */
+  function end(
+    known: KnownDevice,
+    what: ToEnd,
+    carried?: Carried | CarriedSoftware,
+    after: SettledCall['after'] = () => undefined,
+  ): Promise<void> {
+    // Nothing that is looked at after it depends on the parents, so they are told of many at once.
+    if (carried?.kind === 'rpc') return endCall(known.tenant, { ...what, after })
+    return share(known.tenant, async (tx) => {
       const env = needs.env()
-      // What is looked at below may depend on the parent; calls have nothing like it.
-      const ended = await finish(tx, env, id, ending, by, carried?.kind === 'rpc' ? endings : undefined)
+      const ended = await finish(tx, env, what.id, what.ending, what.by)
       // One that has ended meanwhile (timed out, called off) stays as it is: what the device says is then ignored.
       if (ended.ok && carried?.kind === 'configuration')
         await settleConfigurationSet(tx, env, { name: carried.name, merge: mergeTexts })
       if (ended.ok && carried?.kind === 'package-configuration')
         await settlePackageConfigurations(tx, env, ended.value, mergeTexts)
-      return next(tx)
+      await after(tx)
     })
   }
 
@@ -466,7 +524,7 @@ export function createSessions(needs: SessionsNeeds) {
     carried: Carried | CarriedSoftware,
     percent: number,
   ): Promise<void> {
-    const by = { kind: 'device', id: known.device } as const
+    const by = byItself(known)
     await store.transact(known.tenant, (tx) =>
       progress(tx, needs.env(), carried.transaction, Math.max(0, Math.min(100, Math.trunc(percent))), by),
     )
@@ -503,4 +561,21 @@ export function createSessions(needs: SessionsNeeds) {
       await Promise.all(all.map(close))
     },
   }
+}
+
+/** One list for all who have nothing to hold. */
+const none: readonly never[] = []
+/** `news` never stands there. */
+const never = -1
+
+function newLane(): LaneLive {
+  return { underWay: undefined, isTaking: false, lastSeq: 0, emptyAt: never, lastAt: never }
+}
+
+function isCarried(lane: string): lane is CarriedLane {
+  return carriedLanes.some((carried) => carried === lane)
+}
+
+function byItself({ device }: KnownDevice): Actor {
+  return { kind: 'device', id: device }
 }

@@ -22,7 +22,7 @@ import type { ShareCommit } from './shared-commits.ts'
 
 export interface TransfersNeeds {
   readonly store: Store
-  readonly share: ShareCommit<unknown>
+  readonly share: ShareCommit
   readonly bytes: ImageBytes
   env(): Env
 }

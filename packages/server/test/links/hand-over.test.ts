@@ -88,7 +88,7 @@ describe('a commit that submits much', () => {
             payload: payload(n),
             by,
           })
-          if (n === 2 && asked.ok) await handOver.submitted(tx, asked.value, asked.value.payload)
+          if (n === 2 && asked.ok) await handOver.submitted(tx, [asked.value], asked.value.payload)
         }
         return ok(undefined)
       }),
@@ -118,7 +118,7 @@ describe('a commit that submits much', () => {
       house.store.transact(tenant, async (tx) => {
         const by = { kind: 'system', id: 'test' } as const
         const asked = await submit(tx, house.env(), { kind: 'rpc', device: device.id, payload, by })
-        if (how === 'taken' && asked.ok) await handOver.submitted(tx, asked.value, payload)
+        if (how === 'taken' && asked.ok) await handOver.submitted(tx, [asked.value], payload)
         return kept || how === 'left' ? ok(undefined) : { ok: false, refusal: { kind: 'no' } }
       })
     await ask('taken')

@@ -1,10 +1,9 @@
 /** Changes that share a body: what one that fails means for the others. */
 import type { Result, Store, TenantId, Tx } from '@waymark/domain'
 import { expect, test } from 'vitest'
-import { createSharedCommits } from '../../src/links/shared-commits.ts'
+import { createShared, createSharedCommits } from '../../src/links/shared-commits.ts'
 
 const tenant = 'a'.repeat(24) as TenantId
-const nothing = { begin: () => undefined, end: () => Promise.resolve() }
 
 /** A store that runs bodies one after another, some turns later, and counts them. */
 function slowStore() {
@@ -23,7 +22,7 @@ function slowStore() {
 
 test('changes wanted at once share bodies, 32 in each, and each has its own answer', async () => {
   const store = slowStore()
-  const share = createSharedCommits(store, nothing)
+  const share = createSharedCommits(store)
   const wanted = Array.from({ length: 100 }, (_, i) => share(tenant, async () => i))
   expect(await Promise.all(wanted)).toEqual(Array.from({ length: 100 }, (_, i) => i))
   expect(store.ran()).toBe(4)
@@ -32,7 +31,7 @@ test('changes wanted at once share bodies, 32 in each, and each has its own answ
 })
 
 test('one that fails is alone in it: the others are made by themselves', async () => {
-  const share = createSharedCommits(slowStore(), nothing)
+  const share = createSharedCommits(slowStore())
   const answers = await Promise.allSettled(
     [1, 2, 3].map((one) =>
       share(tenant, async () => {
@@ -48,27 +47,21 @@ test('one that fails is alone in it: the others are made by themselves', async (
   ])
 })
 
-test('what changes of a body gather is dealt with once, within the body; of one that failed, with each alone', async () => {
-  const gathered: number[][] = []
-  const share = createSharedCommits(slowStore(), {
-    begin: (): number[] => [],
-    end: async (_, numbers) => {
-      gathered.push(numbers)
-    },
+test('what shares a body is made together; of a body that failed, each alone', async () => {
+  const made: number[][] = []
+  const share = createShared<number>(slowStore(), async (_, numbers) => {
+    if (numbers.includes(5)) throw new Error('not this one')
+    made.push([...numbers])
   })
-  const add = (one: number) =>
-    share(tenant, async (_, numbers) => {
-      if (one === 5) throw new Error('not this one')
-      numbers.push(one)
-    })
-  await Promise.all([1, 2, 3].map(add))
-  expect(gathered).toEqual([[1, 2, 3]])
-  await Promise.allSettled([4, 5, 6].map(add))
-  expect(gathered.slice(1).sort()).toEqual([[4], [6]])
+  await Promise.all([1, 2, 3].map((one) => share(tenant, one)))
+  expect(made).toEqual([[1, 2, 3]])
+  const answers = await Promise.allSettled([4, 5, 6].map((one) => share(tenant, one)))
+  expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+  expect(made.slice(1).sort()).toEqual([[4], [6]])
 })
 
 test('a store that refuses altogether is told to each', async () => {
-  const share = createSharedCommits({ transact: () => Promise.reject(new Error('closed')) }, nothing)
+  const share = createSharedCommits({ transact: () => Promise.reject(new Error('closed')) })
   const answers = await Promise.allSettled([share(tenant, async () => 1), share(tenant, async () => 2)])
   expect(answers.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
 })

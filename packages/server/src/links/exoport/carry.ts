@@ -72,18 +72,18 @@ function written(carried: Carried): Call {
  * What a device's answer means for what was carried. `describe` finds the schema of the notification that the device
  * names; one that no module has is handed on as it looks, for the house to refuse.
  */
-export async function outcomeOf(
+export function outcomeOf(
   carried: Carried,
   answer: DeviceAnswer,
   describe: (module: string, name: string) => Promise<Described | undefined>,
-): Promise<Outcome> {
+): Outcome | Promise<Outcome> {
   switch (answer.kind) {
     case 'ok':
-      return { kind: 'done' }
+      return done
     case 'failed':
       return { kind: 'failed', reason: answer.reason }
     case 'output':
-      if (carried.kind === 'configuration') return { kind: 'done' }
+      if (carried.kind === 'configuration') return done
       return fitted(valuesOf(answer.elements, carried.described.output), (output) => ({
         kind: 'replied',
         output,
@@ -91,12 +91,15 @@ export async function outcomeOf(
     case 'notify': {
       const { method, elements } = answer
       if (carried.kind === 'configuration') return fitted(guessedValues(elements), confirmationOf)
-      const described = await describe(carried.module, method)
-      const params = described ? valuesOf(elements, described.input) : guessedValues(elements)
-      return fitted(params, (params) => ({ kind: 'done', notify: { method, params } }))
+      return describe(carried.module, method).then((described) => {
+        const params = described ? valuesOf(elements, described.input) : guessedValues(elements)
+        return fitted(params, (params) => ({ kind: 'done', notify: { method, params } }))
+      })
     }
   }
 }
+
+const done: Outcome = { kind: 'done' }
 
 /**
  * A configuration is confirmed by a notification of the protocol's own, whose transaction id is whatever the device put

@@ -210,8 +210,7 @@ export class Connection {
           break
         case 'answered':
           this.#count()
-          this.#awaiting?.(effect.answer)
-          this.#awaiting = undefined
+          this.#answered(effect.answer)
           break
         case 'skipped':
           this.#count()
@@ -220,6 +219,12 @@ export class Connection {
           this.#leave(effect.why.kind)
       }
     }
+  }
+
+  #answered(answer: Answer | undefined): void {
+    const awaiting = this.#awaiting
+    this.#awaiting = undefined
+    awaiting?.(answer)
   }
 
   #write(bytes: Uint8Array): void {
@@ -320,35 +325,42 @@ export class Connection {
       }
       const answer = await this.#ask(call, carried.expiresAt)
       if (answer === undefined) return
-      this.#settling = outcomeOf(carried, readAnswer(answer), (module, name) =>
-        session.describe(module, name),
-      ).then((outcome) => session.settle(carried, outcome))
+      const outcome = outcomeOf(carried, readAnswer(answer), (module, name) => session.describe(module, name))
+      this.#settling =
+        outcome instanceof Promise
+          ? outcome.then((outcome) => session.settle(carried, outcome))
+          : session.settle(carried, outcome)
       await this.#settling
       this.#leaveIfQuiet()
     }
   }
 
   /** Makes a call; undefined: the connection has ended, or ends because nothing was answered. */
-  async #ask(call: Omit<OutgoingCall, 'id'>, expiresAt: number | undefined): Promise<Answer | undefined> {
-    if (this.#isOver) return undefined
-    const { limits, house, sealer } = this.#port
+  #ask(call: Omit<OutgoingCall, 'id'>, expiresAt: number | undefined): Promise<Answer | undefined> {
+    const { payload } = call
     const { salt } = this.#end
-    const isLong = call.payload !== undefined && call.payload.length >= sealedAside
-    const token = isLong && salt ? await sealer.token(salt, call.payload) : undefined
-    if (this.#isOver) return undefined
-    const leftMs = expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - house.clock.now()
-    // A long one takes its time on a slow line: a kilobyte a second.
-    const answerMs = limits.answerMs + (call.payload?.length ?? 0)
-    const timeoutMs = Math.max(0, Math.min(answerMs, leftMs))
-    const answered = new Promise<Answer | undefined>((resolve) => {
-      this.#awaiting = resolve
+    if (payload === undefined || payload.length < sealedAside || salt === undefined)
+      return this.#askSealed(call, expiresAt)
+    const sealed = this.#port.sealer.token(salt, payload)
+    return sealed.then((token) => this.#askSealed({ ...call, ...(token && { token }) }, expiresAt))
+  }
+
+  #askSealed(call: Omit<OutgoingCall, 'id'>, expiresAt: number | undefined): Promise<Answer | undefined> {
+    return new Promise((resolve) => {
+      if (this.#isOver) return resolve(undefined)
+      const { limits, house } = this.#port
+      const leftMs = expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - house.clock.now()
+      // A long one takes its time on a slow line: a kilobyte a second.
+      const answerMs = limits.answerMs + (call.payload?.length ?? 0)
+      const timeoutMs = Math.max(0, Math.min(answerMs, leftMs))
+      this.#awaiting = (answer) => {
+        if (answer?.kind !== 'timed-out' || timeoutMs < answerMs) return resolve(answer)
+        resolve(undefined)
+        // It may have been heard or not. A new connection is the way to find out: it is carried again there.
+        this.#leave('no-answer')
+      }
+      this.#carryOut(this.#end.call({ id: 0, ...call, timeoutMs }, this.#port.now()))
     })
-    this.#carryOut(this.#end.call({ id: 0, ...call, ...(token && { token }), timeoutMs }, this.#port.now()))
-    const answer = await answered
-    if (answer?.kind !== 'timed-out' || timeoutMs < answerMs) return answer
-    // It may have been heard or not. A new connection is the way to find out: it is carried again there.
-    this.#leave('no-answer')
-    return undefined
   }
 
   /** What a device's call is answered: of all that it might call, three functions exist. */
@@ -401,8 +413,7 @@ export class Connection {
     } else socket.destroy()
     this.#port.hold(-this.#held)
     this.#held = 0
-    this.#awaiting?.(undefined)
-    this.#awaiting = undefined
+    this.#answered(undefined)
     const session = this.#session
     const close = async () => {
       await this.#settling.catch(() => {})
