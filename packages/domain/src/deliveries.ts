@@ -45,19 +45,26 @@ export async function enqueueAbout(
   for (const target of await targetsOf(tx, notify, device)) await enqueue(tx, env, target, about)
 }
 
-/** The same of many devices of which the same is wanted, in their order: who is told is looked for once. */
+/**
+ * The same of many devices of which the same is wanted, in their order: who is told is looked for once. `about` makes the
+ * message about the device at a place.
+ */
 export async function enqueueAboutEach(
   tx: Tx,
   env: Env,
   notify: Notify,
-  all: readonly { readonly device: DeviceId; readonly about: DeliveryMatter }[],
+  of: readonly DeviceId[],
+  about: (at: number) => DeliveryMatter,
 ): Promise<void> {
   const isOfGroups = notify.target === undefined && notify.groupsToo === true
-  const devices = all.map(({ device }) => device)
-  const groupsOf = isOfGroups ? await groupTargetsOfEach(tx, devices) : undefined
-  for (const { device, about } of all)
-    for (const target of await targetsOf(tx, notify, device, groupsOf?.get(device) ?? []))
-      await enqueue(tx, env, target, about)
+  const groupsOf = isOfGroups ? await groupTargetsOfEach(tx, of) : undefined
+  for (let at = 0; at < of.length; at++) {
+    const device = of[at] as DeviceId
+    const ofGroups = groupsOf?.get(device) ?? []
+    if (notify.target === undefined && notify.set === undefined && ofGroups.length === 0) continue
+    for (const target of await targetsOf(tx, notify, device, ofGroups))
+      await enqueue(tx, env, target, about(at))
+  }
 }
 
 /**

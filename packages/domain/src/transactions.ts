@@ -313,25 +313,25 @@ export async function finishAll(
   endings: ChildEndings,
 ): Promise<void> {
   const held = await tx.getAll(transactions, all)
-  const ended: { readonly as: Transaction; readonly to: ToEnd }[] = []
   const seen = new Set<TransactionId>()
+  const ended: { readonly one: Transaction; readonly to: ToEnd }[] = []
   all.forEach((to, at) => {
     const was = held[at]
     if (!was?.open || seen.has(to.id)) return
     seen.add(to.id)
-    ended.push({ as: endedAs(env, was, to.ending), to })
+    ended.push({ one: endedAs(env, was, to.ending), to })
   })
   await tx.putAll(
     transactions,
-    ended.map(({ as }) => as),
+    ended.map(({ one }) => one),
   )
-  for (const { as, to } of ended) noteEnded(tx, env, to.by, as, to.ending)
+  for (const { one, to } of ended) noteEnded(tx, env, to.by, one, to.ending)
   const calls: Child[] = []
-  for (const { as, to } of ended)
-    if (isCallOfGroup(as)) {
-      calls.push(as)
-      endings.add(as.parent, as.slice, to.ending.state)
-    } else await settleEnd(tx, env, as, to.ending, to.by, endings)
+  for (const { one, to } of ended)
+    if (isCallOfGroup(one)) {
+      calls.push(one)
+      endings.add(one.parent, one.slice, to.ending.state)
+    } else await settleEnd(tx, env, one, to.ending, to.by, endings)
   await tellOfEnds(tx, env, calls)
 }
 
@@ -593,16 +593,13 @@ async function tellOfEnds(tx: Tx, env: Env, ended: readonly Child[]): Promise<vo
   }
   for (const [parent, children] of families) {
     const notify = (await askedOf(tx, parent))?.notify
-    if (notify)
-      await enqueueAboutEach(
-        tx,
-        env,
-        notify,
-        children.map(({ id, device }) => ({
-          device,
-          about: { kind: 'transaction', transaction: parent, member: id, final: notify.each ?? false },
-        })),
-      )
+    if (!notify) continue
+    const final = notify.each ?? false
+    const devices = children.map(({ device }) => device)
+    await enqueueAboutEach(tx, env, notify, devices, (at) => {
+      const member = children[at]?.id
+      return { kind: 'transaction', transaction: parent, final, ...(member && { member }) }
+    })
   }
 }
 

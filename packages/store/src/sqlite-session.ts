@@ -235,15 +235,10 @@ export class SqliteSession implements Session {
   /** Whole rows are gathered in `puts`, but for those whose turn matters. */
   #write(runs: Kept[], puts: Map<Table, Kept[]>, { table, scope, key, row, before }: Change): void {
     const statements = this.#statementsOf(table)
-    const isTenants = table.scope === 'tenant'
-    const pushKey = () => {
-      if (isTenants) runs.push(scope)
-      for (let at = 0; at < table.keyWidth; at++) runs.push(key[at] as Kept)
-    }
     if (row === undefined) {
       for (const remove of statements.removes) {
         runs.push(remove)
-        pushKey()
+        pushKey(runs, table, scope, key)
       }
       return
     }
@@ -261,19 +256,19 @@ export class SqliteSession implements Session {
           values = puts.get(table) ?? []
           puts.set(table, values)
         }
-        if (isTenants) values.push(scope)
+        if (table.scope === 'tenant') values.push(scope)
         for (let at = 0; at <= table.bodyAt; at++) values.push(row[at] as Kept)
       } else {
         runs.push(update.number)
         for (const at of update.columns) runs.push(row[at] as Kept)
         runs.push(row[table.bodyAt] as Kept)
-        pushKey()
+        pushKey(runs, table, scope, key)
       }
     }
     for (let at = table.bodyAt + 1; at < table.width; at++)
       if (before === undefined || before[at] !== row[at]) {
         runs.push(statements.putTexts)
-        pushKey()
+        pushKey(runs, table, scope, key)
         for (let text = table.bodyAt + 1; text < table.width; text++) runs.push(row[text] as Kept)
         break
       }
@@ -301,6 +296,11 @@ export class SqliteSession implements Session {
     }
     return shape
   }
+}
+
+function pushKey(runs: Kept[], table: Table, scope: Scope, key: Row): void {
+  if (table.scope === 'tenant') runs.push(scope)
+  for (let at = 0; at < table.keyWidth; at++) runs.push(key[at] as Kept)
 }
 
 /** Every changed row as it is last; `before` is what the file answers of it while what flies is not on disk. */

@@ -15,6 +15,7 @@ import {
   ChildEndings,
   type DeviceId,
   devices,
+  type Ending,
   type Env,
   finish,
   finishAll,
@@ -72,11 +73,6 @@ interface Taken {
   readonly isLast?: boolean
 }
 
-/** A call that was settled, and what is done after it in the same commit. */
-interface SettledCall extends ToEnd {
-  after(tx: Tx): Promise<void> | undefined
-}
-
 /**
  * What one commit hands to sessions that wait, beside what else it does. What is submitted within it and is not the head of
  * its lane is left there, and what is before it is marked as sent.
@@ -114,6 +110,8 @@ type Waiter = (given?: Carried | CarriedSoftware) => void
 
 interface Live {
   readonly known: KnownDevice
+  /** Who says what the device says. */
+  readonly by: Actor
   readonly session: Session
   readonly lanes: Readonly<Record<CarriedLane, LaneLive>>
   /** Who waits longest is first. */
@@ -132,18 +130,45 @@ interface Live {
   open: boolean
 }
 
+/** What a session settles, and what is taken after it in the same commit. */
+class Settled implements ToEnd {
+  readonly live: Live
+  readonly lane: CarriedLane | undefined
+  readonly id: Transaction['id']
+  readonly ending: Ending
+  /** Where `news` stood when the commit looked. */
+  seen = never
+  next: Taken | undefined
+
+  constructor(live: Live, lane: CarriedLane | undefined, id: Transaction['id'], ending: Ending) {
+    this.live = live
+    this.lane = lane
+    this.id = id
+    this.ending = ending
+  }
+
+  get by(): Actor {
+    return this.live.by
+  }
+}
+
 export type Sessions = ReturnType<typeof createSessions>
 
 export function createSessions(needs: SessionsNeeds) {
   const { store, presence } = needs
   const share = createSharedCommits(store)
-  const endCall = createShared<SettledCall>(store, async (tx, calls) => {
-    const env = needs.env()
-    const endings = new ChildEndings()
-    await finishAll(tx, env, calls, endings)
-    for (const call of calls) await call.after(tx)
-    await endings.tell(tx, env)
-  })
+  // Nothing that is looked at after a call depends on its group, which is told of many at once.
+  const settleCall = createShared<Settled>(
+    store,
+    async (tx, all) => {
+      const env = needs.env()
+      const endings = new ChildEndings()
+      await finishAll(tx, env, all, endings)
+      for (const one of all) if (looksOn(one)) await takeAfterIt(tx, one)
+      await endings.tell(tx, env)
+    },
+    hasSettled,
+  )
   const carrying = createCarrying(needs)
   const transfers = createTransfers({ ...needs, share, env: () => needs.env() })
   const byDevice = new Map<DeviceId, Live>()
@@ -179,6 +204,7 @@ export function createSessions(needs: SessionsNeeds) {
     const older = byDevice.get(known.device)
     const live: Live = {
       known,
+      by: byItself(known),
       session,
       lanes: { direct: newLane(), queue: newLane() },
       waiters: none,
@@ -255,7 +281,16 @@ export function createSessions(needs: SessionsNeeds) {
     }
   }
 
-  async function next(live: Live, waitMs?: number): Promise<Carried | CarriedSoftware | undefined> {
+  function next(live: Live, waitMs?: number): Promise<Carried | CarriedSoftware | undefined> {
+    const isSure = live.open && live.thereAt === live.news && !mayTake(live)
+    if (!isSure || waitMs !== undefined) return lookAndWait(live, waitMs)
+    // There is nothing to look for: a device that is idle costs one waiter.
+    return new Promise((resolve) => {
+      wait(live, (given) => resolve(given && live.open ? given : lookAndWait(live)))
+    })
+  }
+
+  async function lookAndWait(live: Live, waitMs?: number): Promise<Carried | CarriedSoftware | undefined> {
     const until = waitMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + waitMs
     while (live.open) {
       const seen = live.news
@@ -268,7 +303,7 @@ export function createSessions(needs: SessionsNeeds) {
         return undefined
       }
       live.thereAt = seen
-      const leftMs = waitMs === undefined ? until : until - performance.now()
+      const leftMs = until - performance.now()
       if (leftMs <= 0) return undefined
       if (live.open && live.news === seen && live.handed.length === 0) {
         const given = await news(live, leftMs)
@@ -287,10 +322,7 @@ export function createSessions(needs: SessionsNeeds) {
   /** Resolves when there may be something, with what there is where that is known, or after a time. */
   function news(live: Live, ms: number): Promise<Carried | CarriedSoftware | undefined> {
     return new Promise((resolve) => {
-      if (!Number.isFinite(ms)) {
-        live.waiters = [...live.waiters, resolve]
-        return
-      }
+      if (!Number.isFinite(ms)) return wait(live, resolve)
       const waiter: Waiter = (given) => {
         clearTimeout(timer)
         resolve(given)
@@ -299,8 +331,12 @@ export function createSessions(needs: SessionsNeeds) {
         live.waiters = live.waiters.filter((one) => one !== waiter)
         resolve(undefined)
       }, ms)
-      live.waiters = [...live.waiters, waiter]
+      wait(live, waiter)
     })
+  }
+
+  function wait(live: Live, waiter: Waiter): void {
+    live.waiters = live.waiters.length === 0 ? [waiter] : [...live.waiters, waiter]
   }
 
   /** Whether looking may find something. */
@@ -377,7 +413,7 @@ export function createSessions(needs: SessionsNeeds) {
     // Nothing to carry: packages that are as they are asked to be, or what no module defines any more.
     else {
       const ending = await carrying.endOfUncarried(live.known, sent)
-      await end(live.known, { id: sent.id, ending, by: byItself(live.known) })
+      await share(live.known.tenant, (tx) => finish(tx, needs.env(), sent.id, ending, live.by))
     }
     live.lanes[lane].underWay = undefined
     wake(live)
@@ -461,10 +497,10 @@ export function createSessions(needs: SessionsNeeds) {
     begin(live, what)
     // Who is asked for something is there.
     live.thereAt = live.news
-    const [first, ...others] = live.waiters
+    const [first] = live.waiters
     const carried = first && carrying.carriedNow(live.known, what.sent, what.payload)
     if (carried) {
-      live.waiters = others
+      live.waiters = live.waiters.length === 1 ? none : live.waiters.slice(1)
       first(carried)
     } else {
       live.handed = [...live.handed, what]
@@ -472,59 +508,65 @@ export function createSessions(needs: SessionsNeeds) {
     }
   }
 
-  async function settle(live: Live, carried: Carried | CarriedSoftware, outcome: Outcome): Promise<void> {
-    const judged = carrying.endingOf(live.known, carried, outcome)
-    const ending = judged instanceof Promise ? await judged : judged
-    const name = laneOf(live, carried.transaction)
-    const lane = name && live.lanes[name]
-    let seen = live.news
-    let next: Taken | undefined
-    const takeNext = async (tx: Tx, from: CarriedLane, afterSeq: number) => {
-      next = await takeIn(tx, live.known.device, from, afterSeq)
-    }
-    await end(live.known, { id: carried.transaction, ending, by: byItself(live.known) }, carried, (tx) => {
-      seen = live.news
-      next = undefined
-      if (name === undefined || lane === undefined || !live.open) return undefined
-      // It was the last one, and nothing was heard of since: what comes now makes itself heard.
-      if (live.promised === 0 && lane.lastAt === seen) return undefined
-      return takeNext(tx, name, lane.lastSeq)
+  function settle(live: Live, carried: Carried | CarriedSoftware, outcome: Outcome): Promise<void> {
+    const ending = carrying.endingOf(live.known, carried, outcome)
+    return ending instanceof Promise
+      ? ending.then((ending) => settleAs(live, carried, ending))
+      : settleAs(live, carried, ending)
+  }
+
+  function settleAs(live: Live, carried: Carried | CarriedSoftware, ending: Ending): Promise<void> {
+    const one = new Settled(live, laneOf(live, carried.transaction), carried.transaction, ending)
+    return carried.kind === 'rpc' ? settleCall(live.known.tenant, one) : settleOther(one, carried)
+  }
+
+  async function settleOther(
+    one: Settled,
+    carried: Exclude<Carried | CarriedSoftware, { kind: 'rpc' }>,
+  ): Promise<void> {
+    await share(one.live.known.tenant, async (tx) => {
+      const env = needs.env()
+      const ended = await finish(tx, env, one.id, one.ending, one.by)
+      // One that has ended meanwhile (timed out, called off) stays as it is: what the device says is then ignored.
+      if (ended.ok && carried.kind === 'configuration')
+        await settleConfigurationSet(tx, env, { name: carried.name, merge: mergeTexts })
+      if (ended.ok && carried.kind === 'package-configuration')
+        await settlePackageConfigurations(tx, env, ended.value, mergeTexts)
+      if (looksOn(one)) await takeAfterIt(tx, one)
     })
+    hasSettled(one)
+  }
+
+  /** Whether something may follow in the lane, for the commit that settles what is before it. */
+  function looksOn(one: Settled): boolean {
+    const { live, lane } = one
+    one.seen = live.news
+    one.next = undefined
+    if (lane === undefined || !live.open) return false
+    // It was the last one, and nothing was heard of since: what comes now makes itself heard.
+    return live.promised > 0 || live.lanes[lane].lastAt !== live.news
+  }
+
+  async function takeAfterIt(tx: Tx, one: Settled): Promise<void> {
+    const { live, lane } = one
+    if (lane) one.next = await takeIn(tx, live.known.device, lane, live.lanes[lane].lastSeq)
+  }
+
+  /** It is on disk. */
+  function hasSettled({ live, lane, seen, next }: Settled): void {
     if (lane) {
-      lane.underWay = undefined
-      lane.emptyAt = seen
+      live.lanes[lane].underWay = undefined
+      live.lanes[lane].emptyAt = seen
     }
     if (next) hand(live, next)
     else rouse(live)
   }
 
-  /** Ends what was carried; `after` is done in the same commit. */
-  function end(
-    known: KnownDevice,
-    what: ToEnd,
-    carried?: Carried | CarriedSoftware,
-    after: SettledCall['after'] = () => undefined,
-  ): Promise<void> {
-    // Nothing that is looked at after it depends on the parents, so they are told of many at once.
-    if (carried?.kind === 'rpc') return endCall(known.tenant, { ...what, after })
-    return share(known.tenant, async (tx) => {
-      const env = needs.env()
-      const ended = await finish(tx, env, what.id, what.ending, what.by)
-      // One that has ended meanwhile (timed out, called off) stays as it is: what the device says is then ignored.
-      if (ended.ok && carried?.kind === 'configuration')
-        await settleConfigurationSet(tx, env, { name: carried.name, merge: mergeTexts })
-      if (ended.ok && carried?.kind === 'package-configuration')
-        await settlePackageConfigurations(tx, env, ended.value, mergeTexts)
-      await after(tx)
-    })
-  }
-
   async function progressed(
-    { known }: Live,
+    { known, by }: Live,
     carried: Carried | CarriedSoftware,
     percent: number,
   ): Promise<void> {
-    const by = byItself(known)
     await store.transact(known.tenant, (tx) =>
       progress(tx, needs.env(), carried.transaction, Math.max(0, Math.min(100, Math.trunc(percent))), by),
     )

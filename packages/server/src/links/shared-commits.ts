@@ -21,10 +21,11 @@ interface Waiting<Wanted> {
   reject(error: unknown): void
 }
 
-/** `make` does all that share a body. */
+/** `make` does all that share a body; `kept` is called with each that is on disk. */
 export function createShared<Wanted>(
   store: Pick<Store, 'transact'>,
   make: (tx: Tx, all: readonly Wanted[]) => Promise<void>,
+  kept: (wanted: Wanted) => void = () => {},
 ): Shared<Wanted> {
   type One = Waiting<Wanted>
   const lines = new Map<TenantId, { waiting: One[]; asked: number }>()
@@ -67,7 +68,10 @@ export function createShared<Wanted>(
         return ok(undefined)
       }),
     )
-    for (const { resolve } of these()) resolve()
+    for (const { wanted, resolve } of these()) {
+      kept(wanted)
+      resolve()
+    }
   }
 
   return share
