@@ -57,6 +57,7 @@ export async function startWaymark(
   const program = fileURLToPath(new URL('../packages/cli/bin/waymark.mjs', import.meta.url))
   const args = [
     '--max-semi-space-size=4',
+    '--no-parallel-scavenge',
     program,
     'up',
     '--data',

@@ -17,8 +17,9 @@ const mtime = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0)
 
 /** What each npm script starts, once everything is there; the rest of the command line is appended. */
 const programs = {
-  // A small young generation: bodies pass through it, and what stands in it counts (docs/performance.md).
-  start: [['--max-semi-space-size=4', 'packages/cli/bin/waymark.mjs', 'up']],
+  // A small young generation: bodies pass through it, and what stands in it counts (docs/performance.md). It is cleared in a
+  // moment, for which waking more threads takes more than it saves.
+  start: [['--max-semi-space-size=4', '--no-parallel-scavenge', 'packages/cli/bin/waymark.mjs', 'up']],
   demo: [['packages/cli/bin/waymark.mjs', 'demo']],
   test: [
     ['node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '.'],

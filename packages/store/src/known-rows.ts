@@ -1,51 +1,67 @@
 /**
- * Rows as the file has them, remembered by the one who writes it. Two halves take turns: what is kept goes into the young
- * one; when that is full it becomes the old one, and what only the old one held is forgotten. What is asked for goes back
- * into the young one, so that what is in use stays.
+ * Rows as the file has them, remembered by the one who writes it. When there are too many, of each collection those that
+ * have been known longest are forgotten: what is in use is read once more then, and known again.
  */
 import type { Scope } from './body.ts'
 import { ByScope } from './changes.ts'
 import type { Row, Table } from './table.ts'
 
-/** Rows in one half at most. */
-const halfMax = 4096
-/** Characters of bodies and long texts in one half, beyond which it is full as well. */
-const halfLengthMax = 2 * 1024 * 1024
-
-type Half = ByScope<Map<string, Row>>
+const rowsMax = 8192
+/** Characters of bodies and long texts. */
+const lengthMax = 4 * 1024 * 1024
 
 export class KnownRows {
-  #young: Half = new ByScope()
-  #old: Half = new ByScope()
+  #all = new ByScope<Map<string, Row>>()
   #count = 0
+  /** At least as much as there is: what takes the place of another is added. */
   #length = 0
 
   /** The row of a key, if it is remembered. */
   get(table: Table, scope: Scope, key: string): Row | undefined {
-    const young = this.#young.get(table, scope)?.get(key)
-    if (young !== undefined) return young
-    const old = this.#old.get(table, scope)?.get(key)
-    if (old !== undefined) this.keep(table, scope, key, old)
-    return old
+    return this.#all.get(table, scope)?.get(key)
   }
 
   /** Remembers a whole row. */
   keep(table: Table, scope: Scope, key: string, row: Row): void {
-    if (this.#count >= halfMax || this.#length >= halfLengthMax) {
-      this.#old = this.#young
-      this.#young = new ByScope()
-      this.#count = 0
-      this.#length = 0
-    }
-    this.#young.made(table, scope, () => new Map()).set(key, row)
-    this.#count += 1
+    const own = this.#all.made(table, scope, newMap)
+    const size = own.size
+    own.set(key, row)
+    this.#count += own.size - size
     this.#length += lengthOf(row, table)
+    if (this.#count > rowsMax || this.#length > lengthMax) this.#makeRoom()
   }
 
   drop(table: Table, scope: Scope, key: string): void {
-    this.#young.get(table, scope)?.delete(key)
-    this.#old.get(table, scope)?.delete(key)
+    if (this.#all.get(table, scope)?.delete(key)) this.#count -= 1
   }
+
+  #makeRoom(): void {
+    const isFull = this.#count > rowsMax || this.#measured() > lengthMax / 2
+    const left = new ByScope<Map<string, Row>>()
+    this.#count = 0
+    this.#length = 0
+    this.#all.each((own, table, scope) => {
+      let older = isFull ? Math.ceil(own.size / 2) : 0
+      for (const [key, row] of own)
+        if (older-- > 0) own.delete(key)
+        else this.#length += lengthOf(row, table)
+      this.#count += own.size
+      if (own.size > 0) left.made(table, scope, () => own)
+    })
+    this.#all = left
+  }
+
+  #measured(): number {
+    let length = 0
+    this.#all.each((own, table) => {
+      for (const row of own.values()) length += lengthOf(row, table)
+    })
+    return length
+  }
+}
+
+function newMap(): Map<string, Row> {
+  return new Map()
 }
 
 /** How much of a row is its body and its long texts. */

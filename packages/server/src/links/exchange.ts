@@ -64,7 +64,7 @@ export interface ExchangeNeeds {
 }
 
 /** Slices of a group that are on their way to the disk at once: the next is made while it takes in those before. */
-const slicesAtOnce = 3
+const slicesAtOnce = 8
 /** Milliseconds that a back end has to take a message or to answer. */
 const postTimeoutMs = 10_000
 
