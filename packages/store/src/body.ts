@@ -372,23 +372,24 @@ export class Listeners {
     }
   }
 
-  /** Tells of a commit by the entries that it added. */
-  tellOf(entries: Iterable<AddedEntry>): void {
+  /** Tells of a commit by the entries that it added, body by body. */
+  tellOf(all: Iterable<readonly AddedEntry[]>): void {
     const tenants = new Set<Scope>()
     const devices = new Set<DeviceId>()
     const byOthers = new Map<DeviceId, number>()
     const kinds = new Set<string>()
     let tenant: Scope | undefined
     let last: string | undefined
-    for (const { scope, kind, about, byKind, byId } of entries) {
-      if (scope !== tenant) tenants.add(scope)
-      if (kind !== last) kinds.add(kind)
-      tenant = scope
-      last = kind
-      if (about === undefined) continue
-      devices.add(about)
-      if (byKind !== 'device' || byId !== about) byOthers.set(about, (byOthers.get(about) ?? 0) + 1)
-    }
+    for (const entries of all)
+      for (const { scope, kind, about, byKind, byId } of entries) {
+        if (scope !== tenant) tenants.add(scope)
+        if (kind !== last) kinds.add(kind)
+        tenant = scope
+        last = kind
+        if (about === undefined) continue
+        devices.add(about)
+        if (byKind !== 'device' || byId !== about) byOthers.set(about, (byOthers.get(about) ?? 0) + 1)
+      }
     this.#tell({ tenants, devices, byOthers, kinds })
   }
 

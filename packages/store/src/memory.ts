@@ -234,7 +234,7 @@ class MemoryStore implements Store {
         for (const [key, row] of changed) row === undefined ? rows.delete(key) : rows.set(key, row)
       }
     for (const kept of entries) this.#journalOf(kept.scope).entries.push({ seq: ++this.#last, kept })
-    this.#listeners.tellOf(entries)
+    this.#listeners.tellOf([entries])
   }
 
   #session(layer: Layer): Session {

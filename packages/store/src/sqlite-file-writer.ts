@@ -10,14 +10,25 @@ export interface FileOpened {
   readonly pragmas: readonly string[]
 }
 
-/** A statement by its text, and how many values it takes. */
+/** A statement by its text. */
 export interface StatementText {
   readonly text: string
+  /** How many values it takes: those of a row. */
   readonly width: number
+  /** The same of so many rows, where it pays: stepping a statement costs as much as a row. */
+  readonly many?: { readonly text: string; readonly rows: number }
 }
 
-/** A statement's number, the values it takes, the next one's number, and so on. */
-export type Runs = readonly (string | number | null)[]
+/** A statement by its number, and the values of one or more rows for it, one row after another. */
+export interface Run {
+  readonly statement: number
+  readonly values: (string | number | null)[]
+}
+
+interface Prepared {
+  readonly one: StatementSync
+  many: StatementSync | undefined
+}
 
 export class FileWriter {
   readonly #opened: FileOpened
@@ -31,22 +42,23 @@ export class FileWriter {
     this.#texts = texts
   }
 
-  commit(runs: Runs): void {
+  commit(runs: readonly Run[]): void {
     this.#connection ??= connect(this.#opened)
     const { db, begin, commit, rollback, statements } = this.#connection
     begin.run()
     try {
-      for (let at = 0; at < runs.length; ) {
-        const number = runs[at] as number
-        const { text, width } = this.#texts[number] as StatementText
-        let statement = statements[number]
-        if (statement === undefined) {
-          statement = db.prepare(text)
-          statements[number] = statement
+      for (const { statement: number, values } of runs) {
+        const { text, width, many } = this.#texts[number] as StatementText
+        const prepared = statements[number] ?? { one: db.prepare(text), many: undefined }
+        statements[number] = prepared
+        let at = 0
+        // Nothing is asked of them: `get` steps a statement to its end, and makes no account of what it did.
+        if (many !== undefined && values.length >= width * many.rows) {
+          prepared.many ??= db.prepare(many.text)
+          const block = width * many.rows
+          for (; at + block <= values.length; at += block) prepared.many.get(...values.slice(at, at + block))
         }
-        // Nothing is asked of it: `get` steps it to its end, and makes no account of what it did.
-        statement.get(...runs.slice(at + 1, at + 1 + width))
-        at += 1 + width
+        for (; at < values.length; at += width) prepared.one.get(...values.slice(at, at + width))
       }
       commit.run()
     } catch (error) {
@@ -76,6 +88,6 @@ function connect({ file, pragmas }: FileOpened) {
     begin: db.prepare('BEGIN IMMEDIATE'),
     commit: db.prepare('COMMIT'),
     rollback: db.prepare('ROLLBACK'),
-    statements: [] as StatementSync[],
+    statements: [] as Prepared[],
   }
 }

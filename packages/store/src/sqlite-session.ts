@@ -15,6 +15,7 @@ import type { KeptEntry, Scope, Session } from './body.ts'
 import { type Change, Changes } from './changes.ts'
 import { KnownRows } from './known-rows.ts'
 import type { Committed } from './sqlite-committed.ts'
+import type { Run } from './sqlite-file-writer.ts'
 import { rowsTogether, TableStatements, type Writer } from './sqlite-writer.ts'
 import { type Kept, keyText, type Row, type Table } from './table.ts'
 
@@ -35,9 +36,11 @@ export class SqliteSession implements Session {
   /** On its way to the disk. */
   #flying: Changes | undefined
   #now = new Changes()
-  #entries: KeptEntry[] = []
+  /** Body by body. */
+  #entries: (readonly KeptEntry[])[] = []
+  #entryCount = 0
   /** Statements that are neither rows nor entries. */
-  #others: Kept[] = []
+  #others: Run[] = []
   #entriesOf: readonly KeptEntry[] = []
 
   constructor(opened: {
@@ -54,7 +57,7 @@ export class SqliteSession implements Session {
 
   /** How much waits to be taken: rows and entries. */
   get size(): number {
-    return this.#now.size + this.#entries.length + this.#others.length
+    return this.#now.size + this.#entryCount + this.#others.length
   }
 
   get(table: Table, scope: Scope, key: Row): Row | undefined {
@@ -134,29 +137,33 @@ export class SqliteSession implements Session {
       'INSERT INTO _floors VALUES (?, ?) ON CONFLICT (_tenant) DO UPDATE SET seq = excluded.seq',
       2,
     )
-    this.#others.push(drop, scope, cut, keepFloor, scope, cut)
+    this.#others.push(
+      { statement: drop, values: [scope, cut] },
+      { statement: keepFloor, values: [scope, cut] },
+    )
   }
 
   /** Ends one body: keeps what it wrote, or takes it back. */
   settle(keep: boolean): void {
     this.#now.settle(keep)
-    if (keep) for (const entry of this.#entriesOf) this.#entries.push(entry)
+    if (keep && this.#entriesOf.length > 0) {
+      this.#entries.push(this.#entriesOf)
+      this.#entryCount += this.#entriesOf.length
+    }
     this.#entriesOf = []
   }
 
   /** What has come together since the last time, for the writer; `kept` or `lost` has to follow. */
-  take(): Kept[] {
-    const runs: Kept[] = this.#others
-    const puts = new Map<Table, Kept[]>()
-    this.#now.eachToWrite((change) => this.#write(runs, puts, change))
-    for (const [table, values] of puts) {
-      const { put, putTogether, width } = this.#statementsOf(table)
-      writeRows(runs, { one: put, together: putTogether, width }, values)
-    }
-    if (this.#entries.length > 0) this.#writeEntries(runs)
+  take(): Run[] {
+    const runs = this.#others
+    const rows = new Map<number, Kept[]>()
+    this.#now.eachToWrite((change) => this.#write(runs, rows, change))
+    for (const [statement, values] of rows) runs.push({ statement, values })
+    if (this.#entryCount > 0) this.#writeEntries(runs)
     this.#flying = this.#now
     this.#now = new Changes()
     this.#entries = []
+    this.#entryCount = 0
     this.#others = []
     return runs
   }
@@ -176,6 +183,7 @@ export class SqliteSession implements Session {
     this.#flying = undefined
     this.#now = new Changes()
     this.#entries = []
+    this.#entryCount = 0
     this.#others = []
     this.seq = this.#committed.seq
   }
@@ -214,32 +222,27 @@ export class SqliteSession implements Session {
     }
   }
 
-  #writeEntries(runs: Kept[]): void {
+  #writeEntries(runs: Run[]): void {
     const values: Kept[] = []
-    for (const { scope, at, kind, device, byKind, byId, data } of this.#entries)
-      values.push(scope, ++this.seq, at, kind, device, byKind, byId, data)
-    const width = 8
-    const statement = (rows: number) => {
-      const places = new Array(rows).fill('(?, ?, ?, ?, ?, ?, ?, ?)').join(', ')
-      const text = `INSERT INTO _journal (_tenant, seq, at, kind, device, by_kind, by_id, data) VALUES ${places}`
-      return this.#writer.statement(text, rows * width)
-    }
-    writeRows(runs, { one: statement(1), together: statement(rowsTogether), width }, values)
+    for (const entries of this.#entries)
+      for (const { scope, at, kind, device, byKind, byId, data } of entries)
+        values.push(scope, ++this.seq, at, kind, device, byKind, byId, data)
+    const many = { text: appendText(rowsTogether), rows: rowsTogether }
     const keepSeq = this.#writer.statement(
       "INSERT INTO _meta VALUES ('seq', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
       1,
     )
-    runs.push(keepSeq, String(this.seq))
+    runs.push(
+      { statement: this.#writer.statement(appendText(1), 8, many), values },
+      { statement: keepSeq, values: [String(this.seq)] },
+    )
   }
 
-  /** Whole rows are gathered in `puts`, but for those whose turn matters. */
-  #write(runs: Kept[], puts: Map<Table, Kept[]>, { table, scope, key, row, before }: Change): void {
+  /** Gathers what is to be written in `rows`, by statement; where the turn matters each is a run of its own. */
+  #write(runs: Run[], rows: Map<number, Kept[]>, { table, scope, key, row, before }: Change): void {
     const statements = this.#statementsOf(table)
     if (row === undefined) {
-      for (const remove of statements.removes) {
-        runs.push(remove)
-        pushKey(runs, table, scope, key)
-      }
+      for (const remove of statements.removes) pushKey(valuesOf(remove, table, runs, rows), table, scope, key)
       return
     }
     // A bit for each column.
@@ -249,27 +252,21 @@ export class SqliteSession implements Session {
     if (before === undefined || mask !== 0 || before[table.bodyAt] !== row[table.bodyAt]) {
       // Where all columns are the key there is no index to leave alone.
       const update = before && table.bodyAt > table.keyWidth ? statements.update(mask) : undefined
+      const values = valuesOf(update?.number ?? statements.put, table, runs, rows)
       if (update === undefined) {
-        let values = runs
-        if (table.uniques.length > 0) runs.push(statements.put)
-        else {
-          values = puts.get(table) ?? []
-          puts.set(table, values)
-        }
         if (table.scope === 'tenant') values.push(scope)
         for (let at = 0; at <= table.bodyAt; at++) values.push(row[at] as Kept)
       } else {
-        runs.push(update.number)
-        for (const at of update.columns) runs.push(row[at] as Kept)
-        runs.push(row[table.bodyAt] as Kept)
-        pushKey(runs, table, scope, key)
+        for (const at of update.columns) values.push(row[at] as Kept)
+        values.push(row[table.bodyAt] as Kept)
+        pushKey(values, table, scope, key)
       }
     }
     for (let at = table.bodyAt + 1; at < table.width; at++)
       if (before === undefined || before[at] !== row[at]) {
-        runs.push(statements.putTexts)
-        pushKey(runs, table, scope, key)
-        for (let text = table.bodyAt + 1; text < table.width; text++) runs.push(row[text] as Kept)
+        const values = valuesOf(statements.putTexts, table, runs, rows)
+        pushKey(values, table, scope, key)
+        for (let text = table.bodyAt + 1; text < table.width; text++) values.push(row[text] as Kept)
         break
       }
   }
@@ -298,9 +295,21 @@ export class SqliteSession implements Session {
   }
 }
 
-function pushKey(runs: Kept[], table: Table, scope: Scope, key: Row): void {
-  if (table.scope === 'tenant') runs.push(scope)
-  for (let at = 0; at < table.keyWidth; at++) runs.push(key[at] as Kept)
+/** Where the values of a statement go. */
+function valuesOf(statement: number, table: Table, runs: Run[], rows: Map<number, Kept[]>): Kept[] {
+  const isInTurn = table.uniques.length > 0
+  let values = isInTurn ? undefined : rows.get(statement)
+  if (values === undefined) {
+    values = []
+    if (isInTurn) runs.push({ statement, values })
+    else rows.set(statement, values)
+  }
+  return values
+}
+
+function pushKey(values: Kept[], table: Table, scope: Scope, key: Row): void {
+  if (table.scope === 'tenant') values.push(scope)
+  for (let at = 0; at < table.keyWidth; at++) values.push(key[at] as Kept)
 }
 
 /** Every changed row as it is last; `before` is what the file answers of it while what flies is not on disk. */
@@ -318,20 +327,7 @@ function eachChanged(
     }
 }
 
-/** Writes rows of so many values: as many together as there are, then one by one. */
-function writeRows(
-  runs: Kept[],
-  { one, together, width }: { readonly one: number; readonly together: number; readonly width: number },
-  values: readonly Kept[],
-): void {
-  const block = width * rowsTogether
-  let at = 0
-  for (; at + block <= values.length; at += block) {
-    runs.push(together)
-    for (let i = at; i < at + block; i++) runs.push(values[i] as Kept)
-  }
-  for (; at < values.length; at += width) {
-    runs.push(one)
-    for (let i = at; i < at + width; i++) runs.push(values[i] as Kept)
-  }
+function appendText(rows: number): string {
+  const places = new Array(rows).fill('(?, ?, ?, ?, ?, ?, ?, ?)').join(', ')
+  return `INSERT INTO _journal (_tenant, seq, at, kind, device, by_kind, by_id, data) VALUES ${places}`
 }

@@ -1,12 +1,12 @@
 /** The thread that writes a SQLite file when it is told to (`sqlite-writer.ts`). */
 import { parentPort, workerData } from 'node:worker_threads'
-import { type FileOpened, FileWriter, type Runs, type StatementText } from './sqlite-file-writer.ts'
+import { type FileOpened, FileWriter, type Run, type StatementText } from './sqlite-file-writer.ts'
 
 export type WriterTold =
   /** Answered when the thread is there. */
   | { readonly kind: 'hello' }
   /** `texts` are the statements that it was not told of before. */
-  | { readonly kind: 'commit'; readonly texts: readonly StatementText[]; readonly runs: Runs }
+  | { readonly kind: 'commit'; readonly texts: readonly StatementText[]; readonly runs: readonly Run[] }
   | { readonly kind: 'move' }
   /** Not answered: the thread ends. */
   | { readonly kind: 'end' }

@@ -7,7 +7,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { messageOf, type StoreLog } from './errors.ts'
-import { type FileOpened, FileWriter, type Runs, type StatementText } from './sqlite-file-writer.ts'
+import { type FileOpened, FileWriter, type Run, type StatementText } from './sqlite-file-writer.ts'
 import { putText, putTextsText, removeTexts, updateText } from './sqlite-schema.ts'
 import type { WriterSaid, WriterTold } from './sqlite-writer-worker.ts'
 import type { Table } from './table.ts'
@@ -43,13 +43,13 @@ export class Writer {
     this.#here = new FileWriter(options, this.#texts)
   }
 
-  /** The number of a statement, by its text; `width` is how many values it takes. */
-  statement(text: string, width: number): number {
+  /** The number of a statement, by its text; `width` is how many values a row of it takes. */
+  statement(text: string, width: number, many?: StatementText['many']): number {
     let number = this.#numbers.get(text)
     if (number === undefined) {
       number = this.#numbers.size
       this.#numbers.set(text, number)
-      this.#texts.push({ text, width })
+      this.#texts.push({ text, width, ...(many && { many }) })
     }
     return number
   }
@@ -68,7 +68,7 @@ export class Writer {
    * Commits what statements do with their values. Resolves when it is on disk; rejects with an error that has SQLite's
    * `errcode`, and nothing is kept.
    */
-  async commit(runs: Runs): Promise<void> {
+  async commit(runs: readonly Run[]): Promise<void> {
     if (this.#lost !== undefined) throw this.#lost
     if (this.#options.threadAfterMs === 0) this.#thread ??= this.#start()
     if (this.#thread?.isThere || this.#options.threadAfterMs === 0) {
@@ -195,7 +195,7 @@ class Thread {
     return this.#isThere && !this.#isEnding
   }
 
-  commit(runs: Runs): Promise<void> {
+  commit(runs: readonly Run[]): Promise<void> {
     this.#hasWritten = true
     const texts = this.#texts.slice(this.#told)
     this.#told = this.#texts.length
@@ -221,7 +221,7 @@ class Thread {
   }
 }
 
-/** Rows that one statement writes, where there are so many: stepping a statement costs as much as a row. */
+/** Rows that one statement writes, where there are so many. */
 export const rowsTogether = 8
 
 /** The numbers of the statements that write one table. */
@@ -231,10 +231,6 @@ export class TableStatements {
   readonly #keyWidth: number
   readonly #updates = new Map<number, { number: number; columns: readonly number[] }>()
   readonly put: number
-  /** The same of `rowsTogether` rows. */
-  readonly putTogether: number
-  /** How many values a row is. */
-  readonly width: number
   readonly putTexts: number
   readonly removes: readonly number[]
 
@@ -242,9 +238,9 @@ export class TableStatements {
     this.#writer = writer
     this.#table = table
     this.#keyWidth = table.keyWidth + (table.scope === 'tenant' ? 1 : 0)
-    this.width = this.#keyWidth + table.bodyAt - table.keyWidth + 1
-    this.put = writer.statement(putText(table), this.width)
-    this.putTogether = writer.statement(putText(table, rowsTogether), this.width * rowsTogether)
+    const width = this.#keyWidth + table.bodyAt - table.keyWidth + 1
+    const many = { text: putText(table, rowsTogether), rows: rowsTogether }
+    this.put = writer.statement(putText(table), width, many)
     this.putTexts =
       table.texts.length === 0
         ? -1

@@ -381,7 +381,7 @@ class SqliteStore implements Store {
     for (const { job, ran } of all)
       if ('error' in ran.verdict) job.reject(ran.verdict.error)
       else job.resolve(ran.verdict.result)
-    this.#listeners.tellOf(all.flatMap(({ ran }) => ran.entries))
+    this.#listeners.tellOf(all.map(({ ran }) => ran.entries))
   }
 
   /** What a thread has not moved out of the log is moved between two commits. A log that could not be is safe where it is. */
