@@ -106,12 +106,14 @@ export class Seal {
   #digest(payload: Uint8Array): string {
     if (payload.length > longPayload)
       return createHash('sha1').update(this.#salt).update(payload).digest('binary')
-    const bytes = new Uint8Array(saltBytes + payload.length)
-    bytes.set(this.#salt)
-    bytes.set(payload, saltBytes)
-    return digestOf(bytes)
+    hashed.set(this.#salt)
+    hashed.set(payload, saltBytes)
+    return digestOf(hashed.subarray(0, saltBytes + payload.length))
   }
 }
+
+/** What is being hashed; nothing else happens meanwhile. */
+const hashed = new Uint8Array(saltBytes + longPayload)
 
 /** A character for each byte: short texts are cheaper to have than buffers. */
 function digestOf(bytes: Uint8Array): string {
