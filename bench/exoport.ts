@@ -11,7 +11,7 @@ import { type Bench, type Figure, paired } from './figure.ts'
 
 const idle = 10_000
 const atOnce = 2000
-const rounds = 5
+const rounds = 9
 const idleBytes = 20 * 1024
 
 export const exoport: Bench = {
