@@ -6,7 +6,7 @@ import type { Scope } from './body.ts'
 import { ByScope } from './changes.ts'
 import type { Row, Table } from './table.ts'
 
-const rowsMax = 8192
+const rowsMax = 32_768
 /** Characters of bodies and long texts. */
 const lengthMax = 4 * 1024 * 1024
 

@@ -10,8 +10,8 @@
 import { Worker } from 'node:worker_threads'
 import type { StoreLog } from './errors.ts'
 
-/** Rows written after which the log is worth moving: some 16 MiB. */
-const rowsEvery = 8000
+/** Rows written after which the log is worth moving: some 32 MiB. */
+const rowsEvery = 16_000
 /** Pages in the log at which the writer moves it by itself. */
 export const pagesMost = 16_000
 const idleMs = 30_000

@@ -34,8 +34,8 @@ test('of too many rows the older ones are forgotten, of each collection', () => 
   known.keep(others, bob, 'one', row('one'))
   for (let i = 0; i < 100_000; i++) known.keep(things, ann, `${i}`, row(`${i}`))
   const left = Array.from({ length: 100_000 }, (_, i) => known.get(things, ann, `${i}`) !== undefined)
-  expect(left.filter(Boolean).length).toBeLessThanOrEqual(8192)
-  expect(left.slice(-4000).every(Boolean)).toBe(true)
+  expect(left.filter(Boolean).length).toBeLessThanOrEqual(32_768)
+  expect(left.slice(-16_000).every(Boolean)).toBe(true)
   expect(known.get(others, bob, 'one')).toBeUndefined()
 })
 
