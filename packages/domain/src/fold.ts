@@ -179,17 +179,12 @@ const reducers = {
   'transaction.submitted': ({ transactions }, entry, { text, maybeText, maybeNumber }) => {
     const nobody = maybeNumber('members') === 0
     const group = maybeNumber('members') !== undefined
+    const isSent = maybeNumber('attempt') !== undefined
     transactions.set(text('transaction'), {
       kind: text('kind'),
       ...(entry.device === undefined ? {} : { device: entry.device }),
       lane: maybeText('lane') ?? '',
-      state: nobody
-        ? 'done'
-        : group
-          ? 'in-progress'
-          : maybeNumber('attempt') === undefined
-            ? 'queued'
-            : 'sent',
+      state: nobody ? 'done' : group ? 'in-progress' : isSent ? 'sent' : 'queued',
       open: !nobody,
       percent: nobody ? 100 : 0,
     })

@@ -437,7 +437,8 @@ export function createSessions(needs: SessionsNeeds) {
     }
     const waitingFor = (device: DeviceId, lane: CarriedLane): Live | undefined => {
       const live = byDevice.get(device)
-      return live?.open && live.waiters.length > 0 && !isBusy(live.lanes[lane]) ? live : undefined
+      const waits = live?.open && live.waiters.length > 0 && !isBusy(live.lanes[lane])
+      return waits && !promises.has(device) ? live : undefined
     }
     return {
       takes(device, lane, seq) {

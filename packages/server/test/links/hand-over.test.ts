@@ -151,4 +151,61 @@ describe('a commit that submits much', () => {
     }
     expect(seen).toEqual([1, 2, 3])
   })
+
+  test('[HO5] who waits without end is given what comes, also when roused for nothing; at the end nothing', async () => {
+    const back = await openBack()
+    const { admin, names } = await fleet(back, 2)
+    const [name = '', other = ''] = names
+    const session = await dialIn(back, 'acme', name)
+    const { house } = back.test
+    const tenant = await tenantOf(back)
+    /** Something is said of the device that brings it nothing. */
+    const remark = async (nick: string) => {
+      const [device] = await house.store.read(tenant).find(devices, { where: { nick } })
+      if (!device) throw new Error(`there is no ${nick}`)
+      const by = { kind: 'system', id: 'test' } as const
+      await house.store.transact(tenant, async (tx) => {
+        tx.journal({ kind: 'device.labelled', at: house.env().now, by, device: device.id, data: {} })
+        return ok(undefined)
+      })
+    }
+    // It has looked, and there was nothing: from now on it waits and looks for nothing.
+    expect(await session.next(1)).toBeUndefined()
+    for (const n of [1, 2, 3]) {
+      const idle = session.next()
+      if (n === 2) await remark(name)
+      await back.ask(admin, 'demo:blink', { 'device-id': n === 3 ? 'all' : name, times: n })
+      const carried = await idle
+      expect(times(carried)).toBe(n)
+      if (carried) await session.settle(carried, { kind: 'done' })
+    }
+    const idle = session.next()
+    await session.close()
+    expect(await idle).toBeUndefined()
+
+    const gone = await dialIn(back, 'acme', other)
+    const carried = await gone.next(5000)
+    expect(times(carried)).toBe(3)
+    if (carried) await gone.settle(carried, { kind: 'done' })
+    const last = gone.next()
+    await back.ask(admin, 'exodm:delete-devices', { 'device-id': [other] })
+    expect(await last).toBeUndefined()
+    expect(gone.open).toBe(false)
+  })
+
+  test('[HO5] of two that wait one is given it, and the other goes on waiting, as long as it said', async () => {
+    const back = await openBack()
+    const { admin, names } = await fleet(back, 1)
+    const session = await dialIn(back, 'acme', names[0] ?? '')
+    expect(await session.next(1)).toBeUndefined()
+    const two = [session.next(300), session.next(300)]
+    await back.ask(admin, 'demo:blink', { 'device-id': 'all', times: 1 })
+    const came: (Carried | undefined)[] = await Promise.all(two)
+    expect(came.map(times).sort()).toEqual([1, undefined])
+    const carried = came.find(Boolean)
+    const next = session.next(5000)
+    await back.ask(admin, 'demo:blink', { 'device-id': 'all', times: 2 })
+    if (carried) await session.settle(carried, { kind: 'done' })
+    expect(times(await next)).toBe(2)
+  })
 })
