@@ -37,6 +37,12 @@ export type Scope = TenantId | 'house'
 /** A store's own way to read and write within one commit. Synchronous where the store is. */
 export interface Session {
   get(table: Table, scope: Scope, key: Row): Row | undefined | Promise<Row | undefined>
+  /** In the order of the keys. */
+  getAll(
+    table: Table,
+    scope: Scope,
+    keys: readonly Row[],
+  ): readonly (Row | undefined)[] | Promise<readonly (Row | undefined)[]>
   find(table: Table, scope: Scope, ask: Ask): Row[] | Promise<Row[]>
   count(table: Table, scope: Scope, ask: Ask): number | Promise<number>
   put(table: Table, scope: Scope, row: Row): undefined | Promise<undefined>
@@ -233,8 +239,8 @@ export class Handle implements HouseTx {
   ): Promise<(R | undefined)[]> {
     try {
       const table = this.#reach(from)
-      const found = keys.map((key) => this.#session.get(table, this.#scope, table.encodeKey(key)))
-      return this.#body.answer(together(found), (rows) =>
+      const wanted = keys.map((key) => table.encodeKey(key))
+      return this.#body.answer(this.#session.getAll(table, this.#scope, wanted), (rows) =>
         rows.map((row) => (row === undefined ? undefined : (table.decode(row) as R))),
       )
     } catch (error) {

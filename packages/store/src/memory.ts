@@ -250,6 +250,7 @@ class MemoryStore implements Store {
     }
     return {
       get,
+      getAll: (table, scope, keys) => keys.map((key) => get(table, scope, key)),
       find: (table, scope, ask) => this.#find(table, scope, ask, changes(table, scope)),
       count: (table, scope, ask) => this.#answers(table, scope, ask, changes(table, scope)).length,
       put: (table, scope, row) => {

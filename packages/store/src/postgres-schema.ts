@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto'
 import type { AnyCollection } from '@waymark/domain'
 import type pg from 'pg'
+import type { Shape } from './ask.ts'
 import { messageOf, StoreError, type StoreLog } from './errors.ts'
 import {
   type Changes,
@@ -21,7 +22,7 @@ import {
   type TableChange,
 } from './migrate.ts'
 import { run, statement } from './postgres-connection.ts'
-import { createIndex, type Dialect, keyColumns, quoted } from './sql.ts'
+import { createIndex, type Dialect, keyColumns, quoted, selected } from './sql.ts'
 import type { Kept, Row, Table } from './table.ts'
 import { refuseUnfinished, unfinishedName } from './unfinished-mark.ts'
 
@@ -305,6 +306,15 @@ function arrayTypes(table: Table): string[] {
   return own
 }
 
+/** Reads many rows by their keys, in any order; values are arrays, one per key column (scope first). */
+export function getManyText(schema: string, table: Table): string {
+  const dialect = postgresDialect(schema)
+  const keys = keyColumns(table).map((name) => `r.${name}`)
+  const shape: Shape = { terms: [], order: [], after: [], texts: table.texts.length > 0 }
+  return `SELECT ${selected(table, dialect, shape.texts)} FROM ${dialect.from(table, shape)}
+    WHERE (${keys.join(', ')}) IN (SELECT * FROM unnest(${keyArrays(table).join(', ')}))`
+}
+
 /** Inserts or replaces many rows; values are arrays, one per column (scope, key, columns, body, texts). */
 export function putManyText(schema: string, table: Table): string {
   const names = [...keyColumns(table), ...valueColumns(table)]
@@ -326,9 +336,13 @@ export function putManyText(schema: string, table: Table): string {
 
 /** Removes many rows; values are arrays, one per key column (scope first). */
 export function removeManyText(schema: string, table: Table): string {
-  const keys = keyColumns(table)
-  const arrays = arrayTypes(table)
-    .slice(0, keys.length)
+  const keys = keyColumns(table).join(', ')
+  return `DELETE FROM ${tableName(schema, table.name)} WHERE (${keys}) IN (SELECT * FROM unnest(${keyArrays(table).join(', ')}))`
+}
+
+/** The places of a key's values, as arrays. */
+function keyArrays(table: Table): string[] {
+  return arrayTypes(table)
+    .slice(0, keyColumns(table).length)
     .map((type, i) => `$${i + 1}::${type}[]`)
-  return `DELETE FROM ${tableName(schema, table.name)} WHERE (${keys.join(', ')}) IN (SELECT * FROM unnest(${arrays.join(', ')}))`
 }

@@ -12,7 +12,14 @@ import type pg from 'pg'
 import type { Ask } from './ask.ts'
 import type { KeptEntry, Scope, Session } from './body.ts'
 import { run, type Statement, statement } from './postgres-connection.ts'
-import { columnsOf, postgresDialect, putManyText, removeManyText, tableName } from './postgres-schema.ts'
+import {
+  columnsOf,
+  getManyText,
+  postgresDialect,
+  putManyText,
+  removeManyText,
+  tableName,
+} from './postgres-schema.ts'
 import { countPlan, filled, findPlan, getText, type Plan } from './sql.ts'
 import { type Kept, keyText, type Row, type Table } from './table.ts'
 
@@ -45,6 +52,10 @@ export class Statements {
     return this.#one(`get ${table.name}`, () =>
       getText(table, postgresDialect(this.#schema), table.texts.length > 0),
     )
+  }
+
+  getMany(table: Table): Statement {
+    return this.#one(`get many ${table.name}`, () => getManyText(this.#schema, table))
   }
 
   putMany(table: Table): Statement {
@@ -116,6 +127,28 @@ export class PostgresSession implements Session {
       const [row] = await this.#run(this.#statements.get(table), values)
       hold(this.#batch, table, { scope, key, row, unsent: false })
       return row
+    })
+  }
+
+  /** What is not known yet is fetched with one statement. */
+  getAll(
+    table: Table,
+    scope: Scope,
+    keys: readonly Row[],
+  ): (Row | undefined)[] | Promise<(Row | undefined)[]> {
+    const held = (key: Row) => this.#held(table, scope, key)
+    if (this.#queued === 0 && keys.every(held)) return keys.map((key) => held(key)?.row)
+    return this.#inTurn(async () => {
+      const missing = keys.filter((key) => held(key) === undefined)
+      if (missing.length > 0) {
+        const wanted = missing.map((key) => (table.scope === 'tenant' ? [scope, ...key] : key))
+        const keep = (key: Row, row: Row | undefined) =>
+          hold(this.#batch, table, { scope, key, row, unsent: false })
+        for (const row of await this.#run(this.#statements.getMany(table), columnsOf(wanted)))
+          keep(row.slice(0, table.keyWidth), row)
+        for (const key of missing) if (held(key) === undefined) keep(key, undefined)
+      }
+      return keys.map((key) => held(key)?.row)
     })
   }
 

@@ -87,7 +87,8 @@ export function keyColumns(table: Table): string[] {
   return table.scope === 'tenant' ? ['"_tenant"', ...own] : own
 }
 
-function selected(table: Table, dialect: Dialect, texts: boolean): string {
+/** What is read of a row, in its order. */
+export function selected(table: Table, dialect: Dialect, texts: boolean): string {
   const names = table.columns.map(({ field }) => `r.${quoted(field)}`)
   names.push('r."_body"')
   if (texts) for (const field of table.texts) names.push(dialect.textColumn(field))

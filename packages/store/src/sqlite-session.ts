@@ -64,6 +64,10 @@ export class SqliteSession implements Session {
     return this.#get(table, scope, keyText(key, table.keyWidth), key)
   }
 
+  getAll(table: Table, scope: Scope, keys: readonly Row[]): (Row | undefined)[] {
+    return keys.map((key) => this.get(table, scope, key))
+  }
+
   find(table: Table, scope: Scope, ask: Ask): Row[] {
     const now = this.#now.of(table, scope)
     const flying = this.#flying?.of(table, scope)

@@ -291,7 +291,7 @@ test('[SQ10] what was committed moves into the file beside the work', async () =
   const file = newFile()
   const store = await openSqliteStore({ file, collections })
   // Too little for SQLite itself to move it.
-  for (let from = 0; from < 10_000; from += 1000)
+  for (let from = 0; from < 20_000; from += 1000)
     await store.transact(ann, async (tx) => {
       for (let no = from; no < from + 1000; no++) await tx.put(notes, { topic: 't', no })
       return ok(undefined)
@@ -306,11 +306,11 @@ test('[SQ10] what was committed moves into the file beside the work', async () =
     db.close()
     return Number(row?.n)
   }
-  await expect.poll(moved, { timeout: 30_000, interval: 50 }).toBe(10_000)
+  await expect.poll(moved, { timeout: 30_000, interval: 50 }).toBe(20_000)
   await store.close()
   expect(existsSync(`${file}-wal`)).toBe(false)
   const again = await openSqliteStore({ file, collections })
-  expect(await again.read(ann).count(notes, {})).toBe(10_000)
+  expect(await again.read(ann).count(notes, {})).toBe(20_000)
   await again.close()
 }, 60_000)
 
