@@ -72,7 +72,13 @@ export async function startWaymark(
   ]
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { MALLOC_ARENA_MAX: '2', ...process.env, WAYMARK_ADMIN_PASSWORD: 'bench' },
+    // As npm start and the unit have it.
+    env: {
+      MALLOC_ARENA_MAX: '2',
+      MALLOC_MMAP_THRESHOLD_: '1048576',
+      ...process.env,
+      WAYMARK_ADMIN_PASSWORD: 'bench',
+    },
   })
   let port = 0
   let exoport = 0

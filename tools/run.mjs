@@ -15,6 +15,10 @@ const windows = process.platform === 'win32'
 const at = (...parts) => join(root, ...parts)
 const mtime = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0)
 
+// glibc keeps a pool a thread: two are enough for ours. And what is large once (hashing a password takes 16 MiB) is given back
+// where the threshold stands still. Both save tens of megabytes (docs/performance.md).
+const mallocSettings = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576' }
+
 /** What each npm script starts, once everything is there; the rest of the command line is appended. */
 const programs = {
   // A small young generation: bodies pass through it, and what stands in it counts (docs/performance.md). It is cleared in a
@@ -90,8 +94,7 @@ for (const [index, args] of program.entries()) {
       cwd: root,
       stdio: 'inherit',
       shell: windows,
-      // glibc keeps a pool a thread; two are enough for ours and save tens of megabytes (docs/performance.md).
-      env: { MALLOC_ARENA_MAX: '2', ...process.env },
+      env: { ...mallocSettings, ...process.env },
     })
     const pass = (signal) => child.kill(signal)
     process.on('SIGINT', pass).on('SIGTERM', pass)
