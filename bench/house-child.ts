@@ -78,7 +78,7 @@ async function main(): Promise<void> {
   await opened.started?.()
   process.send?.({ port: listening.port, startMs: performance.now() } satisfies HouseReady)
 
-  const tenant = (await homes.store.readHouse().find(tenants, { limit: 1 }))[0]?.id
+  const tenant = (await homes.store.readHouse().find(tenants, { where: { name: 'main' } }))[0]?.id
   if (!tenant) throw new Error('the first start makes a tenant')
   process.on('message', (asked: HouseAsked) => {
     void answer(asked).then((said) => process.send?.(said))
