@@ -45,25 +45,22 @@ export async function enqueueAbout(
   for (const target of await targetsOf(tx, notify, device)) await enqueue(tx, env, target, about)
 }
 
-/**
- * The same of many devices of which the same is wanted, in their order: who is told is looked for once. `about` makes the
- * message about the device at a place.
- */
-export async function enqueueAboutEach(
+/** The same of many of which the same is wanted, in their order: who is told is looked for once; `about` makes the message. */
+export async function enqueueAboutEach<T extends { readonly device: DeviceId }>(
   tx: Tx,
   env: Env,
   notify: Notify,
-  of: readonly DeviceId[],
-  about: (at: number) => DeliveryMatter,
+  all: readonly T[],
+  about: (one: T) => DeliveryMatter,
 ): Promise<void> {
   const isOfGroups = notify.target === undefined && notify.groupsToo === true
-  const groupsOf = isOfGroups ? await groupTargetsOfEach(tx, of) : undefined
-  for (let at = 0; at < of.length; at++) {
-    const device = of[at] as DeviceId
-    const ofGroups = groupsOf?.get(device) ?? []
+  const devices = all.map(({ device }) => device)
+  const groupsOf = isOfGroups ? await groupTargetsOfEach(tx, devices) : undefined
+  for (const one of all) {
+    const ofGroups = groupsOf?.get(one.device) ?? []
     if (notify.target === undefined && notify.set === undefined && ofGroups.length === 0) continue
-    for (const target of await targetsOf(tx, notify, device, ofGroups))
-      await enqueue(tx, env, target, about(at))
+    for (const target of await targetsOf(tx, notify, one.device, ofGroups))
+      await enqueue(tx, env, target, about(one))
   }
 }
 
@@ -118,7 +115,7 @@ async function groupTargetsOfEach(
   of: readonly DeviceId[],
 ): Promise<ReadonlyMap<DeviceId, readonly GroupTarget[]>> {
   const memberships = await reader.find(groupMembers, {
-    where: { device: of.length === 1 ? (of[0] as DeviceId) : { in: of }, current: true },
+    where: { device: { in: of }, current: true },
     order: ['device', 'current', 'group', 'since'],
     limit: groupsTold * of.length,
   })

@@ -595,11 +595,12 @@ async function tellOfEnds(tx: Tx, env: Env, ended: readonly Child[]): Promise<vo
     const notify = (await askedOf(tx, parent))?.notify
     if (!notify) continue
     const final = notify.each ?? false
-    const devices = children.map(({ device }) => device)
-    await enqueueAboutEach(tx, env, notify, devices, (at) => {
-      const member = children[at]?.id
-      return { kind: 'transaction', transaction: parent, final, ...(member && { member }) }
-    })
+    await enqueueAboutEach(tx, env, notify, children, ({ id: member }) => ({
+      kind: 'transaction',
+      transaction: parent,
+      member,
+      final,
+    }))
   }
 }
 
